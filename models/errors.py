@@ -1,0 +1,38 @@
+"""What can go wrong between data and symbols.
+
+    ModelError
+    ├── ConfigError      a network cannot be built as asked
+    ├── ConditionError   a request's fields do not fit the model
+    ├── ProgramError     a step program contradicts itself
+    ├── BundleError      a bundle cannot be read, or is not what its digest says
+    ├── DataError        training data does not fit the model
+    └── SlotsFull        a request was admitted to a sampler without a free slot
+"""
+
+
+class ModelError(Exception):
+    """The root of everything that `ancestral.models` raises."""
+
+
+class ConfigError(ModelError):
+    """A network cannot be built as asked."""
+
+
+class ConditionError(ModelError):
+    """A request's fields do not fit the model."""
+
+
+class ProgramError(ModelError):
+    """A step program contradicts itself."""
+
+
+class BundleError(ModelError):
+    """A bundle cannot be read, or is not what its digest says."""
+
+
+class DataError(ModelError):
+    """Training data does not fit the model."""
+
+
+class SlotsFull(ModelError):
+    """A request was admitted to a sampler without a free slot."""
