@@ -27,7 +27,8 @@ from ancestral.models.sampling.program import (
 )
 
 #: An op made ready: called with the position's row and column (a sweep's column is 0).
-Action = Callable[[int, int], None]
+#: What it returns is of no use: in-place operations return their tensor.
+Action = Callable[[int, int], object]
 
 
 def make_ready(op: Op, memory: TileMemory, swept: bool, symbols: Tensor) -> Action:
@@ -39,26 +40,26 @@ def make_ready(op: Op, memory: TileMemory, swept: bool, symbols: Tensor) -> Acti
             share = (memory.fixed if op.scope == "global" else memory.aligned).share(op)
             # One row of slots is added to every column of a sweep.
             columns = memory.register(op.target, swept).view(-1, *share.shape)
-            return lambda row, column: _discard(columns.add_(share))
+            return lambda row, column: columns.add_(share)
         case Gate():
             signal, opening = memory.register(op.source, swept).chunk(2, dim=1)
             gated = memory.register(op.target, swept)
             return lambda row, column: _gate(signal, opening, gated)
         case Relu():
             source, target = (memory.register(r, swept) for r in (op.source, op.target))
-            return lambda row, column: _discard(torch.clamp_min(source, 0, out=target))
+            return lambda row, column: torch.clamp_min(source, 0, out=target)
         case Add():
             read, target = _reader(op.source, memory, swept), memory.register(op.target, swept)
-            return lambda row, column: _discard(target.add_(read(row, column)))
+            return lambda row, column: target.add_(read(row, column))
         case Write():
             source = memory.register(op.source, swept)
             place = _reader(Read(op.grid, 0, 0), memory, swept)
-            return lambda row, column: _discard(place(row, column).copy_(source))
+            return lambda row, column: place(row, column).copy_(source)
         case Embed():
             target = memory.register(op.target, swept)
             table = memory.zeros(op.table.shape[0], target.shape[1])
             table[:, : op.target.width] = op.table.to(table)
-            return lambda row, column: _discard(torch.index_select(table, 0, symbols, out=target))
+            return lambda row, column: torch.index_select(table, 0, symbols, out=target)
         case _:
             raise AssertionError(f"{type(op).__name__} is not an action")
 
@@ -83,12 +84,10 @@ def _dense(op: Dense, memory: TileMemory, swept: bool) -> Action:
         return torch.cat([read(row, column) for read in readers], dim=1, out=gathered)
 
     if not op.accumulate:
-        return lambda row, column: _discard(
-            torch.addmm(bias, gather(row, column), weight, out=target)
-        )
+        return lambda row, column: torch.addmm(bias, gather(row, column), weight, out=target)
     if op.bias is None:
-        return lambda row, column: _discard(target.addmm_(gather(row, column), weight))
-    return lambda row, column: _discard(target.addmm_(gather(row, column), weight).add_(bias))
+        return lambda row, column: target.addmm_(gather(row, column), weight)
+    return lambda row, column: target.addmm_(gather(row, column), weight).add_(bias)
 
 
 def _places_side_by_side(layouts: list[tuple[int, int]]) -> Tensor:
@@ -112,7 +111,3 @@ def _reader(source: Source, memory: TileMemory, swept: bool) -> Callable[[int, i
 def _gate(signal: Tensor, opening: Tensor, target: Tensor) -> None:
     torch.tanh(signal, out=target)
     target.mul_(torch.sigmoid(opening))
-
-
-def _discard(_: Tensor) -> None:
-    """In-place operations return their tensor; an action returns nothing."""

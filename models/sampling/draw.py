@@ -88,8 +88,8 @@ def draw(logits: Tensor, u: Tensor, settings: SettingsBatch) -> Tensor:
         weights = _truncate(weights, settings.top_k, settings.top_p)
     running = weights.cumsum(1)
     threshold = u.to(running.dtype).unsqueeze(1) * running[:, -1:]
-    # A row that is not finite compares false throughout and gives symbol 0; the tile reports it.
-    return (running <= threshold).sum(1)
+    # A row that is not finite may have no symbol at all; whoever asked has to look for that.
+    return (running <= threshold).sum(1).clamp_max(logits.shape[1] - 1)
 
 
 def _truncate(weights: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
