@@ -17,7 +17,9 @@ JobError
     ├── StoreDenied            the store cannot be written or read with these rights
     ├── StoreUnavailable       the store does not answer
     ├── StoreUnsafe            the store cannot create an object exactly once
-    └── CorruptObject          an object is not what its record says
+    ├── CorruptObject          an object is not what its record says
+    ├── PathRefused            a path or URI that the store does not open
+    └── RowsMissing            a job cannot be finished: rows of it are undecided
 """
 
 from collections.abc import Sequence
@@ -102,3 +104,11 @@ class StoreUnsafe(StoreError):
 
 class CorruptObject(StoreError):
     """An object is not what its record says."""
+
+
+class PathRefused(StoreError):
+    """A path or URI that the store does not open, or a path that would leave its root."""
+
+
+class RowsMissing(StoreError):
+    """A job cannot be finished: nothing is decided yet about some of its rows."""

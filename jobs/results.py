@@ -1,0 +1,150 @@
+"""The reading side: what a job made, as artifacts, as a table, as files.
+
+Reads what range records name and nothing else, so that it serves a running job as well: each row is
+there once or not yet. Everything read is held against the sha256 of its record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from ancestral.jobs import layout
+from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
+from ancestral.jobs.index import read_part, schema
+from ancestral.jobs.ledger import Ledger, RangeRecord
+from ancestral.jobs.store import Store, ahead
+
+if TYPE_CHECKING:
+    from ancestral.jobs.spec import Job
+
+#: Called with the files written so far and the files there will be.
+Progress = Callable[[int, int], None]
+
+_EXTENSIONS = {"image/png": "png", "audio/flac": "flac"}
+
+#: Characters of a request's name in the name of its file; longer ones end in a digest.
+_LONGEST_NAME = 150
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One row of the index, and the bytes it describes."""
+
+    #: The columns of the index by name.
+    row: Mapping[str, Any]
+    _store: Store
+
+    @property
+    def ok(self) -> bool:
+        """Whether the artifact was drawn and passed its gates."""
+        return bool(self.row["status"] == "ok")
+
+    @property
+    def file_name(self) -> str:
+        """A file name of its own among the job's artifacts, whatever the request is called."""
+        name = quote(self.row["request_id"], safe="")
+        if name.startswith("."):
+            name = "%2E" + name[1:]
+        # quote() never gives a "+", so that no name can be mistaken for one that was cut.
+        if len(name) > _LONGEST_NAME:
+            digest = hashlib.sha256(self.row["request_id"].encode()).hexdigest()
+            name = f"{name[:_LONGEST_NAME]}+{digest[:32]}"
+        extension = _EXTENSIONS.get(self.row["media_type"], "bin")
+        return f"{name}-{self.row['sample']}.{extension}"
+
+    def bytes(self) -> bytes:
+        """The encoded image or sound.
+
+        Raises NotFound for a row that has none, CorruptObject when the bytes are not those that
+        were written.
+        """
+        row = self.row
+        if row["uri"] is None:
+            reason = f"{row['status']}: {row['error']}"
+            raise NotFound(f"row {row['ordinal']} ({row['request_id']!r}) was not drawn, {reason}")
+        data = self._store.read_range(self._path(), row["offset"], row["length"])
+        if hashlib.sha256(data).hexdigest() != row["sha256"]:
+            raise CorruptObject(
+                f"row {row['ordinal']} ({row['request_id']!r}) is not what was written to "
+                f"{row['uri']} at byte {row['offset']}"
+            )
+        return data
+
+    def open(self) -> io.BytesIO:
+        """The encoded image or sound as a file, for `PIL.Image.open` or `soundfile.read`."""
+        return io.BytesIO(self.bytes())
+
+    def _path(self) -> str:
+        # The part of the URI within the store, so that an output that was moved can still be read.
+        folder = f"/{layout.packs_folder(self.row['job_id'])}/"
+        _, found, name = self.row["uri"].rpartition(folder)
+        if not found:
+            raise CorruptObject(f"{self.row['uri']} is no pack of job {self.row['job_id']}")
+        return f"{folder[1:]}{name}"
+
+
+class Results:
+    """The decided rows of a job, by rising ordinals; `len` counts them."""
+
+    def __init__(self, store: Store, job: Job) -> None:
+        self._store = store
+        self._job = job
+        self._ledger = Ledger(store, job.job_id)
+
+    def __len__(self) -> int:
+        return self._job.rows - sum(unit.rows for unit in self._ledger.undecided(self._job))
+
+    def __iter__(self) -> Iterator[Artifact]:
+        """Every row, whatever became of it."""
+        return self._artifacts(self._ledger.records())
+
+    def table(self) -> pa.Table:
+        """The index in memory."""
+        empty = schema(self._job.signature).empty_table()
+        return pa.concat_tables([empty, *self._parts(self._ledger.records())]).combine_chunks()
+
+    def download(self, folder: str | Path, progress: Progress | None = None) -> int:
+        """Write each artifact that is ok to a file of `folder`; returns how many there are.
+
+        A file is called by its request and its sample, and is written anew if it is there already.
+        """
+        records = list(self._ledger.records())
+        total = sum(record.counts.ok for record in records)
+        with _local_errors(folder):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+
+        def write(artifact: Artifact) -> None:
+            data = artifact.bytes()
+            with _local_errors(folder):
+                (Path(folder) / artifact.file_name).write_bytes(data)
+
+        artifacts = (artifact for artifact in self._artifacts(records) if artifact.ok)
+        for written, _ in enumerate(ahead(write, artifacts), start=1):
+            if progress is not None:
+                progress(written, total)
+        return total
+
+    def _parts(self, records: Iterable[RangeRecord]) -> Iterator[pa.Table]:
+        return ahead(lambda one: read_part(self._store, one, self._job.signature), records)
+
+    def _artifacts(self, records: Iterable[RangeRecord]) -> Iterator[Artifact]:
+        for part in self._parts(records):
+            for row in part.to_pylist():
+                yield Artifact(row, self._store)
+
+
+@contextlib.contextmanager
+def _local_errors(folder: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreDenied(f"cannot write to {folder}: {error.strerror}") from error

@@ -1,0 +1,183 @@
+"""What a job made, read back."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ancestral.jobs import layout
+from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.ledger import RangeRecord
+from ancestral.jobs.results import Artifact, Results
+from ancestral.jobs.spec import Job
+from ancestral.jobs.store import Store, open_store
+from ancestral.jobs.units import Unit
+
+Commit = Callable[..., RangeRecord]
+MakeJob = Callable[..., Job]
+
+NOWHERE = open_store("memory://nowhere")
+
+
+def named(request_id: str, sample: int = 0) -> str:
+    row = {"request_id": request_id, "sample": sample, "media_type": "image/png"}
+    return Artifact(row, NOWHERE).file_name
+
+
+@pytest.fixture
+def job(store: Store, make_job: MakeJob, commit: Commit) -> Job:
+    """A job of eight rows in three units, of which the last is undecided."""
+    job = make_job(8, 3)
+    commit(store, job, Unit(0, 3), "ofo")
+    commit(store, job, Unit(3, 6), "roo")
+    return job
+
+
+def test_decided_rows_are_there_in_order(store: Store, job: Job, commit: Commit) -> None:
+    # Given a running job
+    results = Results(store, job)
+    assert len(results) == 6
+    # Then its decided rows can be read
+    artifacts = list(results)
+    assert [artifact.row["ordinal"] for artifact in artifacts] == [0, 1, 2, 3, 4, 5]
+    assert [artifact.ok for artifact in artifacts] == [True, False, True, False, True, True]
+    assert artifacts[4].bytes() == b"image 4"
+    assert artifacts[4].open().read() == b"image 4"
+    # And once the rest is decided, it is there as well
+    commit(store, job, Unit(6, 8))
+    assert len(results) == 8
+    assert [artifact.row["ordinal"] for artifact in results][6:] == [6, 7]
+
+
+def test_a_job_without_a_decided_row_has_no_results(store: Store, make_job: MakeJob) -> None:
+    results = Results(store, make_job(8, 3))
+    assert len(results) == 0
+    assert list(results) == []
+    assert results.table().num_rows == 0
+    assert "condition_label" in results.table().column_names
+
+
+def test_a_row_that_was_not_drawn_has_no_bytes(store: Store, job: Job) -> None:
+    failed = list(Results(store, job))[1]
+    with pytest.raises(NotFound, match=r"row 1 \('request 1'\) was not drawn, failed: no luck"):
+        failed.bytes()
+
+
+def test_damaged_bytes_are_noticed(store: Store, job: Job) -> None:
+    first = next(iter(Results(store, job)))
+    path = first.row["uri"].removeprefix(f"{store.uri}/")
+    sound = store.read(path)
+    for damaged in (b"IMAGE 0image 2", sound[:3]):
+        store.put(path, damaged)
+        with pytest.raises(CorruptObject):
+            first.bytes()
+    store.put(path, sound)
+    assert first.bytes() == b"image 0"
+
+
+def test_a_uri_elsewhere_is_not_followed(store: Store, job: Job) -> None:
+    first = next(iter(Results(store, job)))
+    for uri in ("/etc/passwd", f"{store.uri}/packs/other/0-1.tar", "s3://other/pack.tar"):
+        with pytest.raises(CorruptObject, match="is no pack of job digits-1"):
+            Artifact({**first.row, "uri": uri}, store).bytes()
+
+
+def test_an_output_that_was_moved_can_be_read(
+    local_store: Store, make_job: MakeJob, commit: Commit, tmp_path: Path
+) -> None:
+    job = make_job(2, 2)
+    commit(local_store, job, Unit(0, 2))
+    shutil.move(local_store.uri, tmp_path / "moved")
+    moved = Results(open_store(str(tmp_path / "moved")), job)
+    assert [artifact.bytes() for artifact in moved] == [b"image 0", b"image 1"]
+
+
+def test_the_table_is_what_other_readers_see(
+    local_store: Store, make_job: MakeJob, commit: Commit
+) -> None:
+    # Given a finished job
+    job = make_job(8, 3)
+    local_store.put(layout.spec_path(job.job_id), job.to_json())
+    for unit, statuses in zip(job.units(), ["ofo", "roo", "oo"], strict=True):
+        commit(local_store, job, unit, statuses)
+    index = finalise(local_store, job.job_id).index
+    # Then its table has the rows and columns of the Parquet files
+    ours = Results(local_store, job).table().to_pandas()
+    public = pd.read_parquet(index).drop(columns="outcome").sort_values("ordinal")
+    pd.testing.assert_frame_equal(ours, public.reset_index(drop=True))
+
+
+def test_a_download_writes_each_ok_artifact(store: Store, job: Job, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    folder = tmp_path / "not" / "yet"
+    written = Results(store, job).download(folder, lambda done, total: seen.append((done, total)))
+    assert written == 4
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        f"request%20{number}-0.png": f"image {number}".encode() for number in (0, 2, 4, 5)
+    }
+
+
+def test_a_download_can_be_repeated(store: Store, job: Job, tmp_path: Path) -> None:
+    results = Results(store, job)
+    results.download(tmp_path)
+    (tmp_path / "request%200-0.png").write_bytes(b"half")
+    assert results.download(str(tmp_path)) == 4
+    assert (tmp_path / "request%200-0.png").read_bytes() == b"image 0"
+
+
+def test_a_download_to_where_nothing_can_be_written_is_denied(
+    local_store: Store, make_job: MakeJob, commit: Commit, tmp_path: Path
+) -> None:
+    job = make_job(2, 2)
+    commit(local_store, job, Unit(0, 2))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreDenied, match="cannot write to"):
+        Results(local_store, job).download(tmp_path / "file" / "below")
+    (tmp_path / "request%200-0.png").mkdir()
+    with pytest.raises(StoreDenied, match="cannot write to"):
+        Results(local_store, job).download(tmp_path)
+
+
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+pairs = st.tuples(texts | st.text(alphabet="a0-.%+/", max_size=6), st.integers(0, 20))
+
+
+@given(pairs)
+@example(("../../etc/passwd", 0))
+@example(("..", 0))
+@example((".bashrc", 0))
+@example(("", 0))
+@example(("a\0b", 0))
+@example(("x" * 5000, 0))
+@example(("é" * 100, 0))
+def test_a_file_stays_in_its_folder(pair: tuple[str, int]) -> None:
+    name = named(*pair)
+    assert "/" not in name
+    assert "\0" not in name
+    assert not name.startswith(".")
+    assert name.endswith(".png")
+    assert len(name.encode()) <= 255
+
+
+@given(pairs, pairs)
+@example(("a-1", 0), ("a", 10))
+@example(("a-1", 1), ("a", 1))
+@example((".a", 0), ("%2Ea", 0))
+@example(("x" * 5000, 0), ("x" * 5001, 0))
+@example(("x" * 151, 0), (named("x" * 151)[:-6], 0))
+def test_two_artifacts_never_share_a_file(one: tuple[str, int], other: tuple[str, int]) -> None:
+    assert (named(*one) == named(*other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "extension"), [("image/png", "png"), ("audio/flac", "flac"), ("x/y", "bin")]
+)
+def test_a_file_has_the_extension_of_its_medium(media_type: str, extension: str) -> None:
+    row = {"request_id": "seven", "sample": 3, "media_type": media_type}
+    assert Artifact(row, NOWHERE).file_name == f"seven-3.{extension}"
