@@ -14,7 +14,7 @@ from dataclasses import dataclass
 #: A unit should be big enough that its commit (two or three objects) is cheap beside its sampling.
 LARGEST_UNIT_ROWS = 256
 
-#: A job is cut into at least this many units where it has the rows, so that a small fleet shares it.
+#: A job has at least this many units where it has the rows, so that a small fleet shares it.
 FEWEST_UNITS = 16
 
 

@@ -1,0 +1,180 @@
+"""Acceptance: how a spec becomes a job, at once or not at all.
+
+    settings fit ─► output is writable ─► requests, read and checked ─► shards ─► key is ours
+        ─► spec.json: now the job is accepted
+
+What goes wrong before spec.json removes the shards again. An idempotency key is taken in the state
+store just before spec.json and stands for one spec for ever; its job's id is made from the key, so
+that whoever comes with the same key and spec finds the job, or brings it to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import tempfile
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ancestral.jobs import layout
+from ancestral.jobs.errors import AlreadyExists, ConflictError, CorruptObject, NotFound, StoreError
+from ancestral.jobs.registry import ModelEntry
+from ancestral.jobs.requests import PreparedRequests, prepare_requests
+from ancestral.jobs.signature import check_settings
+from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard
+from ancestral.jobs.store import Store, open_store
+from ancestral.jobs.units import default_unit_rows
+
+
+def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
+    """The accepted job of a spec whose paths are absolute.
+
+    Raises SpecError, RequestsInvalid, ConflictError and StoreError.
+    """
+    check_settings(model.signature, spec.sampling)
+    store = open_store(spec.output)
+    store.probe()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
+        prepared = prepare_requests(spec, model.signature, Path(folder))
+        job_id = _job_id(spec)
+        shards = _upload(store, job_id, prepared, undo)
+        job = _job(spec, model, job_id, prepared, shards)
+        if spec.idempotency_key is not None:
+            _take_key(state, spec, job_id)
+        # A creation that fails may have succeeded all the same, its answer lost on the way: now
+        # shards are removed only when another job is seen to stand there.
+        shards_written = undo.pop_all()
+        try:
+            store.create(layout.spec_path(job_id), job.to_json())
+        except AlreadyExists:
+            standing = Job.from_json(store.read(layout.spec_path(job_id)))
+            if standing != job:
+                shards_written.close()
+                if standing.spec.body() != spec.body():
+                    raise _conflict(spec, job_id) from None
+                return standing
+        return job
+
+
+def standing_job(spec: JobSpec, state: Store) -> Job | None:
+    """The job that already has the spec's idempotency key; None if there is none, or no key.
+
+    Raises ConflictError when the key stands for another spec.
+    """
+    if spec.idempotency_key is None:
+        return None
+    try:
+        holder = read_pointer(state, layout.state_key_path(spec.idempotency_key))
+    except NotFound:
+        return None
+    _check_holder(spec, holder)
+    # Without a spec.json the holder was stopped on the way: the same job is to be accepted yet.
+    return read_job(open_store(holder["output"]), holder["job_id"])
+
+
+def read_job(store: Store, job_id: str) -> Job | None:
+    """The job of that id in its output; None if there is none."""
+    try:
+        return Job.from_json(store.read(layout.spec_path(job_id)))
+    except NotFound:
+        return None
+
+
+def read_pointer(state: Store, path: str) -> dict[str, str]:
+    """A small object of the state store. Raises NotFound and CorruptObject."""
+    try:
+        pointer = json.loads(state.read(path))
+    except ValueError as error:
+        raise CorruptObject(f"{state.uri_of(path)} is not JSON") from error
+    if not isinstance(pointer, dict) or not isinstance(pointer.get("output"), str):
+        raise CorruptObject(f"{state.uri_of(path)} does not name an output")
+    return pointer
+
+
+def _job_id(spec: JobSpec) -> str:
+    """Like 20261122-153012-digits-1a2b3c4d, and digits-1a2b3c4d5e6f7a8b with a key."""
+    name = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:40] or "job"
+    if spec.idempotency_key is not None:
+        return f"{name}-{hashlib.sha256(spec.idempotency_key.encode()).hexdigest()[:16]}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{uuid.uuid4().hex[:8]}"
+
+
+def _upload(
+    store: Store, job_id: str, prepared: PreparedRequests, undo: contextlib.ExitStack
+) -> tuple[Shard, ...]:
+    submit = uuid.uuid4().hex
+    shards = []
+    for number, local in enumerate(prepared.shards):
+        path = layout.shard_path(job_id, submit, number)
+        data = local.path.read_bytes()
+        undo.callback(_delete, store, path)
+        store.create(path, data)
+        shards.append(
+            Shard(
+                path=path,
+                first_request=local.first_request,
+                requests=local.requests,
+                sha256=hashlib.sha256(data).hexdigest(),
+            )
+        )
+    return tuple(shards)
+
+
+def _delete(store: Store, path: str) -> None:
+    # What made us undo the submission matters more than what is in the way of undoing it.
+    with contextlib.suppress(StoreError):
+        store.delete(path)
+
+
+def _job(
+    spec: JobSpec,
+    model: ModelEntry,
+    job_id: str,
+    prepared: PreparedRequests,
+    shards: tuple[Shard, ...],
+) -> Job:
+    rows = prepared.requests * spec.sampling.samples
+    return Job(
+        job_id=job_id,
+        spec=spec,
+        model=ModelReference(
+            name=model.name, uri=model.uri, digest=model.digest, family=model.family
+        ),
+        signature=model.signature,
+        requests=prepared.requests,
+        rows=rows,
+        unit_rows=spec.unit.rows or default_unit_rows(rows),
+        shards=shards,
+        inputs=prepared.inputs,
+        submitted_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _take_key(state: Store, spec: JobSpec, job_id: str) -> None:
+    assert spec.idempotency_key is not None
+    path = layout.state_key_path(spec.idempotency_key)
+    holder = {"job_id": job_id, "output": spec.output, "body_sha256": _body_sha256(spec)}
+    try:
+        state.create(path, json.dumps(holder).encode())
+    except AlreadyExists:
+        _check_holder(spec, read_pointer(state, path))
+
+
+def _check_holder(spec: JobSpec, holder: dict[str, Any]) -> None:
+    if holder.get("body_sha256") != _body_sha256(spec):
+        raise _conflict(spec, holder["job_id"])
+
+
+def _conflict(spec: JobSpec, job_id: str) -> ConflictError:
+    return ConflictError(
+        f"the idempotency key {spec.idempotency_key!r} belongs to {job_id}, which was submitted "
+        "with another spec: take another key, or submit the same spec"
+    )
+
+
+def _body_sha256(spec: JobSpec) -> str:
+    return hashlib.sha256(spec.body()).hexdigest()

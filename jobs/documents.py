@@ -1,0 +1,146 @@
+"""Documents that people write: YAML files read strictly, and checked with one clear sentence.
+
+JSON is YAML too, so a JSON file is read just as well. The same two functions serve job specs and
+training recipes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ancestral.jobs.errors import SpecError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: Longest piece of a wrong value that an error repeats, in characters.
+SHOWN_CHARACTERS = 60
+
+
+def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The keys and values of the YAML file at `path` (a local file).
+
+    Raises SpecError when the file cannot be read, is not YAML, names a key twice, or does not hold
+    keys and values.
+    """
+    origin = os.fspath(path)
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = yaml.load(file, Loader=_StrictLoader)
+    except FileNotFoundError as error:
+        raise SpecError(f"{origin}: there is no such file") from error
+    except OSError as error:
+        raise SpecError(f"{origin}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{origin}: is not a text file in UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = error.problem or error.context
+        raise SpecError(f"{origin}{line}: is not valid YAML ({problem})") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{origin}: is not valid YAML ({error})") from error
+    if not isinstance(data, dict):
+        raise SpecError(f"{origin}: should hold keys and values, not {shown(data)}")
+    return data
+
+
+def validate(model_class: type[Model], data: Mapping[str, Any], origin: str) -> Model:
+    """`data` as a `model_class`; `origin` (a file's name) opens the error's sentence.
+
+    Raises SpecError that names the key, and for an unknown key the one that was probably meant.
+    """
+    try:
+        return model_class.model_validate(dict(data))
+    except ValidationError as error:
+        # A misspelt key is also a missing one: what is unknown explains more than what is missing.
+        details = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        raise SpecError(f"{origin}: {_sentence(model_class, details[0])}{more}") from error
+
+
+def did_you_mean(word: object, known: Iterable[object]) -> str:
+    """What to append to a sentence about an unknown `word`: its nearest neighbour, or all there is.
+
+    Long lists are shortened.
+    """
+    names = [str(name) for name in known]
+    if not names:
+        return "; there are none"
+    return nearest(word, names) or f"; known are {shortened(names)}"
+
+
+def nearest(word: object, known: Iterable[object]) -> str:
+    """What to append to a sentence about a wrong `word`: what was probably meant, if anything."""
+    near = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def shortened(values: Iterable[object], most: int = 12) -> str:
+    """The first `most` of the values, joined for a sentence."""
+    every = [str(value) for value in values]
+    if len(every) <= most:
+        return ", ".join(every)
+    return f"{', '.join(every[:most])}, ... ({len(every)} in all)"
+
+
+def shown(value: object) -> str:
+    """A wrong value as a sentence repeats it: shortened, and "nothing" for None."""
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
+def _sentence(model_class: type[BaseModel], details: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in details["loc"])
+    match details["type"]:
+        case "extra_forbidden":
+            known = _keys_beside(model_class, details["loc"])
+            return f"unknown key {key!r}{did_you_mean(details['loc'][-1], known)}"
+        case "missing":
+            return f"the key {key!r} is missing"
+        case "value_error" if not key:
+            return str(details["ctx"]["error"])
+        case "value_error":
+            return f"{key!r} {details['ctx']['error']}"
+        case "model_type" | "dict_type":
+            return f"{key!r} should hold keys and values, not {shown(details['input'])}"
+        case _:
+            message = details["msg"].removeprefix("Input ")
+            return f"{key!r} {message}, not {shown(details['input'])}"
+
+
+def _keys_beside(model_class: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the innermost model around an unknown key would have taken."""
+    model = model_class
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = next(
+            (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)),
+            model,
+        )
+    return list(model.model_fields)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses what YAML lets pass in silence: a key that is given twice, of which one would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"the key {key_node.value!r} is given twice",
+                        problem_mark=key_node.start_mark,
+                    )
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,225 @@
+"""Inputs as streams of raw records: Parquet, JSONL, CSV, a glob of them, or a grid.
+
+A source knows how its records are counted, so that every problem can name its place:
+
+    requests.jsonl, line 3                     as editors count, from 1
+    requests.csv, line 3                       from 1; the header is line 1
+    requests.parquet, row 17 counted from 0    as data frames count
+    the grid, request 5 counted from 0         as the ids that it gives
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ancestral.jobs.documents import shown
+from ancestral.jobs.errors import JobError, SpecError
+
+#: How a file is read, by the end of its name (in front of .gz, .bz2, .xz or .zst).
+FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",)}
+
+#: A line longer than this is no request; reading on would only fill the memory.
+LONGEST_LINE_BYTES = 16 * 2**20
+
+#: Rows of a Parquet file that are held as Python values at a time.
+BATCH_ROWS = 4096
+
+#: Bytes read from a file at a time.
+BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Record:
+    """One raw record, or the problem that kept it from being read."""
+
+    number: int
+    values: dict[str, Any]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file or grid. `columns` is None where every record names its own (JSONL)."""
+
+    origin: str
+    #: How record {} is called: "line {}" or "row {} counted from 0".
+    counting: str
+    columns: tuple[str, ...] | None
+    #: Values are texts, to be converted by the signature (CSV).
+    texts: bool
+    records: Iterator[Record]
+
+    def place(self, number: int) -> str:
+        """Where record `number` stands, for the head of a sentence."""
+        return f"{self.origin}, {self.counting.format(number)}"
+
+
+def expand(uri: str) -> list[str]:
+    """The files that `uri` names: itself, or what a glob finds, sorted.
+
+    Raises SpecError when there is none.
+    """
+    with reading(uri):
+        files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
+        if files.isfile(path):
+            return [uri]
+        if files.isdir(path):
+            raise SpecError(
+                f"{uri}: is a folder; name a file in it, or a glob like {uri}/*.parquet"
+            )
+        found = sorted(files.glob(path)) if fsspec.core.has_magic(path) else []
+    if not found:
+        raise SpecError(f"{uri}: there is no such file")
+    local = "file" in files.protocol
+    return [each if local else files.unstrip_protocol(each) for each in found]
+
+
+def hash_file(uri: str) -> str:
+    """The sha256 (hex) of a file's bytes as they are stored."""
+    digest = hashlib.sha256()
+    with opened(uri) as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_files(uris: Sequence[str]) -> Iterator[Source]:
+    """The sources of the files, opened one after the other: exhaust each before taking the next.
+
+    Raises SpecError when a file cannot be read, there or on the way through its records.
+    """
+    for uri in uris:
+        form = _form(uri)
+        compression = None if form == "parquet" else "infer"
+        with opened(uri, compression) as file:
+            if form == "parquet":
+                table = pq.ParquetFile(file)
+                columns = tuple(table.schema_arrow.names)
+                yield Source(
+                    uri, "row {} counted from 0", columns, False, _parquet_records(table, uri)
+                )
+            elif form == "csv":
+                text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+                rows = csv.reader(text, strict=True)
+                header = tuple(next(rows, ()))
+                yield Source(uri, "line {}", header, True, _csv_records(rows, header, uri))
+            else:
+                yield Source(uri, "line {}", None, False, _jsonl_records(file, uri))
+
+
+def read_grid(grid: Mapping[str, Sequence[object]]) -> Source:
+    """Every combination of the values, in the order of the keys: the last one varies fastest."""
+    combinations = itertools.product(*grid.values())
+    records = (
+        Record(number, dict(zip(grid, values, strict=True)))
+        for number, values in enumerate(combinations)
+    )
+    return Source("the grid", "request {} counted from 0", tuple(grid), False, records)
+
+
+@contextmanager
+def opened(uri: str, compression: str | None = None) -> Iterator[io.BufferedReader]:
+    """The file at `uri`, any path or URI that fsspec knows. Errors are those of `reading`."""
+    with reading(uri):
+        # Without the cache of listings, a file that was replaced is read as it is now.
+        file = fsspec.open(uri, "rb", compression=compression, use_listings_cache=False)
+        with file as raw:
+            yield io.BufferedReader(raw, BLOCK_BYTES)
+
+
+@contextmanager
+def reading(uri: str) -> Iterator[None]:
+    """Turns what a file system or a format's reader raises about `uri` into our own errors."""
+    foreign: tuple[type[Exception], ...] = (OSError, ImportError, ValueError, *_sdk_errors(uri))
+    try:
+        yield
+    except JobError:
+        raise
+    except FileNotFoundError as error:
+        raise SpecError(f"{uri}: there is no such file") from error
+    except (pa.ArrowException, csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
+        raise SpecError(f"{uri}: is broken ({_first_line(error)})") from error
+    except foreign as error:
+        raise SpecError(f"{uri}: cannot be read ({_first_line(error)})") from error
+
+
+def _form(uri: str) -> str:
+    name = uri.lower()
+    for packed in (".gz", ".bz2", ".xz", ".zst"):
+        name = name.removesuffix(packed)
+    for form, suffixes in FORMS.items():
+        if name.endswith(suffixes):
+            return form
+    known = ", ".join(suffix for suffixes in FORMS.values() for suffix in suffixes)
+    raise SpecError(f"{uri}: its name should end in one of {known}")
+
+
+def _parquet_records(table: pq.ParquetFile, uri: str) -> Iterator[Record]:
+    numbers = itertools.count()
+    with reading(uri):
+        for batch in table.iter_batches(batch_size=BATCH_ROWS):
+            for values in batch.to_pylist():
+                yield Record(next(numbers), values)
+
+
+def _csv_records(rows: Any, header: tuple[str, ...], uri: str) -> Iterator[Record]:
+    with reading(uri):
+        for cells in rows:
+            if len(cells) == len(header):
+                yield Record(rows.line_num, dict(zip(header, cells, strict=True)))
+            elif cells:
+                problem = f"has {len(cells)} cells where the header has {len(header)}"
+                yield Record(rows.line_num, {}, problem)
+
+
+def _jsonl_records(file: io.BufferedReader, uri: str) -> Iterator[Record]:
+    number = 0
+    with reading(uri):
+        while line := file.readline(LONGEST_LINE_BYTES):
+            number += 1
+            if len(line) == LONGEST_LINE_BYTES:
+                raise SpecError(f"{uri}, line {number}: is longer than any request can be")
+            if not line.isspace():
+                yield _parsed(number, line)
+
+
+def _parsed(number: int, line: bytes) -> Record:
+    try:
+        values = json.loads(line.decode("utf-8-sig"))
+    except RecursionError:
+        return Record(number, {}, "is nested too deeply")
+    except UnicodeDecodeError:
+        return Record(number, {}, "is not text in UTF-8")
+    except ValueError as error:
+        return Record(number, {}, f"is not valid JSON ({_first_line(error)})")
+    if not isinstance(values, dict):
+        return Record(number, {}, f"should be a JSON object, not {shown(values)}")
+    return Record(number, values)
+
+
+def _sdk_errors(uri: str) -> tuple[type[Exception], ...]:
+    """What the SDK behind a file system raises of its own."""
+    if not uri.startswith(("s3://", "s3a://")):
+        return ()
+    # Here, because it is slow to import; whoever reads from S3 has it loaded already.
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+
+    return (BotoCoreError,)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

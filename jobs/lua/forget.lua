@@ -1,0 +1,11 @@
+#!lua flags=allow-oom
+-- ARGV: job. What `expiry` still holds of it, reap drops in passing.
+local job = ARGV[1]
+
+local place = redis.call("HGET", key("job", job), "place")
+if place then
+    redis.call("ZREM", shard .. ":jobs", place)
+    redis.call("ZREM", shard .. ":runnable", place)
+    redis.call("UNLINK", key("job", job), key("ready", job), key("leased", job),
+        key("unit", job), key("done", job))
+end

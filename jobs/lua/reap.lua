@@ -1,0 +1,3 @@
+#!lua flags=allow-oom
+-- ARGV: limit (at most 100). Returns how many leases were taken back.
+return reap(tonumber(ARGV[1]))

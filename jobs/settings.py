@@ -1,0 +1,43 @@
+"""What the environment says about this machine. No other file reads the environment.
+
+ANCESTRAL_HOME          where models, state and caches live     ~/.ancestral
+ANCESTRAL_STATE         which jobs and models are known: a path or an fsspec URI     {home}/state
+ANCESTRAL_REDIS_URL     the queue's server, like redis://host:6379 or rediss:// over TLS
+RAY_ADDRESS             the Ray cluster, like ray://host:10001 or auto
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are on this machine."""
+
+    home: Path
+    #: A store: see `ancestral.jobs.store`.
+    state_uri: str
+    #: None: no server of one's own, an embedded one serves. May hold a password: never shown.
+    redis_url: str | None = field(default=None, repr=False)
+    #: None: a Ray on this machine, for the length of the command.
+    ray_address: str | None = None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Local copies of what can be fetched again."""
+        return self.home / "cache"
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+        """What the variables say; an empty one counts as absent."""
+        home = Path(environment.get("ANCESTRAL_HOME") or "~/.ancestral").expanduser().absolute()
+        return Settings(
+            home=home,
+            state_uri=environment.get("ANCESTRAL_STATE") or str(home / "state"),
+            redis_url=environment.get("ANCESTRAL_REDIS_URL") or None,
+            ray_address=environment.get("RAY_ADDRESS") or None,
+        )

@@ -1,0 +1,202 @@
+"""What is asked for (`JobSpec`, as people write it) and what was accepted (`Job`, spec.json)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ancestral.jobs.documents import read_document, validate
+from ancestral.jobs.errors import CorruptObject
+from ancestral.jobs.units import Unit, plan_units
+
+#: Seeds and ordinals are signed 64-bit integers everywhere: in Arrow, in Parquet and in SQL.
+INTEGER_LIMIT = 2**63
+
+
+def without_password(uri: str) -> str:
+    """`uri`, unless it carries user:password@, which would end up in spec.json and in logs."""
+    scheme, found, rest = uri.partition("://")
+    authority = rest.partition("/")[0]
+    if found and ":" in authority.rpartition("@")[0]:
+        raise ValueError(
+            f"carries a password ({scheme}://***@...): take it out, and give credentials by the "
+            "environment or by the provider's own configuration"
+        )
+    return uri
+
+
+def _scalar(value: object) -> object:
+    """A value that a grid may hold; whether it fits the model is the signature's to say."""
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"should be a text or a finite number, not {value!r}")
+
+
+Uri = Annotated[str, Field(min_length=1), AfterValidator(without_password)]
+Scalar = Annotated[Any, AfterValidator(_scalar)]
+
+
+class _Document(BaseModel):
+    # Inputs are hidden because a traceback prints them, and a wrong URI may hold a password.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Sampling(_Document):
+    """How symbols are drawn; the same for every request of a job."""
+
+    seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT)
+    #: Samples drawn for each request.
+    samples: int = Field(default=1, ge=1, lt=2**31)
+    temperature: float = Field(default=1.0, gt=0)
+    #: Draw among the k most likely symbols only.
+    top_k: int | None = Field(default=None, ge=1, lt=2**31)
+    #: Draw among the most likely symbols that together hold this probability.
+    top_p: float | None = Field(default=None, gt=0, le=1)
+
+
+class Media(_Document):
+    """How artifacts are encoded and laid out in the store."""
+
+    image: Literal["png"] = "png"
+    audio: Literal["flac"] = "flac"
+    layout: Literal["packed"] = "packed"
+
+
+class UnitSize(_Document):
+    """How many rows are leased and committed together; None leaves the choice to us."""
+
+    rows: int | None = Field(default=None, ge=1)
+
+
+class Gates(_Document):
+    """Reasons to reject an artifact that was drawn; its row keeps the reason."""
+
+    #: Reject a sound whose loudest sample lies below this level (decibels of full scale).
+    silence_dbfs: float | None = Field(default=None, le=0)
+    #: Reject an image of a single value.
+    constant_image: bool = False
+
+
+class JobSpec(_Document):
+    """A job as people write it. `input` and `output` paths are relative to where one submits."""
+
+    name: str = Field(min_length=1, max_length=100)
+    kind: Literal["generate"] = "generate"
+    #: `name`, `name@latest`, `name@digest`, or the path or URI of a bundle.
+    model: Uri
+    #: A Parquet, JSONL or CSV file of requests, or a glob of them.
+    input: Uri | None = None
+    #: In place of `input`: values per field, of which every combination is a request; the field
+    #: written last varies fastest.
+    grid: dict[str, list[Scalar]] | None = None
+    output: Uri
+    sampling: Sampling = Sampling()
+    media: Media = Media()
+    unit: UnitSize = UnitSize()
+    #: Reject the job when a request is wrong, or record each wrong request as a failed row.
+    on_invalid: Literal["reject", "record"] = "reject"
+    #: Jobs of a higher priority are sampled first.
+    priority: int = Field(default=0, ge=-1000, le=1000)
+    #: Attempts at a unit before its rows are recorded as failed.
+    max_attempts: int = Field(default=3, ge=1)
+    gates: Gates = Gates()
+    #: The same key with the same spec is the same job, however often it is submitted.
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=500)
+
+    @model_validator(mode="after")
+    def _one_source_of_requests(self) -> JobSpec:
+        if (self.input is None) == (self.grid is None):
+            raise ValueError("give exactly one of 'input' and 'grid'")
+        for key, values in (self.grid or {}).items():
+            if key == "request_id":
+                raise ValueError("'grid.request_id' cannot be given: a grid numbers its requests")
+            if not values:
+                raise ValueError(f"'grid.{key}' should hold at least one value")
+        return self
+
+    def body(self) -> bytes:
+        """The spec as canonical JSON; two specs ask for the same when their bodies are equal."""
+        return _canonical(self.model_dump(mode="json"))
+
+
+class ModelReference(_Document):
+    """The bundle that a job was accepted with; `digest` pins it (sha256, hex)."""
+
+    name: str
+    uri: str
+    digest: str
+    family: str
+
+
+class Shard(_Document):
+    """One Arrow file of normalised requests; `path` is relative to the job's output."""
+
+    path: str
+    first_request: int
+    requests: int
+    sha256: str
+
+
+class InputFile(_Document):
+    """A file that the requests were read from, as it was then."""
+
+    uri: str
+    sha256: str
+
+
+class Job(_Document):
+    """An accepted job: spec.json, which never changes.
+
+    A row is one sample of one request: row = request index * samples + sample.
+    """
+
+    job_id: str
+    spec: JobSpec
+    model: ModelReference
+    signature: dict[str, Any]
+    requests: int
+    rows: int
+    unit_rows: int
+    shards: tuple[Shard, ...]
+    inputs: tuple[InputFile, ...]
+    #: ISO 8601 in UTC, like 2026-11-22T15:30:12Z.
+    submitted_at: str
+
+    def units(self) -> Iterator[Unit]:
+        """The root units, in order."""
+        return plan_units(self.rows, self.unit_rows)
+
+    def to_json(self) -> bytes:
+        return _canonical(self.model_dump(mode="json"))
+
+    @staticmethod
+    def from_json(data: bytes) -> Job:
+        """Raises CorruptObject when `data` is not an accepted job."""
+        try:
+            return Job.model_validate_json(data)
+        except ValidationError as error:
+            raise CorruptObject(f"this is not a spec.json of ours: {data[:200]!r}") from error
+
+
+def load_spec(source: str | os.PathLike[str] | Mapping[str, Any] | JobSpec) -> JobSpec:
+    """The spec in a YAML file, in a dict, or as it is.
+
+    Raises SpecError with one sentence that names the file and the key.
+    """
+    if isinstance(source, JobSpec):
+        return source
+    if isinstance(source, Mapping):
+        return validate(JobSpec, source, "the job")
+    return validate(JobSpec, read_document(source), os.fspath(source))
+
+
+def _canonical(data: dict[str, Any]) -> bytes:
+    # Keys keep their order: ours is fixed, and a grid's decides how its requests are numbered.
+    return json.dumps(data, separators=(",", ":")).encode()

@@ -1,0 +1,31 @@
+"""What can go wrong with many processes.
+
+    OrchestrationError
+    ├── ServiceUnavailable    a service does not answer or cannot be started (exit code 3)
+    ├── TrainingFailed        a training run ended without a bundle
+    └── FleetFailed           the samplers cannot go on with the job
+
+Each class says what a command that ends with it exits with.
+"""
+
+from typing import ClassVar
+
+
+class OrchestrationError(Exception):
+    """The root of everything that `ancestral.orchestration` raises."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ServiceUnavailable(OrchestrationError):
+    """A service does not answer or cannot be started; the message says what to do."""
+
+    exit_code = 3
+
+
+class TrainingFailed(OrchestrationError):
+    """A training run ended without a bundle."""
+
+
+class FleetFailed(OrchestrationError):
+    """The samplers cannot go on with the job."""

@@ -1,0 +1,124 @@
+"""Documents: YAML read strictly, and errors of one sentence that name file and key."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from ancestral.jobs.documents import did_you_mean, nearest, read_document, shortened, validate
+from ancestral.jobs.errors import SpecError
+
+
+class Oven(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    degrees: int
+    fan: bool = False
+
+
+class Recipe(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    oven: Oven | None = None
+    steps: list[Oven] = []
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_document_is_its_keys_and_values(tmp_path: Path) -> None:
+    path = written(tmp_path, "title: bread\noven: {degrees: 230}\n")
+    assert read_document(path) == {"title": "bread", "oven": {"degrees": 230}}
+
+
+def test_json_is_read_too(tmp_path: Path) -> None:
+    assert read_document(written(tmp_path, '{"title": "bread"}')) == {"title": "bread"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("title: [bread\noven: 1", ", line 2: is not valid YAML"),
+        (
+            "title: bread\ntitle: cake",
+            ", line 2: is not valid YAML (the key 'title' is given twice",
+        ),
+        ("oven:\n  fan: true\n  fan: false", ", line 3: is not valid YAML (the key 'fan'"),
+        ("- bread\n- cake", ": should hold keys and values, not ['bread', 'cake']"),
+        ("", ": should hold keys and values, not nothing"),
+        ("title: !!python/object:os.system {}", "could not determine a constructor"),
+    ],
+)
+def test_a_broken_document_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SpecError) as caught:
+        read_document(path)
+    assert str(caught.value).startswith(str(path))
+    assert sentence in str(caught.value)
+
+
+def test_an_absent_document_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: there is no such file"):
+        read_document(tmp_path / "nowhere.yaml")
+
+
+def test_a_folder_is_no_document(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="cannot be read"):
+        read_document(tmp_path)
+
+
+def test_a_document_is_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes(b"title: \xff\xfe")
+    with pytest.raises(SpecError, match="UTF-8"):
+        read_document(tmp_path / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"titel": "x"}, "r.yaml: unknown key 'titel'; did you mean 'title'? (and 1 more)"),
+        ({"title": "x", "zzz": 1}, "r.yaml: unknown key 'zzz'; known are title, oven, steps"),
+        ({}, "r.yaml: the key 'title' is missing"),
+        (
+            {"title": "x", "oven": {"degrees": 1, "fann": True}},
+            "r.yaml: unknown key 'oven.fann'; did you mean 'fan'?",
+        ),
+        (
+            {"title": "x", "steps": [{"degres": 1}]},
+            "r.yaml: unknown key 'steps.0.degres'; did you mean 'degrees'? (and 1 more)",
+        ),
+        ({"title": "x", "oven": 3}, "r.yaml: 'oven' should hold keys and values, not 3"),
+        (
+            {"title": "x", "oven": {"degrees": "hot"}},
+            "r.yaml: 'oven.degrees' should be a valid integer, unable to parse string as an "
+            "integer, not 'hot'",
+        ),
+        ({"title": None}, "r.yaml: 'title' should be a valid string, not nothing"),
+    ],
+)
+def test_the_sentence_names_the_key(data: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        validate(Recipe, data, "r.yaml")
+    assert str(caught.value) == sentence
+
+
+def test_a_long_wrong_value_is_not_repeated_whole() -> None:
+    with pytest.raises(SpecError) as caught:
+        validate(Recipe, {"title": list(range(10_000))}, "r.yaml")
+    assert len(str(caught.value)) < 200
+
+
+def test_what_is_valid_is_returned() -> None:
+    recipe = validate(Recipe, {"title": "bread", "oven": {"degrees": 230}}, "r.yaml")
+    assert recipe == Recipe(title="bread", oven=Oven(degrees=230))
+
+
+def test_hints() -> None:
+    assert did_you_mean("labl", ["label", "seed"]) == "; did you mean 'label'?"
+    assert did_you_mean("x", []) == "; there are none"
+    assert nearest("x", ["label"]) == ""
+    assert shortened(range(100), most=3) == "0, 1, 2, ... (100 in all)"

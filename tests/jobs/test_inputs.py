@@ -1,0 +1,236 @@
+"""Inputs: every format as the same stream of records, each with its place."""
+
+import gzip
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.inputs import LONGEST_LINE_BYTES, expand, hash_file, read_files, read_grid
+
+Write = Callable[[str, bytes | str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """write(name, content) makes a file and returns its path."""
+
+    def make(name: str, content: bytes | str) -> str:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return make
+
+
+def parquet(path: str, columns: dict[str, Any]) -> str:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def places_and_values(path: str) -> list[tuple[str, dict[str, Any], str | None]]:
+    (source,) = [
+        [(source.place(each.number), each.values, each.problem) for each in source.records]
+        for source in read_files([path])
+    ]
+    return source
+
+
+def test_jsonl_counts_lines_from_one_and_skips_blank_ones(write: Write) -> None:
+    path = write("r.jsonl", '\ufeff{"label": 1}\n\n  \n{"label": 2}')
+    assert places_and_values(path) == [
+        (f"{path}, line 1", {"label": 1}, None),
+        (f"{path}, line 4", {"label": 2}, None),
+    ]
+
+
+def test_csv_counts_lines_and_gives_texts(write: Write) -> None:
+    path = write("r.csv", '\ufefflabel,note\r\n1,"two\r\nlines"\r\n\r\n2,x\r\n')
+    (source,) = read_files([path])
+    assert source.columns == ("label", "note")
+    assert source.texts
+    assert places_and_values(path) == [
+        (f"{path}, line 3", {"label": "1", "note": "two\r\nlines"}, None),
+        (f"{path}, line 5", {"label": "2", "note": "x"}, None),
+    ]
+
+
+def test_parquet_counts_rows_from_zero(tmp_path: Path) -> None:
+    path = parquet(str(tmp_path / "r.parquet"), {"label": range(10_000)})
+    records = places_and_values(path)
+    assert len(records) == 10_000
+    assert records[0] == (f"{path}, row 0 counted from 0", {"label": 0}, None)
+    assert records[-1] == (f"{path}, row 9999 counted from 0", {"label": 9999}, None)
+
+
+def test_compressed_text_is_read(write: Write) -> None:
+    path = write("r.jsonl.gz", gzip.compress(b'{"label": 1}\n'))
+    assert places_and_values(path) == [(f"{path}, line 1", {"label": 1}, None)]
+
+
+def test_files_anywhere_are_read() -> None:
+    with fsspec.open("memory://inputs/r.csv", "wb") as file:
+        file.write(b"label\n3\n")
+    assert places_and_values("memory://inputs/r.csv") == [
+        ("memory://inputs/r.csv, line 2", {"label": "3"}, None)
+    ]
+    assert expand("memory://inputs/*.csv") == ["memory:///inputs/r.csv"]
+    assert places_and_values("memory:///inputs/r.csv")[0][1] == {"label": "3"}
+
+
+@pytest.mark.s3
+def test_files_in_a_bucket_are_read(s3_server: str) -> None:
+    for name in ("a", "b"):
+        with fsspec.open(f"s3://ancestral-tests/inputs/{name}.jsonl", "wb") as file:
+            file.write(f'{{"label": "{name}"}}\n'.encode() * 3)
+    found = expand("s3://ancestral-tests/inputs/*.jsonl")
+    assert found == [f"s3://ancestral-tests/inputs/{name}.jsonl" for name in ("a", "b")]
+    labels = [each.values["label"] for source in read_files(found) for each in source.records]
+    assert labels == ["a"] * 3 + ["b"] * 3
+
+
+@pytest.mark.s3
+def test_an_absent_file_in_a_bucket_is_named(s3_server: str) -> None:
+    with pytest.raises(SpecError, match=r"s3://ancestral-tests/none\.csv: there is no such file"):
+        expand("s3://ancestral-tests/none.csv")
+
+
+@pytest.mark.s3
+def test_a_bucket_without_credentials_is_named(
+    s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    try:
+        with pytest.raises(SpecError, match=r"s3://ancestral-tests/r\.csv: cannot be read"):
+            expand("s3://ancestral-tests/r.csv")
+    finally:
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"label": 1', "is not valid JSON ("),
+        (b"[1, 2]", "should be a JSON object, not [1, 2]"),
+        (b'{"label": "\xff"}', "is not text in UTF-8"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b'{"label": ' + b"9" * 5000 + b"}", "is not valid JSON ("),
+    ],
+)
+def test_a_broken_line_is_a_problem_of_its_own(write: Write, line: bytes, problem: str) -> None:
+    path = write("r.jsonl", b'{"label": 1}\n' + line + b'\n{"label": 2}\n')
+    first, broken, last = places_and_values(path)
+    assert (first[1], last[1]) == ({"label": 1}, {"label": 2})
+    assert broken[0] == f"{path}, line 2"
+    assert (broken[2] or "").startswith(problem)
+
+
+def test_a_csv_line_with_too_few_cells_is_a_problem_of_its_own(write: Write) -> None:
+    path = write("r.csv", "label,note\n1\n2,x\n")
+    first, second = places_and_values(path)
+    assert first == (f"{path}, line 2", {}, "has 1 cells where the header has 2")
+    assert second[1] == {"label": "2", "note": "x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("r.parquet", b"this is no Parquet"),
+        ("r.csv", b'label\n"open quote\n'),
+        ("r.csv", b"label\n\xff\xfe\n"),
+        ("r.csv.gz", b"this is no gzip"),
+        ("r.jsonl.gz", gzip.compress(b'{"label": 1}\n' * 10_000)[:-20]),
+        ("r.jsonl", b" " * (LONGEST_LINE_BYTES + 1)),
+    ],
+)
+def test_a_broken_file_is_named(write: Write, name: str, content: bytes) -> None:
+    path = write(name, content)
+    with pytest.raises(SpecError) as caught:
+        places_and_values(path)
+    assert str(caught.value).startswith(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_that_breaks_off_inside_is_named(tmp_path: Path) -> None:
+    path = parquet(str(tmp_path / "r.parquet"), {"label": os.urandom(50_000).hex().split("0")})
+    data = bytearray(Path(path).read_bytes())
+    data[100:2000] = bytes(1900)
+    Path(path).write_bytes(data)
+    with pytest.raises(SpecError) as caught:
+        places_and_values(path)
+    assert str(caught.value).startswith(path)
+
+
+def test_the_name_says_how_a_file_is_read(write: Write) -> None:
+    path = write("requests.txt", "label\n1\n")
+    with pytest.raises(SpecError) as caught:
+        places_and_values(path)
+    assert f"{path}: its name should end in one of .parquet, .pq, .jsonl" in str(caught.value)
+
+
+def test_a_glob_is_its_files_by_name(write: Write, tmp_path: Path) -> None:
+    paths = [write(f"part-{name}.csv", "label\n1\n") for name in ("b", "a", "c")]
+    assert expand(str(tmp_path / "part-*.csv")) == sorted(paths)
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_itself(write: Write) -> None:
+    path = write("part[1].csv", "label\n1\n")
+    assert expand(path) == [path]
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    for name in ("none.csv", "none-*.csv"):
+        with pytest.raises(SpecError, match=f"{name.replace('*', '.')}: there is no such file"):
+            expand(str(tmp_path / name))
+    with pytest.raises(SpecError, match="is a folder; name a file"):
+        expand(str(tmp_path))
+    with pytest.raises(SpecError, match="cannot be read"):
+        expand("nonsense://x/y.csv")
+
+
+def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="there is no such file"):
+        list(read_files([str(tmp_path / "none.csv")]))
+
+
+def test_a_hash_is_that_of_the_stored_bytes(write: Write) -> None:
+    content = os.urandom(3 * 2**20 + 7)
+    assert hash_file(write("r.jsonl.gz", content)) == hashlib.sha256(content).hexdigest()
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcd"), st.lists(st.integers(0, 9), min_size=1, max_size=5), max_size=4
+    )
+)
+def test_a_grid_is_every_combination_the_last_key_fastest(grid: dict[str, list[int]]) -> None:
+    source = read_grid(grid)
+    records = list(source.records)
+    strides = []
+    size = 1
+    for values in reversed(grid.values()):
+        strides.insert(0, size)
+        size *= len(values)
+    assert len(records) == size
+    for number, record in enumerate(records):
+        assert record.number == number
+        assert record.values == {
+            key: values[number // stride % len(values)]
+            for (key, values), stride in zip(grid.items(), strides, strict=True)
+        }
+
+
+def test_a_grid_names_its_requests() -> None:
+    assert read_grid({"a": [1]}).place(5) == "the grid, request 5 counted from 0"

@@ -1,0 +1,220 @@
+"""The registry: names, versions, and bundles brought here."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ancestral.jobs.errors import ModelUnreadable, SpecError, StoreDenied
+from ancestral.jobs.registry import Registry
+from ancestral.jobs.store import Store, open_store
+from tests.jobs.bundles import DIGITS, SPEECH, write_bundle
+
+
+@pytest.fixture
+def registry(store: Store, tmp_path: Path) -> Registry:
+    """An empty registry, on every kind of store in turn."""
+    return Registry(store.uri, tmp_path / "cache")
+
+
+@pytest.fixture
+def local_registry(tmp_path: Path) -> Registry:
+    return Registry(str(tmp_path / "state"), tmp_path / "cache")
+
+
+def test_a_published_model_is_found_by_name_and_version(registry: Registry, tmp_path: Path) -> None:
+    first = write_bundle(tmp_path / "one", weights=b"one")
+    second = write_bundle(tmp_path / "two", weights=b"two")
+    registry.publish(tmp_path / "one", "digits")
+    entry = registry.publish(tmp_path / "two", "digits")
+    assert (entry.name, entry.digest, entry.family) == ("digits", second, "gated_pixelcnn")
+    assert entry.signature == DIGITS
+    assert entry.metrics == {"bits_per_dim": 1.25}
+    assert registry.resolve("digits") == entry
+    assert registry.resolve("digits@latest") == entry
+    assert registry.resolve(f"digits@{first[:6]}").digest == first
+    assert registry.resolve(f"digits@{first}").digest == first
+    assert registry.resolve(entry.uri).digest == second
+
+
+def test_the_latest_is_the_one_published_last(local_registry: Registry, tmp_path: Path) -> None:
+    for weights in (b"one", b"two", b"one"):
+        digest = write_bundle(tmp_path / "model", weights=weights)
+        local_registry.publish(tmp_path / "model", "digits")
+        assert local_registry.resolve("digits").digest == digest
+
+
+def test_a_version_never_changes(local_registry: Registry, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model")
+    entry = local_registry.publish(tmp_path / "model", "digits")
+    (tmp_path / "model" / "metrics.json").write_text('{"bits_per_dim": 0}')
+    assert local_registry.publish(tmp_path / "model", "digits") == entry
+
+
+def test_the_list_is_the_latest_of_each_by_name(registry: Registry, tmp_path: Path) -> None:
+    assert registry.list() == []
+    for name, signature in (("speech", SPEECH), ("digits", DIGITS)):
+        write_bundle(tmp_path / name, signature)
+        registry.publish(tmp_path / name, name)
+    assert [(each.name, each.signature["medium"]) for each in registry.list()] == [
+        ("digits", "image"),
+        ("speech", "audio"),
+    ]
+
+
+def test_a_folder_is_a_model(
+    local_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = write_bundle(tmp_path / "my-model")
+    monkeypatch.chdir(tmp_path)
+    for text in ("./my-model", "./my-model/", str(tmp_path / "my-model")):
+        entry = local_registry.resolve(text)
+        assert (entry.name, entry.uri, entry.digest) == (
+            "my-model",
+            str(tmp_path / "my-model"),
+            digest,
+        )
+
+
+def test_an_unknown_name_is_named(local_registry: Registry, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model")
+    digest = local_registry.publish(tmp_path / "model", "digits").digest
+    other = "0000" if not digest.startswith("0000") else "1111"
+    for text, sentence in (
+        ("digit", "no model is called 'digit'; did you mean 'digits'?"),
+        ("Digits", "no model is called 'Digits'; did you mean 'digits'?"),
+        ("", "no model is called ''; known are digits"),
+        ("digits@newest", "after '@' goes 'latest' or the beginning of a digest"),
+        (f"digits@{other}", "digits@0000: there is no such version"),
+        (f"digits@{digest[:20]}{'0' * 44}", "there is no such version"),
+    ):
+        with pytest.raises(ModelUnreadable) as caught:
+            local_registry.resolve(text)
+        assert sentence in str(caught.value)
+
+
+def test_an_ambiguous_version_is_refused(local_registry: Registry, tmp_path: Path) -> None:
+    state = open_store(str(tmp_path / "state"))
+    for digest in ("abcd00000000", "abcd11111111"):
+        state.create(f"registry/digits/{digest}/config.json", b"{}")
+    with pytest.raises(ModelUnreadable, match="digits@abcd: 2 versions begin like this"):
+        local_registry.resolve("digits@abcd")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"config.json": None}, "there is no config.json, so it is no model"),
+        ({"config.json": b"nonsense"}, "config.json: is not JSON"),
+        ({"config.json": b"[]"}, "config.json: is not a JSON object"),
+        ({"config.json": b"{}"}, "config.json: does not describe a model"),
+        ({"model.safetensors": None}, "there is no model.safetensors"),
+        ({"metrics.json": None}, "there is no metrics.json"),
+        (
+            {"config.json": b'{"family": "f", "signature": {"medium": "smell"}}'},
+            "the model's signature makes 'smell'",
+        ),
+    ],
+)
+def test_a_broken_bundle_is_named(
+    local_registry: Registry, tmp_path: Path, change: dict[str, bytes | None], sentence: str
+) -> None:
+    folder = tmp_path / "model"
+    write_bundle(folder)
+    for name, data in change.items():
+        if data is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(data)
+    with pytest.raises(ModelUnreadable) as caught:
+        local_registry.resolve(str(folder))
+    assert str(folder) in str(caught.value)
+    assert sentence in str(caught.value)
+    with pytest.raises(ModelUnreadable):
+        local_registry.publish(folder, "digits")
+    assert local_registry.list() == []
+
+
+def test_weights_that_are_not_those_of_the_config_are_not_published(
+    local_registry: Registry, tmp_path: Path
+) -> None:
+    write_bundle(tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
+    with pytest.raises(ModelUnreadable, match=r"model\.safetensors: is not the file that config"):
+        local_registry.publish(tmp_path / "model", "digits")
+    assert local_registry.list() == []
+
+
+@pytest.mark.parametrize("name", ["", "Digits", "a/b", "../x", "a b", ".x", "ä"])
+def test_a_name_is_plain(local_registry: Registry, tmp_path: Path, name: str) -> None:
+    write_bundle(tmp_path / "model")
+    with pytest.raises(SpecError, match="a model cannot be called"):
+        local_registry.publish(tmp_path / "model", name)
+
+
+def test_what_cannot_be_opened_is_no_model(local_registry: Registry) -> None:
+    for text in ("nonsense://x/y", "./nowhere", "s3:/bucket/x"):
+        with pytest.raises(ModelUnreadable):
+            local_registry.resolve(text)
+
+
+def test_a_fetched_bundle_is_whole(registry: Registry, tmp_path: Path) -> None:
+    digest = write_bundle(tmp_path / "model")
+    entry = registry.publish(tmp_path / "model", "digits")
+    folder = registry.fetch(entry.uri, digest)
+    assert registry.fetch(entry.uri, digest) == folder
+    for file in ("config.json", "model.safetensors", "card.md", "metrics.json"):
+        assert (folder / file).read_bytes() == (tmp_path / "model" / file).read_bytes()
+
+
+def test_a_local_bundle_is_not_copied(local_registry: Registry, tmp_path: Path) -> None:
+    digest = write_bundle(tmp_path / "model")
+    assert local_registry.fetch(str(tmp_path / "model"), digest) == tmp_path / "model"
+    assert not (tmp_path / "cache").exists()
+
+
+def remote_bundle(tmp_path: Path) -> tuple[Store, str]:
+    """A bundle that is not in a local folder, and its digest."""
+    digest = write_bundle(tmp_path / "model")
+    store = open_store(f"memory://{tmp_path.name}/bundle")
+    for file in ("config.json", "model.safetensors", "card.md", "metrics.json"):
+        store.put(file, (tmp_path / "model" / file).read_bytes())
+    return store, digest
+
+
+def test_once_fetched_a_bundle_is_read_from_the_cache(
+    local_registry: Registry, tmp_path: Path
+) -> None:
+    store, digest = remote_bundle(tmp_path)
+    folder = local_registry.fetch(store.uri, digest)
+    for file in store.list():
+        store.delete(file)
+    assert local_registry.fetch(store.uri, digest) == folder
+
+
+def test_a_bundle_that_changed_is_not_fetched(local_registry: Registry, tmp_path: Path) -> None:
+    store, digest = remote_bundle(tmp_path)
+    store.put("config.json", json.dumps({"weights": {}}).encode())
+    with pytest.raises(ModelUnreadable, match="holds another model now"):
+        local_registry.fetch(store.uri, digest)
+    write_bundle(tmp_path / "model", weights=b"others")
+    with pytest.raises(ModelUnreadable, match="holds another model now"):
+        local_registry.fetch(str(tmp_path / "model"), digest)
+
+
+def test_a_bundle_with_broken_weights_leaves_no_copy(
+    local_registry: Registry, tmp_path: Path
+) -> None:
+    store, digest = remote_bundle(tmp_path)
+    store.put("model.safetensors", b"others")
+    with pytest.raises(ModelUnreadable, match=r"model\.safetensors: is not the file"):
+        local_registry.fetch(store.uri, digest)
+    assert list((tmp_path / "cache" / "bundles").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file in the way")
+    store, digest = remote_bundle(tmp_path)
+    registry = Registry(str(tmp_path / "state"), tmp_path / "cache")
+    with pytest.raises(StoreDenied, match="cannot be written"):
+        registry.fetch(store.uri, digest)

@@ -1,0 +1,178 @@
+"""Requests against a model's signature."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ancestral.jobs.errors import ModelUnreadable, RequestProblem, RequestsInvalid, SpecError
+from ancestral.jobs.signature import (
+    check_columns,
+    check_fields,
+    check_request_id,
+    check_seed,
+    check_settings,
+    check_signature,
+    fields_from_text,
+)
+from ancestral.jobs.spec import Sampling
+from tests.jobs.bundles import DIGITS, SPEECH
+
+
+def test_fields_come_back_complete_and_in_order() -> None:
+    checked = check_fields(SPEECH, {"digit": 7, "speaker": "Jean"})
+    assert checked == {"speaker": "Jean", "digit": 7, "speed": 1.0, "take": 0}
+    assert list(checked) == ["speaker", "digit", "speed", "take"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "normal"),
+    [
+        ({"digit": 7.0}, {"digit": 7}),
+        ({"take": 3.0}, {"take": 3}),
+        ({"speed": 1}, {"speed": 1.0}),
+        ({"speed": None}, {"speed": 1.0}),
+        ({"speed": 0.5}, {"speed": 0.5}),
+        ({"speed": 2}, {"speed": 2.0}),
+    ],
+)
+def test_values_take_the_types_of_the_signature(
+    fields: dict[str, Any], normal: dict[str, Any]
+) -> None:
+    checked = check_fields(SPEECH, {"speaker": "Jean", "digit": 1, **fields})
+    for name, value in normal.items():
+        assert checked[name] == value
+        assert type(checked[name]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"digit": 12}, "'digit' should be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not 12"),
+        ({"digit": "7"}, "'digit' should be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not '7'"),
+        ({"digit": True}, "'digit' should be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not True"),
+        ({"digit": [7]}, "'digit' should be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not [7]"),
+        ({"digit": None}, "'digit' is missing"),
+        (
+            {"speaker": "Alison"},
+            "'speaker' should be one of Allison, Jean, Maria, not 'Alison'; did you mean "
+            "'Allison'?",
+        ),
+        ({"speed": 3}, "'speed' should lie between 0.5 and 2, not at 3"),
+        ({"speed": "fast"}, "'speed' should be a number, not 'fast'"),
+        ({"speed": float("nan")}, "'speed' should be a number, not nan"),
+        ({"speed": float("inf")}, "'speed' should be a number, not inf"),
+        ({"speed": True}, "'speed' should be a number, not True"),
+        ({"speed": 10**400}, "'speed' should be a number, not 1000"),
+        ({"take": 1.5}, "'take' should be a whole number of 64 bits, not 1.5"),
+        ({"take": -1}, "'take' should lie between 0 and any, not at -1"),
+        ({"take": 2**63}, "'take' should be a whole number of 64 bits, not 9223372036854775808"),
+        ({"speeker": "Jean"}, "unknown field 'speeker'; did you mean 'speaker'?"),
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RequestProblem) as caught:
+        check_fields(SPEECH, {"speaker": "Jean", "digit": 1, **fields})
+    assert str(caught.value).startswith(sentence)
+
+
+def test_many_allowed_values_are_shortened() -> None:
+    signature = {**DIGITS, "fields": {"label": {"type": "category", "values": list(range(1000))}}}
+    with pytest.raises(RequestProblem) as caught:
+        check_fields(signature, {"label": 1000})
+    assert "0, 1, 2" in str(caught.value)
+    assert "(1000 in all)" in str(caught.value)
+    assert len(str(caught.value)) < 120
+
+
+def test_texts_take_the_types_of_the_signature() -> None:
+    texts = {"speaker": "Jean", "digit": "7", "speed": "1.5", "take": "", "seed": "12"}
+    values = fields_from_text(SPEECH, texts)
+    assert values == {"speaker": "Jean", "digit": 7, "speed": 1.5, "take": None, "seed": 12}
+
+
+def test_a_text_that_does_not_convert_stays_to_be_named() -> None:
+    values = fields_from_text(SPEECH, {"digit": "seven", "take": "1.5"})
+    assert values == {"digit": "seven", "take": "1.5"}
+
+
+@given(st.sampled_from(range(10)), st.sampled_from(["Allison", "Jean"]), st.floats(0.5, 2))
+def test_checked_fields_check_again_to_themselves(digit: int, speaker: str, speed: float) -> None:
+    once = check_fields(SPEECH, {"digit": digit, "speaker": speaker, "speed": speed})
+    assert check_fields(SPEECH, once) == once
+    texts = {name: str(value) for name, value in once.items()}
+    assert check_fields(SPEECH, fields_from_text(SPEECH, texts)) == once
+
+
+def test_columns_that_fit() -> None:
+    check_columns(SPEECH, ("request_id", "seed", "digit", "speaker"), "r.csv")
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        (("digit",), "r.csv: the column 'speaker' is missing"),
+        (("digit", "speaker", "sed"), "r.csv: has an unknown column 'sed'; did you mean 'seed'?"),
+        (("digit", "speaker", "digit"), "r.csv: has two columns 'digit'"),
+    ],
+)
+def test_columns_that_do_not_fit(columns: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(RequestsInvalid) as caught:
+        check_columns(SPEECH, columns, "r.csv")
+    assert str(caught.value) == sentence
+
+
+def test_request_ids() -> None:
+    assert check_request_id("a/b c") == "a/b c"
+    assert check_request_id(7) == "7"
+    assert check_request_id(7.0) == "7"
+    for wrong in (None, "", "x" * 201, True, 1.5, ["a"], "half \ud800"):
+        with pytest.raises(RequestProblem, match="'request_id' should be"):
+            check_request_id(wrong)
+
+
+def test_seeds() -> None:
+    assert check_seed(2**63 - 1) == 2**63 - 1
+    assert check_seed(0.0) == 0
+    for wrong in (-1, 2**63, 1.5, "7", True, 2.0**63):
+        with pytest.raises(RequestProblem, match="'seed' should be a whole number"):
+            check_seed(wrong)
+
+
+def test_top_k_and_top_p_serve_small_alphabets_only() -> None:
+    large = {**SPEECH, "levels": 257}
+    for sampling in (Sampling(top_k=5), Sampling(top_p=0.9)):
+        check_settings(SPEECH, sampling)
+        with pytest.raises(SpecError, match=r"'sampling\.top_.' serves models of up to 256 levels"):
+            check_settings(large, sampling)
+    check_settings(large, Sampling(temperature=0.5))
+
+
+def test_sound_signatures() -> None:
+    check_signature(DIGITS, "digits")
+    check_signature(SPEECH, "speech")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"medium": "smell"}, "makes 'smell', and known media are image, audio"),
+        ({"levels": "many"}, "should have 'levels'"),
+        ({"fields": None}, "should have 'levels' (a whole number) and 'fields'"),
+        ({"fields": {"seed": {"type": "integer"}}}, "calls a field 'seed'"),
+        ({"fields": {"label": {"type": "colour"}}}, "gives 'label' no type of"),
+        ({"fields": {"label": {"type": "category"}}}, "gives the category 'label' no values"),
+        ({"fields": {"label": {"type": "category", "values": [0.5]}}}, "neither texts nor whole"),
+        (
+            {"fields": {"size": {"type": "number", "maximum": 1, "default": 2}}},
+            "has a wrong default: 'size' should lie between any and 1",
+        ),
+    ],
+)
+def test_a_signature_that_is_not_understood(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ModelUnreadable) as caught:
+        check_signature({**copy.deepcopy(DIGITS), **change}, "models/digits")
+    assert str(caught.value).startswith("models/digits: the model's signature ")
+    assert sentence in str(caught.value)

@@ -1,0 +1,167 @@
+"""The spec that people write, and the job that it becomes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ancestral.jobs.errors import CorruptObject, SpecError
+from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard, load_spec
+from ancestral.jobs.units import Unit
+
+LEAST: dict[str, Any] = {
+    "name": "digits",
+    "model": "digits@latest",
+    "input": "requests.jsonl",
+    "output": "out",
+}
+
+
+def job_of(rows: int, unit_rows: int) -> Job:
+    return Job(
+        job_id="j",
+        spec=load_spec(LEAST),
+        model=ModelReference(name="digits", uri="/m", digest="d" * 64, family="f"),
+        signature={"medium": "image", "levels": 2, "shape": [4, 4], "fields": {}},
+        requests=rows,
+        rows=rows,
+        unit_rows=unit_rows,
+        shards=(Shard(path="p", first_request=0, requests=rows, sha256="s" * 64),),
+        inputs=(),
+        submitted_at="2026-11-22T15:30:12Z",
+    )
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    spec = load_spec(LEAST)
+    assert spec.sampling.model_dump() == {
+        "seed": 0,
+        "samples": 1,
+        "temperature": 1.0,
+        "top_k": None,
+        "top_p": None,
+    }
+    assert (spec.on_invalid, spec.priority, spec.max_attempts) == ("reject", 0, 3)
+
+
+def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "name: digits\nmodel: digits\ngrid: {label: [0, 1]}\noutput: out\n"
+        "sampling: {seed: 7, samples: 4, temperature: 0.9}\n"
+    )
+    spec = load_spec(path)
+    assert spec.sampling.samples == 4
+    assert load_spec(str(path)) == spec
+    assert load_spec(spec.model_dump()) == spec
+    assert load_spec(spec) is spec
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"sampling": {"sed": 1}}, "unknown key 'sampling.sed'; did you mean 'seed'?"),
+        ({"inputs": "x"}, "unknown key 'inputs'; did you mean 'input'?"),
+        ({"kind": "complete"}, "'kind' should be 'generate', not 'complete'"),
+        ({"input": None}, "give exactly one of 'input' and 'grid'"),
+        ({"grid": {"label": [1]}}, "give exactly one of 'input' and 'grid'"),
+        ({"input": None, "grid": {"label": []}}, "'grid.label' should hold at least one value"),
+        ({"input": None, "grid": {"request_id": ["a"]}}, "a grid numbers its requests"),
+        (
+            {"input": None, "grid": {"label": [1, float("nan")]}},
+            "'grid.label.1' should be a text or a finite number, not nan",
+        ),
+        ({"input": None, "grid": {"label": [[1]]}}, "'grid.label.0' should be a text"),
+        ({"sampling": {"seed": -1}}, "'sampling.seed' should be greater than or equal to 0"),
+        ({"sampling": {"seed": 2**63}}, "'sampling.seed' should be less than"),
+        ({"sampling": {"temperature": 0}}, "'sampling.temperature' should be greater than 0"),
+        ({"sampling": {"temperature": float("inf")}}, "'sampling.temperature' should be a finite"),
+        ({"sampling": {"samples": 0}}, "'sampling.samples' should be greater"),
+        ({"sampling": {"top_p": 1.5}}, "'sampling.top_p' should be less than or equal to 1"),
+        ({"unit": {"rows": 0}}, "'unit.rows' should be greater"),
+        ({"name": ""}, "'name'"),
+    ],
+)
+def test_a_wrong_spec_is_refused_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec({**LEAST, **change})
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sentence_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("name: digits\nmodell: digits\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    assert str(caught.value).startswith(f"{path}: unknown key 'modell'; did you mean 'model'?")
+
+
+@pytest.mark.parametrize("key", ["model", "input", "output"])
+def test_a_password_in_a_uri_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec({**LEAST, key: "s3://me:open-sesame@lake/voices"})
+    assert "environment" in str(caught.value)
+    assert "open-sesame" not in str(caught.value)
+    assert "open-sesame" not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("uri", ["s3://lake/a:b@c", "a:b@c", "s3://lake@7/x"])
+def test_a_colon_and_an_at_elsewhere_are_no_password(uri: str) -> None:
+    assert load_spec({**LEAST, "output": uri}).output == uri
+
+
+def test_bodies_are_equal_when_specs_ask_for_the_same() -> None:
+    written_out = {**LEAST, "sampling": {"temperature": 1, "seed": 0}, "priority": 0}
+    assert load_spec(LEAST).body() == load_spec(written_out).body()
+    assert load_spec(LEAST).body() != load_spec({**LEAST, "priority": 1}).body()
+
+
+def test_the_order_of_a_grid_is_part_of_what_is_asked_for() -> None:
+    grids = [{"a": [1], "b": [2, 3]}, {"b": [2, 3], "a": [1]}]
+    first, second = (load_spec({**LEAST, "input": None, "grid": grid}) for grid in grids)
+    assert first.body() != second.body()
+    again = JobSpec.model_validate_json(first.body())
+    assert list(again.grid or {}) == ["a", "b"]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(),
+            st.booleans(),
+            st.text(st.characters(exclude_categories=["Cs"])),
+            st.floats(allow_nan=False, allow_infinity=False),
+        ),
+        min_size=1,
+    )
+)
+def test_a_spec_survives_json(values: list[Any]) -> None:
+    spec = load_spec({**LEAST, "input": None, "grid": {"label": values}})
+    again = JobSpec.model_validate_json(spec.body())
+    assert again.body() == spec.body()
+    assert [type(value) for value in (again.grid or {})["label"]] == [type(v) for v in values]
+
+
+def test_a_job_survives_json() -> None:
+    job = job_of(1000, 256)
+    assert Job.from_json(job.to_json()) == job
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b'{"job_id": "j"}', b"[1]"])
+def test_what_is_no_job_is_corrupt(data: bytes) -> None:
+    with pytest.raises(CorruptObject):
+        Job.from_json(data)
+
+
+def test_units_cut_the_rows() -> None:
+    assert list(job_of(600, 256).units()) == [Unit(0, 256), Unit(256, 512), Unit(512, 600)]
+
+
+@given(rows=st.integers(1, 5000), unit_rows=st.integers(1, 600))
+def test_every_row_is_in_one_unit(rows: int, unit_rows: int) -> None:
+    units = list(job_of(rows, unit_rows).units())
+    assert [row for unit in units for row in range(unit.start, unit.end)] == list(range(rows))
+    assert all(unit.rows == unit_rows for unit in units[:-1])
