@@ -1,6 +1,6 @@
 """A bucket (or any other file system that fsspec knows) as a store: see store.py.
 
-The only file that knows fsspec and the errors of its file systems. Endpoint and credentials come
+Whatever is written goes through here; inputs.py also reads from fsspec. Endpoint and credentials come
 from the environment and the provider's chain (AWS_ENDPOINT_URL, AWS_PROFILE, ...), never from us.
 """
 
@@ -59,7 +59,7 @@ class Bucket:
         self._guard: Any = _MEMORY_LOCK if scheme == "memory" else contextlib.nullcontext()
         # Each of its own accord, s3fs asks for an object's size before it reads it.
         self._read_options = {"max_concurrency": 1} if scheme.startswith("s3") else {}
-        self._foreign = _foreign_errors(scheme)
+        self._foreign = foreign_errors(scheme)
 
     def create(self, path: str, data: bytes | memoryview) -> None:
         for wait in (*_CONFLICT_WAITS, None):
@@ -154,7 +154,7 @@ class Bucket:
         return StoreUnavailable(f"{where}: no answer ({_code(error) or type(error).__name__})")
 
 
-def _foreign_errors(scheme: str) -> tuple[type[Exception], ...]:
+def foreign_errors(scheme: str) -> tuple[type[Exception], ...]:
     """What the file systems of `scheme` raise when they cannot do what they are asked."""
     if scheme.startswith("s3"):
         # Here, because it is slow to import and most uses of this package need no S3.

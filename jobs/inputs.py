@@ -25,6 +25,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ancestral.jobs.buckets import foreign_errors
 from ancestral.jobs.documents import shown
 from ancestral.jobs.errors import JobError, SpecError
 
@@ -143,7 +144,8 @@ def opened(uri: str, compression: str | None = None) -> Iterator[io.BufferedRead
 @contextmanager
 def reading(uri: str) -> Iterator[None]:
     """Turns what a file system or a format's reader raises about `uri` into our own errors."""
-    foreign: tuple[type[Exception], ...] = (OSError, ImportError, ValueError, *_sdk_errors(uri))
+    scheme = uri.partition("://")[0]
+    foreign: tuple[type[Exception], ...] = (ImportError, ValueError, *foreign_errors(scheme))
     try:
         yield
     except JobError:
@@ -208,16 +210,6 @@ def _parsed(number: int, line: bytes) -> Record:
     if not isinstance(values, dict):
         return Record(number, {}, f"should be a JSON object, not {shown(values)}")
     return Record(number, values)
-
-
-def _sdk_errors(uri: str) -> tuple[type[Exception], ...]:
-    """What the SDK behind a file system raises of its own."""
-    if not uri.startswith(("s3://", "s3a://")):
-        return ()
-    # Here, because it is slow to import; whoever reads from S3 has it loaded already.
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-
-    return (BotoCoreError,)
 
 
 def _first_line(error: BaseException) -> str:

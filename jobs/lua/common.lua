@@ -47,8 +47,11 @@ local function reap(limit)
     local time = now()
     local reaped = 0
     local expired = redis.call(
-        "ZRANGE", shard .. ":expiry", "-inf", text(time), "BYSCORE", "LIMIT", 0, limit)
+        "ZRANGE", shard .. ":expiry", "-inf", text(time), "BYSCORE", "LIMIT", 0, 100)
     for _, member in ipairs(expired) do
+        if reaped == limit then
+            break
+        end
         local job, unit = string.match(member, "^(.*)/([^/]+)$")
         if redis.call("HEXISTS", key("leased", job), unit) == 1 then
             local worker, stalled = unpack(redis.call(
