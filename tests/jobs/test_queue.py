@@ -531,6 +531,16 @@ def test_reaping_is_bounded_and_goes_on_where_it_stopped(rig):
     assert standing(rig.queue) == (150, 0, 0)
 
 
+def test_leases_of_a_forgotten_job_are_not_among_those_reaped(rig):
+    for job_id in ("gone", "job"):
+        add(rig.queue, job_id, units=2)
+        rig.queue.claim("ann", 2, job_id)
+    rig.queue.forget("gone")
+    rig.pass_time(LEASE_SECONDS + 100)
+
+    assert [rig.queue.reap(1), rig.queue.reap(5), rig.queue.reap(5)] == [1, 1, 0]
+
+
 def test_a_claim_reaps_a_batch_even_where_it_takes_nothing(rig):
     add(rig.queue, units=150)
     for _ in range(2):
@@ -746,8 +756,8 @@ def test_both_queues_answer_alike_whatever_is_asked(redis_url):
     run_state_machine_as_test(
         lambda: Twins(redis_url),
         settings=settings(
-            max_examples=100,
-            stateful_step_count=50,
+            max_examples=80,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),

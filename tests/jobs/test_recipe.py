@@ -1,0 +1,75 @@
+"""A recipe is checked with one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.recipe import read_recipe
+
+RECIPE: dict[str, Any] = {
+    "name": "digits",
+    "family": "gated_pixelcnn",
+    "model": {"height": 20, "width": 20, "levels": 16},
+    "data": {"path": "digits20", "fields": ["label"]},
+    "training": {"budget_seconds": 90, "batch_size": 16},
+}
+
+
+def changed(section: str | None = None, **changes: Any) -> dict[str, Any]:
+    if section is None:
+        return {**RECIPE, **changes}
+    return {**RECIPE, section: {**RECIPE[section], **changes}}
+
+
+def test_a_recipe_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        "name: digits\nfamily: gated_pixelcnn\n"
+        "data: {path: digits20}\ntraining: {steps: 5, batch_size: 2}\n"
+    )
+
+    recipe = read_recipe(file)
+
+    assert (recipe.training.steps, recipe.training.budget_seconds) == (5, None)
+    assert (recipe.data.fields, recipe.model, recipe.seed) == ((), {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        (changed(modell={}), "unknown key 'modell'; did you mean 'model'?"),
+        (changed("training", bach_size=1), "unknown key 'training.bach_size'; did you mean"),
+        (changed("training", steps=5), "exactly one of 'budget_seconds' and 'steps'"),
+        (changed("training", budget_seconds=None), "exactly one of 'budget_seconds' and 'steps'"),
+        (changed("training", batch_size=0), "'training.batch_size' should be greater than or"),
+        (changed("data", path="s3://key:secret@lake/x"), "carries a password"),
+        (changed(name="My Digits"), "'name' "),
+        ({"name": "digits"}, "the key 'family' is missing"),
+    ],
+)
+def test_what_is_wrong_is_named(document: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_recipe(document)
+
+    assert sentence in str(caught.value)
+    assert str(caught.value).startswith("the recipe: ")
+
+
+def test_another_budget_replaces_whatever_ended_the_training() -> None:
+    by_steps = read_recipe(changed("training", budget_seconds=None, steps=7))
+
+    training = by_steps.with_budget(30.0).training
+
+    assert (training.budget_seconds, training.steps, training.batch_size) == (30.0, None, 16)
+
+
+def test_another_name_is_checked_as_the_first_one_was() -> None:
+    recipe = read_recipe(RECIPE)
+
+    assert recipe.called("digits-2").name == "digits-2"
+    with pytest.raises(SpecError, match="'name'"):
+        recipe.called("no good")
