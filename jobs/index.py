@@ -74,7 +74,7 @@ ATTEMPT_FIELDS = (
     Field(32, "device", _TEXT, "on what", nullable=False),
     Field(33, "attempt", _TEXT, "uuid of the attempt that was committed", nullable=False),
     Field(34, "created_at", pa.timestamp("us", tz="UTC"), "when it was drawn", nullable=False),
-    Field(35, "sampling_seconds", _REAL, "from its admission to its last symbol"),
+    Field(35, "sampling_seconds", _REAL, "its share of the time of the sampler that drew it"),
 )
 
 #: The columns `condition_<field>` are numbered from here, in the order of the signature.

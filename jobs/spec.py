@@ -78,7 +78,7 @@ class UnitSize(_Document):
 class Gates(_Document):
     """Reasons to reject an artifact that was drawn; its row keeps the reason."""
 
-    #: Reject a sound whose loudest sample lies below this level (decibels of full scale).
+    #: Reject a sound whose loudness (root mean square) lies below this, in decibels of full scale.
     silence_dbfs: float | None = Field(default=None, le=0)
     #: Reject an image of a single value.
     constant_image: bool = False

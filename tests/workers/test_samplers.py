@@ -1,0 +1,128 @@
+"""Real networks behind the worker's contract: loaded once, asked in rows, answered in media."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import ModelUnreadable
+from ancestral.jobs.request_shards import Row
+from ancestral.jobs.settings import Settings
+from ancestral.jobs.spec import Job, Sampling
+from ancestral.models import save_bundle, to_media
+from ancestral.models.naive import sample_naive
+from ancestral.workers.errors import RowRefused
+from ancestral.workers.samplers import WARM_MODELS, WarmSamplers
+from tests.models.nets import Case, image_case, sound_case
+
+
+class Shelf:
+    """Bundles of tiny networks, and jobs for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.client = Client(Settings(folder / "home", str(folder / "state")))
+
+    def job(self, case: Case, name: str = "tiny") -> Job:
+        save_bundle(self._folder / name, case.net, card="A toy.", metrics={})
+        grid = {key: [value] for key, value in case.requests[0].items()}
+        return self.client.submit(
+            {
+                "name": name,
+                "model": str(self._folder / name),
+                "grid": grid,
+                "output": str(self._folder / "lake"),
+            }
+        )
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def row(case: Case, seed: int = 5, sample: int = 2, **fields: object) -> Row:
+    return Row(0, "a", sample, seed, {**case.requests[0], **fields}, None)
+
+
+@pytest.mark.parametrize("case", [image_case(labelled=True), sound_case(speaker=True, digit=True)])
+def test_a_row_is_what_its_network_draws(shelf: Shelf, case: Case) -> None:
+    job = shelf.job(case)
+    warm = WarmSamplers(shelf.client.registry, slots=3).get(job)
+    expected = sample_naive(case.net, case.requests[0], seed=5, sample=2)
+
+    warm.admit("key", row(case), Sampling())
+    assert warm.free == 2
+    drawn = []
+    while not drawn:
+        drawn = list(warm.advance())
+
+    (only,) = drawn
+    assert (only.key, only.error) == ("key", None)
+    np.testing.assert_array_equal(only.symbols, expected.symbols.numpy())
+    assert only.log_likelihood_nats == pytest.approx(expected.log_likelihood_nats, rel=1e-5)
+    np.testing.assert_array_equal(
+        warm.to_media(only.symbols), to_media(job.signature, expected.symbols.numpy())
+    )
+    assert warm.steps >= 1 and warm.free == 3
+
+
+def test_the_jobs_settings_reach_the_sampler(shelf: Shelf) -> None:
+    case = image_case(labelled=True)
+    warm = WarmSamplers(shelf.client.registry, slots=2).get(shelf.job(case))
+
+    # The likeliest symbol alone: whatever the seed, the same image.
+    for key, seed in enumerate((5, 6)):
+        warm.admit(key, row(case, seed=seed), Sampling(top_k=1))
+    drawn = []
+    while len(drawn) < 2:
+        drawn += warm.advance()
+
+    np.testing.assert_array_equal(drawn[0].symbols, drawn[1].symbols)
+
+
+def test_a_row_that_does_not_fit_the_network_is_refused(shelf: Shelf) -> None:
+    case = image_case(labelled=True)
+    warm = WarmSamplers(shelf.client.registry, slots=2).get(shelf.job(case))
+
+    with pytest.raises(RowRefused, match="label"):
+        warm.admit(0, row(case, label=99), Sampling())
+    assert warm.free == 2
+
+
+def test_a_model_is_loaded_once_and_anew_when_it_was_forgotten(shelf: Shelf) -> None:
+    job = shelf.job(image_case(labelled=True))
+    samplers = WarmSamplers(shelf.client.registry, slots=2)
+
+    warm = samplers.get(job)
+    assert samplers.get(job) is warm
+
+    samplers.forget(warm)
+    assert samplers.get(job) is not warm
+
+
+def test_the_model_asked_for_longest_ago_is_the_first_to_go(shelf: Shelf) -> None:
+    cases = [image_case(labelled=True, seed=seed) for seed in range(WARM_MODELS + 1)]
+    jobs = [shelf.job(case, f"tiny-{number}") for number, case in enumerate(cases)]
+    samplers = WarmSamplers(shelf.client.registry, slots=1)
+    first, second = samplers.get(jobs[0]), samplers.get(jobs[1])
+    for job in jobs[2:WARM_MODELS]:
+        samplers.get(job)
+
+    # One too many, after the first was asked for again.
+    samplers.get(jobs[0])
+    samplers.get(jobs[WARM_MODELS])
+
+    assert samplers.get(jobs[0]) is first
+    assert samplers.get(jobs[1]) is not second
+
+
+def test_a_bundle_that_changed_since_the_job_was_accepted_is_refused(shelf: Shelf) -> None:
+    job = shelf.job(image_case(labelled=True))
+    shelf.job(image_case(labelled=True, seed=1))
+
+    with pytest.raises(ModelUnreadable, match="holds another model now"):
+        WarmSamplers(shelf.client.registry).get(job)

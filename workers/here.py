@@ -1,0 +1,64 @@
+"""The whole trip in one process, without Ray and without Redis: for notebooks, tests, debugging."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.memory_queue import MemoryQueue
+from ancestral.jobs.results import Results
+from ancestral.jobs.settings import Settings
+from ancestral.jobs.spec import JobSpec
+from ancestral.jobs.units import Unit
+from ancestral.workers.errors import JobStuck
+from ancestral.workers.events import Event, Listener, UnitFailed, UnitGivenUp, log_event
+from ancestral.workers.worker import Worker
+
+
+def run_here(
+    spec: str | os.PathLike[str] | Mapping[str, Any] | JobSpec,
+    *,
+    settings: Settings | None = None,
+    slots: int = 64,
+    device: str = "cpu",
+    listener: Listener = log_event,
+) -> Results:
+    """Submit a job, draw all of its rows, finish it, and return what it made.
+
+    A job that was begun before (by its idempotency key) is brought to its end. `settings` are the
+    environment's by default. Rows that failed are rows of the results.
+
+    Raises UsageError when the job cannot be done as asked, StoreError when its output cannot be
+    written, and JobStuck when neither samples nor failures can be recorded.
+    """
+    # Torch comes in with the samplers: whoever only wants to hear of workers need not wait for it.
+    from ancestral.workers.samplers import WarmSamplers
+
+    queue = MemoryQueue()
+    client = Client(settings, queue)
+    job = client.submit(spec)
+    samplers = WarmSamplers(client.registry, slots=slots, device=device)
+    given_up: set[Unit] = set()
+    stuck: list[UnitFailed] = []
+
+    def listen(event: Event) -> None:
+        listener(event)
+        if isinstance(event, UnitGivenUp):
+            given_up.add(event.unit)
+        elif isinstance(event, UnitFailed) and event.unit in given_up:
+            # In a fleet, somebody mends the store meanwhile; here, somebody waits for us.
+            stuck.append(event)
+            worker.drain()
+
+    worker = Worker(queue, samplers, job_id=job.job_id, listener=listen)
+    worker.run()
+    if stuck:
+        raise JobStuck(
+            f"unit {stuck[0].unit.name} of job {job.job_id} can neither be drawn nor be recorded "
+            f"as failed: {stuck[0].error}"
+        )
+    finalise(client.store(job.job_id), job.job_id)
+    return client.results(job.job_id)
