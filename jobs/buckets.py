@@ -1,7 +1,8 @@
 """A bucket (or any other file system that fsspec knows) as a store: see store.py.
 
-Whatever is written goes through here; inputs.py also reads from fsspec. Endpoint and credentials come
-from the environment and the provider's chain (AWS_ENDPOINT_URL, AWS_PROFILE, ...), never from us.
+Whatever is written goes through here; inputs.py also reads from fsspec. Endpoint and credentials
+come from the environment and the provider's chain (AWS_ENDPOINT_URL, AWS_PROFILE, ...), never from
+us.
 """
 
 from __future__ import annotations
