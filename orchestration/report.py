@@ -1,0 +1,278 @@
+"""A finished job as one HTML file: what came out, how likely it is, how fast, and how it was made.
+
+The file holds everything it shows and asks no network for anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ancestral.jobs.finalise import Manifest
+from ancestral.jobs.results import Results
+from ancestral.jobs.spec import Job
+from ancestral.orchestration.gallery import Gallery, make_gallery
+from ancestral.orchestration.judge import Judgement
+from ancestral.orchestration.measures import (
+    HELD_OUT,
+    Chart,
+    drawing_seconds,
+    likelihoods,
+    ok_rows,
+    throughput,
+)
+
+#: Rows that are not ok are listed up to this many.
+LARGEST_PROBLEMS = 25
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One figure of the head of the page."""
+
+    name: str
+    value: str
+    aside: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found out about the artifacts, in plain words; not `good` stands out."""
+
+    title: str
+    text: str
+    good: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A titled list of names and values."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Problems:
+    """The first rows that are not ok."""
+
+    caption: str
+    rows: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the template shows."""
+
+    version: str
+    job_id: str
+    title: str
+    summary: str
+    index: str
+    stats: Sequence[Stat]
+    findings: Sequence[Finding]
+    gallery: Gallery | None
+    charts: Sequence[Chart]
+    problems: Problems | None
+    facts: Sequence[Facts]
+
+
+def write_report(
+    results: Results,
+    job: Job,
+    manifest: Manifest,
+    path: str | os.PathLike[str],
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    judgement: Judgement | None = None,
+) -> None:
+    """Write the report of a finished job to a file, making its folder; see `render_report`.
+
+    Raises StoreError when the artifacts cannot be read and OSError when the file cannot be written.
+    """
+    html = render_report(results, job, manifest, metrics=metrics, judgement=judgement)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(html, encoding="utf-8")
+
+
+def render_report(
+    results: Results,
+    job: Job,
+    manifest: Manifest,
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    judgement: Judgement | None = None,
+) -> str:
+    """The report of a finished job as HTML.
+
+    `metrics` is the metrics.json of the job's model; with `judgement` the report says how
+    recognisable the artifacts are. Raises StoreError when the artifacts cannot be read.
+    """
+    page = make_page(results, job, manifest, metrics=metrics or {}, judgement=judgement)
+    source = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(source).render(page=page)
+
+
+def make_page(
+    results: Results,
+    job: Job,
+    manifest: Manifest,
+    *,
+    metrics: Mapping[str, Any],
+    judgement: Judgement | None,
+) -> Page:
+    """Everything that the report of a finished job says."""
+    table = results.table()
+    medium = "images" if job.signature["medium"] == "image" else "sounds"
+    fields = " and ".join(job.signature["fields"]) or "nothing"
+    per_request = job.spec.sampling.samples
+    summary = (
+        f"{manifest.rows:,} {medium} asked for by {fields}, in {job.requests:,} requests of "
+        f"{per_request:,} sample{'s' if per_request != 1 else ''} each; drawn by "
+        f"{job.model.name} ({job.model.family}) and finished {_moment(manifest.finished_at)}."
+    )
+    charts = [likelihoods(table, metrics), throughput(table)]
+    facts = [_settings(job), _model(job), _training(metrics), _lineage(table, job, manifest)]
+    return Page(
+        version=version("ancestral"),
+        job_id=job.job_id,
+        title=job.spec.name,
+        summary=summary,
+        index=manifest.index,
+        stats=_stats(table, manifest, metrics),
+        findings=[] if judgement is None else [_finding(judgement)],
+        gallery=make_gallery(job.signature, table, results),
+        charts=[chart for chart in charts if chart is not None],
+        problems=_problems(table),
+        facts=[group for group in facts if group.facts],
+    )
+
+
+def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> list[Stat]:
+    failed, rejected = manifest.rows_failed, manifest.rows_rejected
+    stats = [
+        Stat("Rows", f"{manifest.rows_ok:,}", f"ok, of {manifest.rows:,}"),
+        Stat("Not ok", f"{failed + rejected:,}", f"{failed:,} failed, {rejected:,} rejected"),
+    ]
+    ok = ok_rows(table)
+    if not ok.num_rows:
+        return stats
+    distinct = pc.count_distinct(ok["sha256"]).as_py()
+    held_out = metrics.get(HELD_OUT)
+    seconds = drawing_seconds(table)
+    return [
+        *stats,
+        Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of ok rows"),
+        Stat(
+            "Bits per dimension",
+            f"{pc.mean(ok['bits_per_dim']).as_py():.3f}",
+            "on average" if held_out is None else f"held-out data: {held_out:.3f}",
+        ),
+        Stat("Rows a second", f"{manifest.rows / seconds:,.1f}", f"over {_duration(seconds)}"),
+        Stat("Artifacts", _size(pc.sum(ok["length"]).as_py()), "of the ok rows"),
+    ]
+
+
+def _finding(judgement: Judgement) -> Finding:
+    good = judgement.verdict == "recognisable"
+    return Finding(judgement.headline(), judgement.details(), good)
+
+
+def _problems(table: pa.Table) -> Problems | None:
+    bad = table.filter(pc.not_equal(table["status"], "ok")).sort_by("ordinal")
+    if not bad.num_rows:
+        return None
+    columns = ["request_id", "sample", "status", "conditioning", "error"]
+    rows = bad.select(columns).slice(0, LARGEST_PROBLEMS).to_pylist()
+    return Problems(
+        f"{len(rows):,} of {bad.num_rows:,}, in order. A failed row was not drawn; a rejected one "
+        "was, and a gate said no.",
+        rows,
+    )
+
+
+def _settings(job: Job) -> Facts:
+    sampling = job.spec.sampling
+    gates = job.spec.gates
+    facts = [
+        ("seed", str(sampling.seed)),
+        ("samples", f"{sampling.samples} for each request"),
+        ("temperature", f"{sampling.temperature:g}"),
+        ("top-k", "off" if sampling.top_k is None else str(sampling.top_k)),
+        ("top-p", "off" if sampling.top_p is None else f"{sampling.top_p:g}"),
+        ("unit", f"{job.unit_rows:,} rows"),
+    ]
+    if gates.silence_dbfs is not None:
+        facts.append(("gate", f"reject sounds below {gates.silence_dbfs:g} dBFS"))
+    if gates.constant_image:
+        facts.append(("gate", "reject images of a single value"))
+    return Facts("Settings", facts)
+
+
+def _model(job: Job) -> Facts:
+    signature = job.signature
+    shape = " × ".join("any length" if size is None else str(size) for size in signature["shape"])
+    facts = [
+        ("name", job.model.name),
+        ("family", job.model.family),
+        ("digest", job.model.digest),
+        ("draws", f"{signature['medium']}, {shape}, {signature['levels']} levels"),
+    ]
+    return Facts("Model", facts)
+
+
+def _training(metrics: Mapping[str, Any]) -> Facts:
+    facts = []
+    for name, value in metrics.items():
+        if isinstance(value, float | int | str):
+            text = value if isinstance(value, str) else f"{value:,.6g}"
+            facts.append((name.replace("_", " "), text))
+    return Facts("Training", facts)
+
+
+def _lineage(table: pa.Table, job: Job, manifest: Manifest) -> Facts:
+    devices = pc.unique(table["device"]).to_pylist()
+    facts = [
+        ("numerics", ", ".join(manifest.numerics)),
+        ("devices", ", ".join(sorted(devices))),
+        ("workers", f"{pc.count_distinct(table['worker']).as_py():,}"),
+        ("sampling", f"{_duration(manifest.sampling_seconds)} in all workers together"),
+        ("submitted", _moment(job.submitted_at)),
+        ("finished", _moment(manifest.finished_at)),
+        ("packs", f"{manifest.pack_count:,} of {_size(manifest.pack_bytes)} together"),
+    ]
+    facts += [("input", f"{file.uri} (sha256 {file.sha256[:12]})") for file in job.inputs[:3]]
+    return Facts("Lineage", facts)
+
+
+def _moment(text: str) -> str:
+    """An ISO moment for people: 2026-11-22 15:30 UTC."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _size(count: float) -> str:
+    unit = "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if count < 1000:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"

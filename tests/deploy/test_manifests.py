@@ -1,0 +1,147 @@
+"""The manifests agree with the code: versions, folders, variables and commands that they name."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from ancestral.jobs.settings import Settings
+from ancestral.orchestration.cli import cli
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def read(name: str) -> str:
+    return (DEPLOY / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(read("compose.yaml"))
+    return document
+
+
+@pytest.fixture(scope="module")
+def cluster() -> dict[str, Any]:
+    ray_cluster, fleet = yaml.safe_load_all(read("ray-cluster.yaml"))
+    return {"cluster": ray_cluster, "fleet": fleet}
+
+
+def pinned(package: str) -> str:
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line
+    )
+    return pins[package]
+
+
+def commands(text: str) -> list[list[str]]:
+    """The command lines of ours in shell text: all words after `ancestral`, or after the client."""
+    lines = re.findall(r"(?:\bexec ancestral|`ancestral|--rm client) ([\w. -]+)", text)
+    return [line.split() for line in lines]
+
+
+def complaint(command: list[str]) -> str | None:
+    """What the command line says against a command, if anything; options are checked too."""
+    result = CliRunner().invoke(cli, [*command, "--help"])
+    return None if result.exit_code == 0 else result.output
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "ray-cluster.yaml", "README.md"])
+def test_every_command_named_is_one_of_the_command_line(name: str) -> None:
+    named = commands(read(name))
+
+    assert named
+    for command in named:
+        assert complaint(command) is None, f"{name}: ancestral {' '.join(command)}"
+
+
+def test_a_wrong_command_or_option_would_be_found() -> None:
+    levitate, sideways = commands("exec ancestral levitate\nexec ancestral up --sideways 3\n")
+
+    assert "No such command" in str(complaint(levitate))
+    assert "No such option" in str(complaint(sideways))
+
+
+def test_the_environment_of_compose_reaches_the_settings(compose: dict[str, Any]) -> None:
+    # Given the environment of the container that keeps the samplers
+    environment = compose["services"]["sampler"]["environment"]
+
+    # When
+    settings = Settings.from_environment(environment)
+
+    # Then each address is that of a service, or lies in the store
+    services = compose["services"]
+    queue = re.fullmatch(r"redis://(.+):6379", settings.redis_url or "")
+    assert queue is not None and queue[1] in services
+    store = re.fullmatch(r"http://(.+):8333", environment["AWS_ENDPOINT_URL"])
+    assert store is not None and store[1] in services
+    assert settings.state_uri.startswith("s3://")
+    ray = re.fullmatch(r"(.+):6379", settings.ray_address or "")
+    assert ray is not None and ray[1] in services
+
+
+def test_services_wait_for_services_that_tell_their_health(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    waited_for = [name for each in services.values() for name in each.get("depends_on", {})]
+
+    assert waited_for
+    assert all("healthcheck" in services[name] for name in waited_for)
+
+
+def test_the_queue_never_evicts(compose: dict[str, Any]) -> None:
+    command = compose["services"]["valkey"]["command"]
+
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+def test_ray_is_the_pinned_one(cluster: dict[str, Any]) -> None:
+    assert cluster["cluster"]["spec"]["rayVersion"] == pinned("ray")
+
+
+def test_the_fleet_joins_the_head_and_fills_the_workers(cluster: dict[str, Any]) -> None:
+    (group,) = cluster["cluster"]["spec"]["workerGroupSpecs"]
+    (container,) = cluster["fleet"]["spec"]["template"]["spec"]["containers"]
+    (command,) = commands(container["command"][-1])
+
+    # KubeRay calls the head's service so.
+    head = f"{cluster['cluster']['metadata']['name']}-head-svc:6379"
+    assert f"ray start --address={head} " in container["command"][-1]
+    assert {"name": "RAY_ADDRESS", "value": head} in container["env"]
+    assert command[command.index("--samplers") + 1] == str(group["replicas"])
+
+
+def test_all_pods_run_one_image_and_read_one_secret(cluster: dict[str, Any]) -> None:
+    spec = cluster["cluster"]["spec"]
+    templates = [
+        spec["headGroupSpec"]["template"],
+        *(group["template"] for group in spec["workerGroupSpecs"]),
+        cluster["fleet"]["spec"]["template"],
+    ]
+    containers = [each for template in templates for each in template["spec"]["containers"]]
+
+    assert len({each["image"] for each in containers}) == 1
+    assert all(each["envFrom"] == [{"secretRef": {"name": "ancestral"}}] for each in containers)
+    assert "create secret generic ancestral " in read("README.md")
+
+
+def test_the_image_holds_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = {path.split("/")[0] for path in project["tool"]["setuptools"]["package-dir"].values()}
+    copied = set(re.findall(r"^COPY (\w+) \w+$", read("Dockerfile"), flags=re.M))
+    let_in = set(re.findall(r"^!(\w+)$", read("Dockerfile.dockerignore"), flags=re.M))
+
+    assert copied == folders
+    assert folders <= let_in
+
+
+def test_the_image_takes_torch_at_its_pin() -> None:
+    # The Dockerfile reads the pin from constraints.txt, where it stands on a line of its own
+    assert "grep '^torch==' constraints.txt" in read("Dockerfile")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", pinned("torch"))

@@ -1,0 +1,310 @@
+"""The report of real jobs, drawn by tiny networks in this process."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.results import Results
+from ancestral.jobs.settings import Settings
+from ancestral.models import (
+    Autoregressive,
+    GatedPixelCNN,
+    GatedPixelCNNConfig,
+    WaveNet,
+    WaveNetConfig,
+    save_bundle,
+)
+from ancestral.orchestration.gallery import IMAGES_PER_LINE
+from ancestral.orchestration.judge import PictureJudgement, SoundJudgement
+from ancestral.orchestration.report import write_report
+from ancestral.workers.encode import decode_audio, decode_image
+from ancestral.workers.here import run_here
+
+HOSTILE = '<script>alert("1")</script>'
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+
+
+@dataclass
+class Reading(HTMLParser):
+    """A page as its elements and the texts that a reader sees; refuses tags that do not match."""
+
+    elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of that name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def read_page(path: Path) -> Reading:
+    page = Reading()
+    page.feed(path.read_text(encoding="utf-8"))
+    page.close()
+    assert page.open == []
+    return page
+
+
+def data_of(uri: str | None) -> bytes:
+    assert uri is not None
+    head, _, body = uri.partition(",")
+    assert head in ("data:image/png;base64", "data:audio/flac;base64")
+    return base64.b64decode(body, validate=True)
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Callable[..., tuple[Reading, Results]]:
+    """report(net, requests, ...) runs a job and gives its report, read, and its results."""
+
+    def make(
+        net: Autoregressive,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        spec: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> tuple[Reading, Results]:
+        save_bundle(tmp_path / "bundle", net, card="A tiny one.", metrics={})
+        lines = "".join(f"{json.dumps(request)}\n" for request in requests)
+        (tmp_path / "requests.jsonl").write_text(lines, encoding="utf-8")
+        settings = Settings(tmp_path / "home", str(tmp_path / "home" / "state"))
+        asked = {
+            "name": "tiny",
+            "model": str(tmp_path / "bundle"),
+            "input": str(tmp_path / "requests.jsonl"),
+            "output": str(tmp_path / "lake"),
+            "on_invalid": "record",
+            **(spec or {}),
+        }
+        results = run_here(asked, settings=settings, slots=8)
+        client = Client(settings)
+        job = client.job(client.jobs()[0].job_id)
+        manifest = finalise(client.store(job.job_id), job.job_id)
+        write_report(results, job, manifest, tmp_path / "report.html", **more)
+        return read_page(tmp_path / "report.html"), results
+
+    return make
+
+
+@pytest.fixture
+def images() -> Autoregressive:
+    torch.manual_seed(0)
+    config = GatedPixelCNNConfig(
+        height=4, width=5, levels=4, labels=(0, 1, 2), embedding=4, channels=6, layers=2, head=6
+    )
+    return GatedPixelCNN(config).eval()
+
+
+@pytest.fixture
+def sounds() -> Autoregressive:
+    torch.manual_seed(0)
+    config = WaveNetConfig(
+        levels=16,
+        sample_rate_hz=1000,
+        residual=4,
+        skip=6,
+        depth=2,
+        stacks=1,
+        digits=(1, 2, 3),
+        speakers=("ada", "bob"),
+        seconds=((0.06, 0.08, 0.1), (0.06, 0.08, 0.1)),
+        hop=4,
+        hats=3,
+        encoder=4,
+    )
+    return WaveNet(config).eval()
+
+
+def test_the_contact_sheet_shows_the_first_images_of_each_label(
+    report: Callable[..., tuple[Reading, Results]], images: Autoregressive
+) -> None:
+    # Given more images of each label than fit in a line
+    requests = [{"label": number % 3} for number in range(60)]
+
+    # When the job is done and reported
+    page, results = report(images, requests)
+
+    # Then each line holds the first ones, byte for byte, and the page says how many of how many
+    shown = [data_of(image["src"]) for image in page.all("img")]
+    of_label: dict[int, list[bytes]] = {0: [], 1: [], 2: []}
+    for artifact in results:
+        of_label[artifact.row["condition_label"]].append(artifact.bytes())
+    assert shown == [data for label in of_label for data in of_label[label][:IMAGES_PER_LINE]]
+    assert all(decode_image(data)[0].shape == (4, 5) for data in shown)
+    assert f"{3 * IMAGES_PER_LINE} of 60 images" in page.text
+    assert all(image["alt"] in ("label 0", "label 1", "label 2") for image in page.all("img"))
+
+
+def test_sounds_stand_by_digit_and_speaker_with_a_player_and_a_waveform_each(
+    report: Callable[..., tuple[Reading, Results]], sounds: Autoregressive
+) -> None:
+    # Given two takes of every digit by every speaker, but one
+    asked = [(digit, who) for digit in (1, 2, 3) for who in ("ada", "bob")] * 2
+    requests = [{"digit": d, "speaker": who} for d, who in asked if (d, who) != (2, "bob")]
+
+    # When
+    page, _ = report(sounds, requests)
+
+    # Then there is a player for each pair, the first of the two, and none for the missing one
+    players = page.all("audio")
+    named = [player["aria-label"] for player in players]
+    assert named == [
+        f"digit {digit}, speaker {who}"
+        for digit in (1, 2, 3)
+        for who in ("ada", "bob")
+        if (digit, who) != (2, "bob")
+    ]
+    lengths = [len(decode_audio(data_of(player["src"]))[0]) for player in players]
+    assert lengths == [60, 60, 80, 100, 100]
+    waves = [svg for svg in page.all("svg") if svg.get("class") == "wave"]
+    assert len(waves) == len(players) == len(page.all("button"))
+    assert "5 of 10 sounds" in page.text
+
+
+def test_nothing_is_fetched_from_anywhere(
+    report: Callable[..., tuple[Reading, Results]], sounds: Autoregressive, tmp_path: Path
+) -> None:
+    # When
+    page, _ = report(sounds, [{"digit": 1, "speaker": "ada"}])
+
+    # Then no element and no style refers to anything outside of the page
+    addresses = [
+        value
+        for _, attributes in page.elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href") and value
+    ]
+    assert addresses
+    assert all(address.startswith("data:") for address in addresses)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "://" not in html
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_what_requesters_write_is_shown_and_not_run(
+    report: Callable[..., tuple[Reading, Results]], images: Autoregressive, tmp_path: Path
+) -> None:
+    # Given a hostile request_id, in a row that is drawn and in one that fails; a hostile name too
+    requests = [
+        {"request_id": HOSTILE, "label": 1},
+        {"request_id": f"bad{HOSTILE}", "label": HOSTILE},
+    ]
+
+    # When
+    page, _ = report(images, requests, spec={"name": HOSTILE})
+
+    # Then all of it is text
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+    assert len(page.all("script")) == 1
+    assert HOSTILE in page.text
+    assert f"bad{HOSTILE}" in page.text
+    assert HOSTILE in str(page.all("img")[0]["title"])
+
+
+def test_failed_and_rejected_rows_are_counted_and_listed_with_their_errors(
+    report: Callable[..., tuple[Reading, Results]],
+) -> None:
+    # Given images of one pixel, which the gate rejects as constant, and one unknown label
+    config = GatedPixelCNNConfig(height=1, width=1, levels=4, labels=(0, 1), channels=4, layers=1)
+    requests = [{"label": 0}, {"request_id": "odd one", "label": 7}, {"label": 1}]
+
+    # When
+    page, results = report(
+        GatedPixelCNN(config).eval(), requests, spec={"gates": {"constant_image": True}}
+    )
+
+    # Then
+    assert "0 ok, of 3" in page.text
+    assert "1 failed, 2 rejected" in page.text
+    assert "3 of 3, in order" in page.text
+    assert "odd one 0 failed" in page.text
+    for artifact in results:
+        assert artifact.row["error"] in page.text
+
+
+def test_a_job_without_any_ok_row_has_a_report_too(
+    report: Callable[..., tuple[Reading, Results]], images: Autoregressive
+) -> None:
+    page, _ = report(images, [{"label": 7}])
+
+    assert "0 ok, of 1" in page.text
+    assert "Contact sheet" not in page.text
+    assert page.all("img") == []
+
+
+def test_the_measures_cover_all_rows_and_name_the_held_out_figure(
+    report: Callable[..., tuple[Reading, Results]], images: Autoregressive
+) -> None:
+    # When
+    page, results = report(
+        images, [{"label": 0}] * 30, metrics={"held_out_bits_per_dim": 1.23456, "steps": 1200}
+    )
+
+    # Then the bars of the histogram hold all rows, and both charts are described in words
+    bits = [artifact.row["bits_per_dim"] for artifact in results]
+    counted = [
+        int(text.split(": ")[1].removesuffix(" rows"))
+        for text in page.texts
+        if " bits per dimension: " in text and text.endswith(" rows")
+    ]
+    assert sum(counted) == 30
+    charts = [svg["aria-label"] for svg in page.all("svg") if svg.get("class") == "chart"]
+    assert len(charts) == 2
+    assert f"mean {np.mean(bits):.3f}" in str(charts[0])
+    assert "held-out 1.235" in str(charts[0])
+    assert "steps 1,200" in page.text
+
+
+@pytest.mark.parametrize(
+    ("judgement", "says"),
+    [
+        (SoundJudgement(50, 0.2, 0.3, 0.1, 0.2, 0.7, 20, 0.0), "not recognisable: it is still"),
+        (SoundJudgement(50, 0.9, 0.9, 0.1, 0.2, 0.7, 20, 0.0), "The speech is recognisable."),
+        (PictureJudgement(50, 0.6, 10, 0.9, 0.0, 0.0), "pictures are partly recognisable."),
+    ],
+)
+def test_a_judgement_is_told_in_words(
+    judgement: SoundJudgement | PictureJudgement,
+    says: str,
+    report: Callable[..., tuple[Reading, Results]],
+    images: Autoregressive,
+) -> None:
+    page, _ = report(images, [{"label": 0}], judgement=judgement)
+
+    assert says in page.text
+    assert judgement.details() in page.text

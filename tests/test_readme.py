@@ -1,0 +1,114 @@
+"""What the README shows works as it stands there, on a small model in place of the demo's."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+
+from ancestral.jobs.registry import Registry
+from ancestral.jobs.settings import Settings
+from ancestral.jobs.spec import load_spec
+from ancestral.models import GatedPixelCNN, GatedPixelCNNConfig, save_bundle
+from ancestral.orchestration.cli import cli
+from ancestral.workers.here import run_here
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle, published as `digits` where the environment looks for it; we are in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANCESTRAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ANCESTRAL_STATE", raising=False)
+    torch.manual_seed(0)
+    config = GatedPixelCNNConfig(
+        height=4, width=5, levels=4, labels=tuple(range(10)), channels=6, layers=2, head=6
+    )
+    folder = tmp_path / "bundle"
+    save_bundle(folder, GatedPixelCNN(config).eval(), card="A tiny one.", metrics={})
+    settings = Settings.from_environment()
+    Registry(settings.state_uri, settings.cache_folder).publish(folder, "digits")
+    return folder
+
+
+@pytest.fixture
+def demo(bundle: Path) -> None:
+    """What the demo's first job leaves behind, of 30 rows."""
+    grid = {"label": list(range(10))}
+    sampling = {"samples": 3}
+    run_here(
+        {
+            "name": "handwritten digits",
+            "model": "digits",
+            "grid": grid,
+            "output": "demo",
+            "sampling": sampling,
+        }
+    )
+
+
+def run(example: str) -> list[str]:
+    """What an example prints when a process of its own runs it in the working folder."""
+    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("about", "lines"),
+    [
+        ("from ancestral.workers import", 20),
+        ("from ancestral.models import", 10),
+        ("import pandas", 1),
+        ("import duckdb", 10),
+        ("import webdataset", 30),
+    ],
+)
+def test_python_examples_work(about: str, lines: int, bundle: Path, demo: None) -> None:
+    # Given the one example about something
+    (example,) = [block for block in blocks("python") if about in block]
+
+    # When it runs where a demo has been: one takes a bundle, one gives bytes
+    before = f"from pathlib import Path\nbundle_folder = Path({str(bundle)!r})\n"
+    after = "\nprint(png[:4])" if "png = " in example else ""
+    printed = run(before + example + after)
+
+    # Then a line tells of each artifact or row, by its likelihood or its first bytes
+    assert len([line for line in printed if re.search(r"\.\d{4}|PNG", line)]) == lines
+
+
+def test_the_job_is_one() -> None:
+    (job,) = blocks("yaml")
+
+    assert load_spec(yaml.safe_load(job)).sampling.samples == 1000
+
+
+def test_the_commands_are_there() -> None:
+    lines = re.findall(r"^    ancestral (.+?)(?:  .*)?$", README, flags=re.M)
+
+    assert len(lines) >= 6
+    for line in lines:
+        command = line.split()[0]
+        result = CliRunner().invoke(cli, [command, "--help"])
+        assert result.exit_code == 0, f"ancestral {line}: {result.output}"
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+
+    assert len(links) >= 8
+    # The figure is made from the demo.
+    assert all((ROOT / link).exists() for link in links if link != "docs/figures/demo.png")
