@@ -140,12 +140,32 @@ def decode_audio(data: bytes) -> tuple[np.ndarray, int, dict[str, str]]:
 
     Raises EncodeError when `data` is not one of those.
     """
+    array, sample_rate_hz, comment = _read_sound(data)
+    try:
+        return array, sample_rate_hz, json.loads(comment)
+    except json.JSONDecodeError as error:
+        raise EncodeError(f"these {len(data)} bytes are not a FLAC of ours: {error}") from error
+
+
+def read_recording(data: bytes) -> tuple[np.ndarray, int]:
+    """The array int16 (T,) and the rate in Hz of anybody's sound file (FLAC, WAV, ...).
+
+    Raises EncodeError when it cannot be read or has more than one channel.
+    """
+    array, sample_rate_hz, _ = _read_sound(data)
+    return array, sample_rate_hz
+
+
+def _read_sound(data: bytes) -> tuple[np.ndarray, int, str]:
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
-            array = sound.read(dtype="int16")
-            return array, sound.samplerate, json.loads(sound.comment)
-    except (soundfile.SoundFileError, json.JSONDecodeError) as error:
-        raise EncodeError(f"these {len(data)} bytes are not a FLAC of ours: {error}") from error
+            array, comment = sound.read(dtype="int16"), str(sound.comment)
+            sample_rate_hz = int(sound.samplerate)
+    except soundfile.SoundFileError as error:
+        raise EncodeError(f"these {len(data)} bytes are not a sound file: {error}") from error
+    if array.ndim != 1:
+        raise EncodeError(f"this sound has {array.shape[1]} channels, not one")
+    return array, sample_rate_hz, comment
 
 
 def canonical_json(data: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from ancestral.workers.encode import (
     encode,
     encode_audio,
     encode_image,
+    read_recording,
 )
 from ancestral.workers.errors import EncodeError
 
@@ -135,7 +136,7 @@ def test_broken_bytes_are_told(keep: int) -> None:
 
     with pytest.raises(EncodeError, match="not a PNG"):
         decode_image(image[:keep])
-    with pytest.raises(EncodeError, match="not a FLAC"):
+    with pytest.raises(EncodeError, match="not a sound file"):
         decode_audio(sound[:keep])
 
 
@@ -153,3 +154,24 @@ def test_a_sound_without_our_tag_is_none_of_ours() -> None:
 
     with pytest.raises(EncodeError, match="not a FLAC of ours"):
         decode_audio(file.getvalue())
+
+
+@pytest.mark.parametrize("form", ["FLAC", "WAV"])
+def test_a_recording_of_anybody_can_be_read(form: str) -> None:
+    # Given a sound file without any metadata of ours
+    array = np.arange(-300, 300, dtype=np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, array, 16_000, format=form, subtype="PCM_16")
+
+    samples, sample_rate_hz = read_recording(file.getvalue())
+
+    np.testing.assert_array_equal(samples, array)
+    assert sample_rate_hz == 16_000
+
+
+def test_a_recording_of_two_channels_is_refused() -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((10, 2), np.int16), 8000, format="WAV", subtype="PCM_16")
+
+    with pytest.raises(EncodeError, match="2 channels"):
+        read_recording(file.getvalue())
