@@ -1,12 +1,12 @@
 """What can go wrong between data and symbols.
 
-    ModelError
-    ├── ConfigError      a network cannot be built as asked
-    ├── ConditionError   a request's fields do not fit the model
-    ├── ProgramError     a step program contradicts itself
-    ├── BundleError      a bundle cannot be read, or is not what its digest says
-    ├── DataError        training data does not fit the model
-    └── SlotsFull        a request was admitted to a sampler without a free slot
+ModelError
+├── ConfigError      a network cannot be built as asked
+├── ConditionError   a request's fields do not fit the model
+├── ProgramError     a step program contradicts itself
+├── BundleError      a bundle cannot be read, or is not what its digest says
+├── DataError        training data does not fit the model
+└── SlotsFull        a request was admitted to a sampler without a free slot
 """
 
 

@@ -15,6 +15,8 @@ Two stacks see everything before a pixel ● without a blind spot (figure 2):
     vertical     rows -K..-1, columns -K..K      rows -1..0, columns -k..k
     horizontal   columns -K..-1     (mask A)     columns -k..0        (mask B)
 
+in steps of 1, 2, 4, ... (dilation), so that a few layers look over a whole image.
+
 The vertical stack's first layer leaves out the pixel's own row, so that all of it is known when a
 row begins: that is the program's sweep. Its features enter the horizontal stack before the gate,
 through one dense layer (the link). The gates of the horizontal stack are summed, each through a
@@ -70,12 +72,15 @@ class GatedPixelCNNConfig:
     first_reach: int = 3
     #: k: how far later layers read to both sides (the horizontal stack: to the left).
     reach: int = 1
+    #: Later layers read in steps of 1, 2, 4, ..., beginning again after so many layers.
+    dilation_cycle: int = 4
     #: Channels of the sum over all layers that the head reads, and of the head itself.
     head: int = 64
 
     def __post_init__(self) -> None:
         """Raises ConfigError when a size makes no network."""
-        for name in ("height", "width", "embedding", "channels", "layers", "first_reach", "head"):
+        at_least_one = ("height", "width", "embedding", "channels", "layers", "first_reach")
+        for name in (*at_least_one, "dilation_cycle", "head"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.reach < 0:
@@ -99,16 +104,22 @@ class _Layer(nn.Module):
         first, last = index == 0, index == config.layers - 1
         channels, inputs = config.channels, config.embedding if first else config.channels
         far, near = config.first_reach, config.reach
+        dilation = 1 if first else 2 ** ((index - 1) % config.dilation_cycle)
         self.vertical = BoxConv(
             inputs,
             2 * channels,
             rows=(-far, -1) if first else (-1, 0),
             columns=(-far, far) if first else (-near, near),
+            dilation=dilation,
             gain=1.5,
         )
         self.link = BoxConv(2 * channels, 2 * channels)
         self.horizontal = BoxConv(
-            inputs, 2 * channels, columns=(-far, -1) if first else (-near, 0), gain=1.5
+            inputs,
+            2 * channels,
+            columns=(-far, -1) if first else (-near, 0),
+            dilation=dilation,
+            gain=1.5,
         )
         self.skip = BoxConv(channels, config.head)
         self.residual = None if last else BoxConv(channels, channels)
@@ -203,6 +214,7 @@ class GatedPixelCNN(Autoregressive):
         """The vertical stack over a row, leaving what it sends to the horizontal one in `links`."""
         ops: list[Op] = []
         below = pixels
+        above = [layer.vertical.dilation for layer in self._stack[1:]]
         for index, (layer, link) in enumerate(zip(self._stack, links, strict=True)):
             before_gate = self._register(parts=2)
             ops.append(layer.vertical.dense(layer.vertical.reads(below), before_gate))
@@ -210,7 +222,7 @@ class GatedPixelCNN(Autoregressive):
             sent = self._register(parts=2)
             ops += [layer.link.dense((before_gate,), sent), Write(sent, link)]
             if layer.residual is not None:
-                gated, below = self._register(), self._grid(rows=2)
+                gated, below = self._register(), self._grid(rows=above[index] + 1)
                 ops += [Gate(before_gate, gated), Write(gated, below)]
         return ops
 

@@ -22,8 +22,8 @@ from ancestral.models.sampling.program import Dense, Grid, Read, Register, Sourc
 class BoxConv(nn.Module):
     """A convolution that reads a box of neighbours around each position, and zeros off the event.
 
-    `rows` and `columns` are the first and last offset of the box, both included; columns lie
-    `dilation` apart. Instead of a large kernel under a mask, the kernel holds only what is read:
+    `rows` and `columns` are the first and last offset of the box, both included, in steps of
+    `dilation`. Instead of a large kernel under a mask, the kernel holds only what is read:
 
         masked 5x5 kernel            the same as boxes
         1 1 1 1 1                    rows (-2, -1), columns (-2, 2)
@@ -58,15 +58,15 @@ class BoxConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, H, W)."""
         left, right = (offset * self.dilation for offset in self.columns)
-        top, bottom = self.rows
+        top, bottom = (offset * self.dilation for offset in self.rows)
         if (left, right, top, bottom) != (0, 0, 0, 0):
             x = F.pad(x, (-left, right, -top, bottom))  # a negative pad cuts
-        return F.conv2d(x, self.weight, self.bias, dilation=(1, self.dilation))
+        return F.conv2d(x, self.weight, self.bias, dilation=self.dilation)
 
     def reads(self, grid: Grid) -> tuple[Read, ...]:
         """The box as reads of a grid, row by row, in the order of `dense`'s weights."""
         return tuple(
-            Read(grid, dy, dx * self.dilation)
+            Read(grid, dy * self.dilation, dx * self.dilation)
             for dy in range(self.rows[0], self.rows[1] + 1)
             for dx in range(self.columns[0], self.columns[1] + 1)
         )

@@ -12,17 +12,10 @@ everywhere (global, equation 3) or moment by moment (local, y in section 2.5):
     input                   ○ ○ ○                    layer; the input knows symbols before t only
                             t           ← time
 
-Local conditions follow a digit's *aligned features*: one column per `hop` samples, in which the
-digit stands written at the height of how far its word has come. An encoder over columns, which is
-told the speaker too, turns them into what the layers add:
+Local conditions follow a digit's aligned features, one column per `hop` samples (alignment.py).
 
-    "seven", 8 columns, 4 hats      hat 1   ■ ▪ · · · · · ·
-                                    hat 2   · ▪ ■ ▪ · · · ·
-                                    hat 3   · · · · ▪ ■ ▪ ·
-                                    hat 4   · · · · · · ▪ ■
-
-Shapes: B batch, T samples, L levels, F columns (T = F · hop), C features of a column (digits ·
-hats). Feature maps are (B, channels, 1, T): a sound is an image of one row.
+Shapes: B batch, T samples, L levels, F columns (T = F · hop), C features of a
+column. Feature maps are (B, channels, 1, T): a sound is an image of one row.
 """
 
 from __future__ import annotations
@@ -35,10 +28,11 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from ancestral.models.alignment import AlignedEncoder, aligned_features
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.fields import as_batch, category, check_names
-from ancestral.models.layers import BoxConv, SymbolTable, cosines, gate
+from ancestral.models.layers import BoxConv, SymbolTable, gate
 from ancestral.models.sampling.program import (
     Condition,
     Draw,
@@ -137,29 +131,6 @@ class _Layer(nn.Module):
         self.residual = None if last else BoxConv(channels, channels)
 
 
-class _Encoder(nn.Module):
-    """From aligned features (and a speaker) to what all layers add, side by side."""
-
-    def __init__(self, config: WaveNetConfig, outputs: int) -> None:
-        super().__init__()
-        features, channels = len(config.digits) * config.hats, config.encoder
-        # One feature or two are on in a column, so weights are scaled for one input, not for C.
-        self.features = BoxConv(features, channels, gain=math.sqrt(features))
-        self.speaker: nn.Embedding | None = None
-        if config.speakers:
-            self.speaker = nn.Embedding(len(config.speakers), channels)
-        self.around = BoxConv(channels, channels, columns=(-1, 1), gain=1.4)
-        self.layers = BoxConv(channels, outputs, gain=0.5)
-
-    def forward(self, features: Tensor, speaker: Tensor | None) -> Tensor:
-        """(B, C, F) and (B,) int64 to (B, F, outputs)."""
-        hidden = self.features(features.unsqueeze(2))
-        if self.speaker is not None:
-            hidden = hidden + self.speaker(speaker)[:, :, None, None]
-        hidden = torch.relu(self.around(torch.relu(hidden)))
-        return cast(Tensor, self.layers(hidden)).squeeze(2).transpose(1, 2)
-
-
 class WaveNet(Autoregressive):
     """p(sound | digit, speaker) over mu-law symbols."""
 
@@ -181,9 +152,14 @@ class WaveNet(Autoregressive):
         if config.speakers:
             self.speaker = nn.Embedding(len(config.speakers), count * 2 * channels)
             nn.init.normal_(self.speaker.weight, std=0.1)
-        self.encoder: _Encoder | None = None
+        self.encoder: AlignedEncoder | None = None
         if config.digits:
-            self.encoder = _Encoder(config, count * 2 * channels)
+            self.encoder = AlignedEncoder(
+                features=len(config.digits) * config.hats,
+                speakers=len(config.speakers),
+                channels=config.encoder,
+                outputs=count * 2 * channels,
+            )
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -341,18 +317,6 @@ class WaveNet(Autoregressive):
     @property
     def _stack(self) -> list[_Layer]:
         return cast("list[_Layer]", list(self.layers))
-
-
-def aligned_features(word: int, words: int, hats: int, columns: int) -> Tensor:
-    """Which of `words` is said, written at the height of how far it has come: (C, F) float32.
-
-    The hats are triangles that overlap by half, so that two neighbours always sum to one.
-    """
-    progress = (torch.arange(columns) + 0.5) / columns * (hats - 1)
-    triangles = (1 - (progress - torch.arange(hats).unsqueeze(1)).abs()).clamp(min=0)
-    features = torch.zeros(words, hats, columns)
-    features[word] = triangles
-    return features.flatten(0, 1)
 
 
 def _samples(config: WaveNetConfig, seconds: float) -> int:

@@ -1,0 +1,61 @@
+"""What a word asks of each moment: features aligned with the sound, and their encoder.
+
+One column of features serves `hop` samples. In it the word to be said stands written at the height
+of how far it has come, as hats: triangles that overlap by half.
+
+    the second of two words, 8 columns, 4 hats
+
+    word 1   hats 1-4   · · · · · · · ·
+    word 2   hat 1      ■ ▪ · · · · · ·
+             hat 2      · ▪ ■ ▪ · · · ·
+             hat 3      · · · · ▪ ■ ▪ ·
+             hat 4      · · · · · · ▪ ■
+
+Shapes: B batch, F columns, C features of a column (words · hats).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ancestral.models.layers import BoxConv
+
+
+def aligned_features(word: int, words: int, hats: int, columns: int) -> Tensor:
+    """The features of one of `words` that takes that many columns: (C, F) float32.
+
+    The features of a column sum to one.
+    """
+    progress = (torch.arange(columns) + 0.5) / columns * (hats - 1)
+    triangles = (1 - (progress - torch.arange(hats).unsqueeze(1)).abs()).clamp(min=0)
+    features = torch.zeros(words, hats, columns)
+    features[word] = triangles
+    return features.flatten(0, 1)
+
+
+class AlignedEncoder(nn.Module):
+    """From aligned features, and a speaker, to what all layers add, side by side.
+
+    Each column stands alone, so that a piece of a word hears exactly what it hears in the word.
+    """
+
+    def __init__(self, *, features: int, speakers: int, channels: int, outputs: int) -> None:
+        """Without `speakers` there is no speaker to be told."""
+        super().__init__()
+        # A column holds two features that are not 0: weights are scaled for one input, not for C.
+        self.features = BoxConv(features, channels, gain=math.sqrt(features))
+        self.speaker = nn.Embedding(speakers, channels) if speakers else None
+        self.hidden = BoxConv(channels, channels, gain=1.4)
+        self.outputs = BoxConv(channels, outputs, gain=0.5)
+
+    def forward(self, features: Tensor, speaker: Tensor | None) -> Tensor:
+        """(B, C, F) and (B,) int64 to (B, F, outputs)."""
+        hidden = self.features(features.unsqueeze(2))
+        if self.speaker is not None:
+            hidden = hidden + self.speaker(speaker)[:, :, None, None]
+        hidden = torch.relu(self.hidden(torch.relu(hidden)))
+        return cast(Tensor, self.outputs(hidden)).squeeze(2).transpose(1, 2)

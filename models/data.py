@@ -1,0 +1,192 @@
+"""From arrays to batches of symbols for training.
+
+An item is one event with its conditions; a batch is several, padded at the end to one length. What
+is padding weighs nothing in the loss.
+
+    sound     ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▁▁▁▁▁▁      an item, padded to whole columns of its features
+    features  │ a │ b │ c │ d │ e │         one column per hop
+    crop          └───────────┘             pieces begin and end between columns
+
+Shapes: B batch, E the event ((T,) or (H, W)), F columns of aligned features, C their channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ancestral.models.autoregressive import Autoregressive
+from ancestral.models.errors import ConditionError, DataError
+from ancestral.models.symbols import from_media
+from ancestral.models.wavenet import WaveNet
+
+
+@dataclass(frozen=True)
+class Item:
+    """One event: symbols `x` (*E) int64, weights (*E): 1, or 0 where `x` is padding, and its
+    conditions as a batch of one."""
+
+    x: Tensor
+    weights: Tensor
+    conditions: Mapping[str, Tensor]
+
+    @property
+    def columns(self) -> int:
+        """Columns of its aligned features; 0 if it has none."""
+        return next((c.shape[-1] for c in self.conditions.values() if c.ndim == 3), 0)
+
+    def piece(self, start: int, columns: int) -> Item:
+        """Those columns alone, with their symbols."""
+        hop = self.x.shape[-1] // self.columns
+        span = slice(start * hop, (start + columns) * hop)
+        conditions = {
+            name: c[..., start : start + columns] if c.ndim == 3 else c
+            for name, c in self.conditions.items()
+        }
+        return Item(self.x[span], self.weights[span], conditions)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Symbols `x` (B, *E), their conditions, and weights (B, *E): 1, or 0 where `x` is padding."""
+
+    x: Tensor
+    conditions: Mapping[str, Tensor]
+    weights: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        conditions = {name: tensor.to(device) for name, tensor in self.conditions.items()}
+        return Batch(self.x.to(device), conditions, self.weights.to(device))
+
+
+def prepare(
+    net: Autoregressive, media: Sequence[NDArray[Any]], fields: Sequence[Mapping[str, Any]]
+) -> list[Item]:
+    """Items that `net` can be trained on: images as uint8 (H, W), recordings as int16 (T,).
+
+    Raises DataError, which names the row, when an array or its fields do not fit the network.
+    """
+    if len(media) != len(fields):
+        raise DataError(f"{len(media)} arrays with the fields of {len(fields)}")
+    items = []
+    for row, (array, wanted) in enumerate(zip(media, fields, strict=True)):
+        try:
+            items.append(_item(net, array, wanted))
+        except (ConditionError, DataError) as error:
+            raise DataError(f"training row {row}: {error}") from error
+    return items
+
+
+def normalise_loudness(recording: NDArray[np.int16], dbfs: float = -20.0) -> NDArray[np.int16]:
+    """A recording brought to one loudness (its root mean square, full scale being 0 dBFS).
+
+    Peaks beyond full scale are clipped; silence stays silence.
+    """
+    wave = recording.astype(np.float64) - recording.mean()
+    loudness = np.sqrt(np.mean(wave**2))
+    if loudness == 0:
+        return np.zeros_like(recording)
+    gain = 32767 * 10 ** (dbfs / 20) / loudness
+    normalised: NDArray[np.int16] = np.rint(np.clip(wave * gain, -32767, 32767)).astype(np.int16)
+    return normalised
+
+
+def shuffled_batches(
+    items: Sequence[Item],
+    batch_size: int,
+    *,
+    seed: int,
+    rank: int = 0,
+    world_size: int = 1,
+    crop_columns: int | None = None,
+) -> Iterator[Batch]:
+    """Batches without end, a function of the arguments alone.
+
+    Every pass visits all items in a new order, each rank its own share. With `crop_columns` an item
+    with aligned features is visited in pieces of at most that many columns, once for each that
+    fits, each time from another column on.
+
+    Raises DataError when there are fewer items than ranks.
+    """
+    if len(items) < world_size:
+        raise DataError(f"{len(items)} training rows cannot be shared by {world_size} ranks")
+    return _batches(items, batch_size, seed, rank, world_size, crop_columns)
+
+
+def batches_in_order(items: Sequence[Item], batch_size: int) -> Iterator[Batch]:
+    """Every item once, whole, in order: for validation."""
+    for start in range(0, len(items), batch_size):
+        yield collate(items[start : start + batch_size])
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Items of different lengths as one batch."""
+    length = max(item.x.shape[-1] for item in items)
+    columns = max(item.columns for item in items)
+    conditions = {}
+    for name in items[0].conditions:
+        parts = [item.conditions[name] for item in items]
+        aligned = parts[0].ndim == 3
+        conditions[name] = torch.cat([_padded(p, columns) if aligned else p for p in parts])
+    return Batch(
+        x=torch.stack([_padded(item.x, length) for item in items]),
+        conditions=conditions,
+        weights=torch.stack([_padded(item.weights, length) for item in items]),
+    )
+
+
+def _item(net: Autoregressive, array: NDArray[Any], fields: Mapping[str, Any]) -> Item:
+    x = torch.from_numpy(from_media(net.signature, array))
+    weights = torch.ones(x.shape)
+    if not isinstance(net, WaveNet):
+        shape = net.event_shape(fields)
+        if tuple(x.shape) != shape:
+            raise DataError(f"an event of {shape} was asked for, not {tuple(x.shape)}")
+        return Item(x, weights, net.conditions(fields))
+    conditions = net.conditions_for(fields, len(x))
+    hop = net.config.hop
+    whole = -(-len(x) // hop) * hop
+    silence = net.config.levels // 2
+    return Item(F.pad(x, (0, whole - len(x)), value=silence), _padded(weights, whole), conditions)
+
+
+def _batches(
+    items: Sequence[Item],
+    batch_size: int,
+    seed: int,
+    rank: int,
+    world_size: int,
+    crop_columns: int | None,
+) -> Iterator[Batch]:
+    waiting: list[Item] = []
+    for epoch in count():
+        # Every rank draws the same visits in the same order, and takes every world_size-th.
+        generator = np.random.default_rng([seed, epoch])
+        visits = [piece for item in items for piece in _pieces(item, crop_columns, generator)]
+        for index in generator.permutation(len(visits))[rank::world_size]:
+            waiting.append(visits[index])
+            if len(waiting) == batch_size:
+                yield collate(waiting)
+                waiting = []
+
+
+def _pieces(item: Item, crop_columns: int | None, generator: np.random.Generator) -> Iterator[Item]:
+    if crop_columns is None or item.columns <= crop_columns:
+        yield item
+        return
+    for _ in range(-(-item.columns // crop_columns)):
+        start = int(generator.integers(item.columns - crop_columns + 1))
+        yield item.piece(start, crop_columns)
+
+
+def _padded(tensor: Tensor, length: int) -> Tensor:
+    return F.pad(tensor, (0, length - tensor.shape[-1]))

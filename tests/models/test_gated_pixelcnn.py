@@ -1,0 +1,130 @@
+"""The laws, and what a gated PixelCNN can see."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ancestral.models.errors import ConditionError, ConfigError
+from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
+from tests.models import laws
+
+LABELS = ("cat", "dog", 3)
+
+
+@st.composite
+def nets(draw: st.DrawFn) -> GatedPixelCNN:
+    """Random weights in any small shape, with labels or without."""
+    config = GatedPixelCNNConfig(
+        height=draw(st.integers(1, 5)),
+        width=draw(st.integers(1, 6)),
+        levels=draw(st.integers(2, 17)),
+        labels=draw(st.sampled_from([(), LABELS])),
+        embedding=draw(st.integers(1, 6)),
+        channels=draw(st.integers(1, 7)),
+        layers=draw(st.integers(1, 4)),
+        first_reach=draw(st.integers(1, 3)),
+        reach=draw(st.integers(0, 2)),
+        dilation_cycle=draw(st.integers(1, 3)),
+        head=draw(st.integers(1, 18)),
+    )
+    torch.manual_seed(draw(st.integers(0, 999)))
+    return GatedPixelCNN(config).eval()
+
+
+def requests_of(net: GatedPixelCNN) -> list[dict[str, Any]]:
+    return [{"label": label} for label in net.config.labels] or [{}, {}]
+
+
+@settings(deadline=None, max_examples=40)
+@given(net=nets(), position=st.integers(0, 29), seed=st.integers(0, 999))
+def test_law_of_causality(net: GatedPixelCNN, position: int, seed: int) -> None:
+    laws.check_causality(net, requests_of(net)[-1], position, seed)
+
+
+@settings(deadline=None, max_examples=40)
+@given(net=nets(), seed=st.integers(0, 999))
+def test_law_of_sameness(net: GatedPixelCNN, seed: int) -> None:
+    laws.check_sameness(net, requests_of(net), seed)
+
+
+@settings(deadline=None, max_examples=40)
+@given(net=nets(), seed=st.integers(0, 999))
+def test_law_of_log_prob(net: GatedPixelCNN, seed: int) -> None:
+    laws.check_log_prob(net, requests_of(net)[0], seed)
+
+
+@pytest.mark.parametrize("labels", [(), LABELS], ids=["unconditioned", "by label"])
+def test_law_of_normalisation(labels: tuple[int | str, ...]) -> None:
+    torch.manual_seed(0)
+    net = GatedPixelCNN(GatedPixelCNNConfig(2, 3, 3, labels, layers=2, channels=5))
+    for request in requests_of(net):
+        laws.check_normalisation(net, request)
+
+
+def test_a_pixel_is_seen_by_everything_behind_it_within_reach() -> None:
+    # Given a net that reaches over the whole image
+    torch.manual_seed(0)
+    net = GatedPixelCNN(GatedPixelCNNConfig(5, 5, 4, layers=6, channels=8)).double()
+    x = laws.random_event(net, {}, seed=1)
+    conditions = net.conditions({})
+    before = net(x, conditions)
+
+    # When one pixel changes, there is no blind spot: every later logit moves
+    for row, column in [(0, 0), (1, 4), (2, 2), (3, 0)]:
+        changed = x.clone()
+        changed[0, row, column] = (x[0, row, column] + 1) % 4
+        moved = (net(changed, conditions) != before).any(1).flatten()
+        position = row * 5 + column
+        assert not moved[: position + 1].any()
+        assert moved[position + 1 :].all()
+
+
+def test_the_label_matters() -> None:
+    torch.manual_seed(0)
+    net = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, LABELS))
+    x = laws.random_event(net, {"label": "cat"}, seed=1)
+    cat, dog = (net.log_prob(x, net.conditions({"label": name})) for name in ("cat", "dog"))
+    assert cat != dog
+
+
+@pytest.mark.parametrize("labels", [(), (1, 2)], ids=["unconditioned", "by label"])
+def test_a_batch_is_scored_like_its_events_alone(labels: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    net = GatedPixelCNN(GatedPixelCNNConfig(4, 5, 4, labels)).double()
+    x = torch.randint(0, 4, (2, 4, 5))
+    conditions = [net.conditions(request) for request in requests_of(net)]
+    together = {name: torch.cat([c[name] for c in conditions]) for name in conditions[0]}
+    alone = [net.log_prob(x[row : row + 1], conditions[row]) for row in range(2)]
+    torch.testing.assert_close(net.log_prob(x, together), torch.cat(alone))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "the model needs the field 'label'"),
+        ({"label": "cow"}, "label cannot be 'cow': it is one of cat, dog, 3"),
+        ({"label": True}, "label cannot be True"),
+        ({"label": "cat", "speaker": "ada"}, "the model has no field 'speaker'"),
+    ],
+)
+def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) -> None:
+    net = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, LABELS))
+    with pytest.raises(ConditionError, match=message):
+        net.conditions(fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": 0}, "channels must be at least 1, not 0"),
+        ({"levels": 257}, "levels must be 2 to 256, not 257"),
+        ({"reach": -1}, "reach must not be negative"),
+        ({"labels": (1, 1)}, "a label is listed twice"),
+    ],
+)
+def test_sizes_that_make_no_network_are_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GatedPixelCNNConfig(**{"height": 3, "width": 3, "levels": 4, **change})

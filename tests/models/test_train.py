@@ -1,0 +1,195 @@
+"""Training learns, keeps its budget, can be continued, and ends in averaged weights."""
+
+import copy
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from ancestral.models.data import Batch, batches_in_order, collate, shuffled_batches
+from ancestral.models.errors import ConfigError, ModelError
+from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
+from ancestral.models.train import (
+    TrainProgress,
+    TrainSettings,
+    TrainState,
+    bits_per_dim,
+    learning_rate,
+    train,
+)
+from tests.models.test_data import HOP, SOUNDS, sounds
+
+STRIPES = GatedPixelCNNConfig(4, 4, 2, (0, 1), channels=8, layers=2, first_reach=1, head=8)
+
+
+def stripes() -> list[Batch]:
+    """Label 0 is horizontal stripes, label 1 vertical ones, beginning with black or white."""
+    batches = []
+    for first in (0, 1):
+        across = (torch.arange(4) + first) % 2
+        x = torch.stack([across.unsqueeze(1).expand(4, 4), across.unsqueeze(0).expand(4, 4)])
+        batches.append(Batch(x, {"label": torch.tensor([0, 1])}, torch.ones(2, 4, 4)))
+    return batches
+
+
+def fresh() -> GatedPixelCNN:
+    torch.manual_seed(0)
+    return GatedPixelCNN(STRIPES)
+
+
+def steps(count: int) -> Any:
+    return lambda step: step / count
+
+
+def test_it_learns_what_there_is_to_learn() -> None:
+    # Given images of 16 pixels in which only the first is a matter of chance
+    net, seen = fresh(), list[TrainProgress]()
+    before = bits_per_dim(net, stripes())
+
+    taken = train(
+        net,
+        net,
+        cycle(stripes()),
+        TrainSettings(learning_rate=0.02, validations=2, report_every=30),
+        fraction_done=steps(150),
+        validation=stripes(),
+        report=seen.append,
+    )
+
+    # Then little more than that bit per image remains, and the averaged weights, which were scored
+    # last, are in the network
+    assert taken == 150
+    assert before > 0.9
+    assert 1 / 16 <= bits_per_dim(net, stripes()) < 3 / 16
+    assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net, stripes()))
+    assert [p.step for p in seen] == [30, 60, 75, 105, 135, 150]
+    assert [p.step for p in seen if p.validation_bits_per_dim is not None] == [75, 150]
+    assert [p.fraction for p in seen] == [p.step / 150 for p in seen]
+
+
+def test_a_training_is_continued_where_it_was_saved() -> None:
+    settings = TrainSettings(learning_rate=0.01, validations=4)
+    # Given a training that runs through, and its states
+    states: list[TrainState] = []
+    whole = fresh()
+    train(
+        whole,
+        whole,
+        cycle(stripes()),
+        settings,
+        fraction_done=steps(40),
+        save=lambda state: states.append(copy.deepcopy(state)),
+    )
+    assert [state["step"] for state in states] == [10, 20, 30, 40]
+
+    # When another process goes on from the second state
+    later = GatedPixelCNN(STRIPES)
+    batches = islice(cycle(stripes()), 20, None)
+    taken = train(later, later, batches, settings, fraction_done=steps(40), resume=states[1])
+
+    # Then it ends with the same weights
+    assert taken == 40
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(later.state_dict()[name], tensor)
+
+
+def test_a_state_survives_a_file_that_holds_no_code(tmp_path: Any) -> None:
+    states: list[TrainState] = []
+    net = fresh()
+    train(net, net, cycle(stripes()), TrainSettings(), fraction_done=steps(4), save=states.append)
+    torch.save(states[-1], tmp_path / "state")
+    state = torch.load(tmp_path / "state", weights_only=True)
+    train(net, net, cycle(stripes()), TrainSettings(), fraction_done=steps(6), resume=state)
+
+
+def test_padding_weighs_nothing() -> None:
+    short, long = sounds(HOP + 1, 5 * HOP)
+    apart = bits_per_dim(SOUNDS, batches_in_order([short, long], 1))
+    assert bits_per_dim(SOUNDS, [collate([short, long])]) == pytest.approx(apart, rel=1e-5)
+
+
+def test_whatever_stands_in_the_padding_teaches_nothing() -> None:
+    def gradients(batch: Batch) -> list[torch.Tensor]:
+        net = copy.deepcopy(SOUNDS)
+        train(net, net, iter([batch]), TrainSettings(ema_decay=0.0), fraction_done=steps(1))
+        return list(net.parameters())
+
+    batch = collate(sounds(HOP + 1))
+    other = Batch(torch.where(batch.weights == 0, 3, batch.x), batch.conditions, batch.weights)
+    assert not torch.equal(batch.x, other.x)
+    for one, two in zip(gradients(batch), gradients(other), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    settings = TrainSettings(learning_rate=1.0, warmup_steps=10)
+    rates = [learning_rate(settings, step, step / 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(0.98, abs=0.01)
+    assert rates.index(max(rates)) == 9
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert learning_rate(settings, 100, 1.0) == pytest.approx(0.0)
+
+
+def test_a_used_budget_trains_nothing() -> None:
+    net, untouched = fresh(), fresh()
+    assert train(net, net, never(), TrainSettings(), fraction_done=lambda step: 1.0) == 0
+    assert all(map(torch.equal, net.parameters(), untouched.parameters()))
+
+
+def never() -> Iterator[Batch]:
+    raise AssertionError("a batch was asked for")
+    yield
+
+
+def test_the_module_that_is_trained_may_wrap_the_network() -> None:
+    class Wrapped(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner, self.calls = inner, 0
+
+        def forward(self, *arguments: Any) -> Any:
+            self.calls += 1
+            return self.inner(*arguments)
+
+    net = fresh()
+    module = Wrapped(net)
+    train(module, net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
+    assert module.calls == 5
+    assert not any(map(torch.equal, net.parameters(), fresh().parameters()))
+
+
+def test_a_loss_that_explodes_is_an_error_that_says_where() -> None:
+    net = fresh()
+    with torch.no_grad():
+        net.logits.bias[0] = float("nan")
+    with pytest.raises(ModelError, match="the loss of step 1 is not finite"):
+        train(net, net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
+
+
+def test_crops_of_recordings_can_be_trained_on() -> None:
+    net = copy.deepcopy(SOUNDS)
+    items = sounds(9 * HOP, 3 * HOP)
+    batches = shuffled_batches(items, 4, seed=0, crop_columns=4)
+    held_out = list(batches_in_order(items, 2))
+    before = bits_per_dim(net, held_out)
+    train(net, net, batches, TrainSettings(learning_rate=0.01), fraction_done=steps(20))
+    assert bits_per_dim(net, held_out) < before
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"gradient_clip": -1.0}, "gradient_clip must be above 0"),
+        ({"warmup_steps": 0}, "warmup_steps must be at least 1"),
+        ({"ema_decay": 1.0}, "ema_decay and betas must be"),
+        ({"betas": (0.9, 1.5)}, "ema_decay and betas must be"),
+    ],
+)
+def test_settings_that_train_nothing_are_named(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainSettings(**setting)

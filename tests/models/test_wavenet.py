@@ -1,0 +1,203 @@
+"""The laws, what a WaveNet hears, and how long its words are."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ancestral.models.alignment import aligned_features
+from ancestral.models.errors import ConditionError, ConfigError
+from ancestral.models.wavenet import WaveNet, WaveNetConfig
+from tests.models import laws
+
+SPEAKERS = ("ada", "bob", "eve")
+DIGITS = (0, 7)
+
+
+@st.composite
+def nets(draw: st.DrawFn) -> WaveNet:
+    """Random weights in any small shape: unconditioned, by speaker, by digit, by both."""
+    speakers, digits = draw(st.sampled_from([(), SPEAKERS])), draw(st.sampled_from([(), DIGITS]))
+    length = st.floats(0.001, 0.03)
+    row = st.tuples(*[length for _ in digits])
+    config = WaveNetConfig(
+        sample_rate_hz=1000,
+        levels=2 * draw(st.integers(1, 9)),
+        max_length=40,
+        digits=digits,
+        speakers=speakers,
+        seconds=draw(st.tuples(*[row for _ in speakers or (None,)])) if digits else (),
+        hop=draw(st.integers(1, 7)),
+        hats=draw(st.integers(2, 5)),
+        encoder=draw(st.integers(1, 6)),
+        residual=draw(st.integers(1, 7)),
+        skip=draw(st.integers(1, 18)),
+        kernel=draw(st.integers(2, 4)),
+        depth=draw(st.integers(1, 3)),
+        stacks=draw(st.integers(1, 2)),
+        input_reach=draw(st.integers(1, 4)),
+    )
+    torch.manual_seed(draw(st.integers(0, 999)))
+    return WaveNet(config).eval()
+
+
+def requests_of(net: WaveNet) -> list[dict[str, Any]]:
+    speakers = [{"speaker": speaker} for speaker in net.config.speakers] or [{}]
+    what: list[dict[str, Any]] = [{"digit": digit} for digit in net.config.digits]
+    what = what or [{"seconds": 0.023}, {"seconds": 0.031}]
+    return [{**who, **said} for who in speakers for said in what]
+
+
+def small(speakers: tuple[str, ...] = (), digits: tuple[int, ...] = ()) -> WaveNet:
+    torch.manual_seed(0)
+    seconds = tuple(tuple(0.011 for _ in digits) for _ in speakers or (None,)) if digits else ()
+    config = WaveNetConfig(
+        sample_rate_hz=1000,
+        levels=4,
+        max_length=100,
+        digits=digits,
+        speakers=speakers,
+        seconds=seconds,
+        hop=3,
+        hats=3,
+        encoder=8,
+        residual=8,
+        skip=16,
+        depth=3,
+        stacks=2,
+    )
+    return WaveNet(config)
+
+
+ALL_CONDITIONINGS = pytest.mark.parametrize(
+    ("speakers", "digits"),
+    [((), ()), (SPEAKERS, ()), ((), DIGITS), (SPEAKERS, DIGITS)],
+    ids=["unconditioned", "global", "local", "both"],
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(net=nets(), position=st.integers(0, 39), seed=st.integers(0, 999))
+def test_law_of_causality(net: WaveNet, position: int, seed: int) -> None:
+    laws.check_causality(net, requests_of(net)[-1], position, seed)
+
+
+@settings(deadline=None, max_examples=40)
+@given(net=nets(), seed=st.integers(0, 999))
+def test_law_of_sameness(net: WaveNet, seed: int) -> None:
+    laws.check_sameness(net, requests_of(net), seed)
+
+
+@settings(deadline=None, max_examples=40)
+@given(net=nets(), seed=st.integers(0, 999))
+def test_law_of_log_prob(net: WaveNet, seed: int) -> None:
+    laws.check_log_prob(net, requests_of(net)[0], seed)
+
+
+@ALL_CONDITIONINGS
+def test_law_of_normalisation(speakers: tuple[str, ...], digits: tuple[int, ...]) -> None:
+    # Given requests for 6 samples of 4 levels, 4096 events in all
+    net = small(speakers, digits)
+    changes: dict[str, Any] = {"seconds": tuple((0.006,) * len(row) for row in net.config.seconds)}
+    net.config = WaveNetConfig(**{**vars(net.config), **changes})
+    for request in requests_of(net)[:2]:
+        laws.check_normalisation(net, {**request, **({} if digits else {"seconds": 0.006})})
+
+
+def test_a_sample_is_heard_for_as_long_as_the_receptive_field() -> None:
+    # Given two stacks of dilations 1, 2, 4 over an input that reads two symbols
+    net = small().double()
+    receptive_field = 2 * (1 + 2 + 4) + 2
+    x = laws.random_event(net, {"seconds": 0.04}, seed=1)
+    before = net(x, {})
+
+    changed = x.clone()
+    changed[0, 10] = (x[0, 10] + 1) % 4
+    moved = (net(changed, {}) != before).any(1).flatten()
+
+    assert torch.nonzero(moved).flatten().tolist() == list(range(11, 11 + receptive_field))
+
+
+@ALL_CONDITIONINGS
+def test_every_condition_matters(speakers: tuple[str, ...], digits: tuple[int, ...]) -> None:
+    net = small(speakers, digits)
+    requests = [r for r in requests_of(net) if digits or r["seconds"] == 0.023]
+    x = laws.random_event(net, requests[0], seed=1)
+    scores = [net.log_prob(x, net.conditions(request)).item() for request in requests]
+    assert len(set(scores)) == len(requests)
+
+
+@ALL_CONDITIONINGS
+def test_a_batch_is_scored_like_its_events_alone(
+    speakers: tuple[str, ...], digits: tuple[int, ...]
+) -> None:
+    net = small(speakers, digits).double()
+    requests = [r for r in requests_of(net) if digits or r["seconds"] == 0.023]
+    x = torch.cat([laws.random_event(net, request, seed=n) for n, request in enumerate(requests)])
+    conditions = [net.conditions(request) for request in requests]
+    together = {name: torch.cat([c[name] for c in conditions]) for name in conditions[0]}
+    alone = [net.log_prob(x[n : n + 1], condition) for n, condition in enumerate(conditions)]
+    torch.testing.assert_close(net.log_prob(x, together), torch.cat(alone))
+
+
+def test_a_word_lasts_as_long_as_the_speaker_takes_for_it_in_whole_columns() -> None:
+    config = WaveNetConfig(
+        digits=(1, 2), speakers=("ada", "bob"), seconds=((0.5, 0.51), (0.6, 0.601)), hop=80
+    )
+    net = WaveNet(config)
+    assert net.event_shape({"digit": 1, "speaker": "ada"}) == (4000,)
+    assert net.event_shape({"digit": 2, "speaker": "ada"}) == (4080,)
+    assert net.event_shape({"digit": 2, "speaker": "bob"}) == (4880,)
+    assert net.conditions({"digit": 2, "speaker": "bob"})["features"].shape == (1, 32, 61)
+
+
+def test_aligned_features_write_one_word_along_its_progress() -> None:
+    # Given the second of three words, 4 hats and 30 columns
+    features = aligned_features(1, 3, 4, 30).view(3, 4, 30)
+    # Then the other words are silent, hats rise in turn, and in each column they sum to one
+    assert not features[[0, 2]].any()
+    assert features[1].argmax(1).diff().min() > 0
+    torch.testing.assert_close(features[1].sum(0), torch.ones(30))
+
+
+@pytest.mark.parametrize(
+    ("speakers", "digits", "fields", "message"),
+    [
+        (SPEAKERS, DIGITS, {"digit": 7}, "the model needs the field 'speaker'"),
+        (SPEAKERS, DIGITS, {"digit": 5, "speaker": "ada"}, "digit cannot be 5: it is one of 0, 7"),
+        (SPEAKERS, DIGITS, {"digit": 7, "speaker": "x"}, "one of ada, bob, eve"),
+        ((), DIGITS, {"digit": 7, "seconds": 0.01}, "the model has no field 'seconds'"),
+        ((), (), {"seconds": 0.2}, "at most 0.1 seconds"),
+        ((), (), {"seconds": 0.0}, "above 0"),
+    ],
+)
+def test_fields_that_do_not_fit_are_named(
+    speakers: tuple[str, ...], digits: tuple[int, ...], fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConditionError, match=message):
+        small(speakers, digits).conditions(fields)
+
+
+def test_features_of_another_length_are_refused() -> None:
+    net = small((), DIGITS)
+    x = torch.zeros(1, 13, dtype=torch.int64)
+    with pytest.raises(ConditionError, match="4 columns of 3 samples for 13 samples"):
+        net(x, net.conditions({"digit": 7}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"residual": 0}, "residual must be at least 1, not 0"),
+        ({"kernel": 1}, "kernel and hats must be at least 2"),
+        ({"levels": 255}, "levels must be even"),
+        ({"speakers": ("ada", "ada")}, "speakers lists one of them twice"),
+        ({"digits": (1, 2), "seconds": ((0.5,),)}, "seconds needs 1 rows"),
+        ({"digits": (1,), "seconds": ((9.0,),)}, "not beyond 2.5"),
+    ],
+)
+def test_sizes_that_make_no_network_are_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        WaveNetConfig(**change)
