@@ -86,9 +86,14 @@ class SymbolTable(nn.Module):
     neighbours: levels are amplitudes, not names.
     """
 
-    def __init__(self, levels: int, width: int) -> None:
+    def __init__(self, levels: int, width: int, amplitudes: Tensor | None = None) -> None:
+        """`amplitudes` (levels, N) take the place of the first cosines, as far as there is room."""
         super().__init__()
-        self.weight = nn.Parameter(cosines(levels, width))
+        weight = cosines(levels, width)
+        if amplitudes is not None:
+            room = min(width, amplitudes.shape[1])
+            weight[:, :room] = amplitudes[:, :room]
+        self.weight = nn.Parameter(weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Symbols (B, H, W) to features (B, width, H, W)."""
