@@ -1,0 +1,106 @@
+"""A sampler as a Ray actor: one process round one `workers.Worker`.
+
+The worker does the trip; Ray places the process, and tells the fleet when it died. `run` lasts as
+long as the worker works, so its reference is also the sign of life: it resolves when the worker has
+drained, and raises when the process is gone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from ancestral.jobs.redis_queue import RedisQueue
+from ancestral.workers.events import Event, Hiccup, UnitFailed, UnitGivenUp
+
+#: Lines kept until the fleet asks for them; of a flood, the latest.
+LONGEST_NEWS = 100
+
+#: Calls that one actor answers at once: `run`, and `drain` or `news` beside it.
+CONCURRENT_CALLS = 2
+
+
+@dataclass(frozen=True)
+class SamplerPlan:
+    """What a sampler process needs in order to work; the same for a whole fleet.
+
+    queue: where units come from.
+    lease_seconds: how long it leaves a unit with a sampler that went silent.
+    state_uri, cache_folder: where models are published, and where copies of them are kept.
+    slots: rows drawn at the same time.
+    device: "cpu" or "cuda".
+    job_id: work for this job only, and end when it has no units left; None: for every job.
+    """
+
+    queue: RedisQueue
+    lease_seconds: float
+    state_uri: str
+    cache_folder: Path
+    slots: int
+    device: str
+    job_id: str | None = None
+
+
+class SamplerActor:
+    """Runs as a Ray actor; see `Fleet`."""
+
+    def __init__(self, plan: SamplerPlan) -> None:
+        # Here, so that who starts a fleet need not wait for torch.
+        import torch
+
+        from ancestral.jobs.registry import Registry
+        from ancestral.workers.samplers import WarmSamplers
+        from ancestral.workers.worker import Pace, Worker
+
+        # A process per core is faster than threads that share it.
+        torch.set_num_threads(1)
+        self._news: deque[str] = deque(maxlen=LONGEST_NEWS)
+        self._worker = Worker(
+            plan.queue,
+            WarmSamplers(
+                Registry(plan.state_uri, plan.cache_folder), slots=plan.slots, device=plan.device
+            ),
+            job_id=plan.job_id,
+            listener=self._listen,
+            pace=Pace(beat_seconds=plan.lease_seconds / 4),
+        )
+
+    def run(self) -> None:
+        """Work until drained, or until the job has no units left."""
+        self._worker.run()
+
+    def drain(self) -> None:
+        """Claim no more and finish what is begun; `run` returns then."""
+        self._worker.drain()
+
+    def news(self) -> list[str]:
+        """What people should hear of since the last call, a sentence each."""
+        lines = []
+        while self._news:
+            lines.append(self._news.popleft())
+        return lines
+
+    def _listen(self, event: Event) -> None:
+        sentence = describe(event)
+        if sentence is not None:
+            self._news.append(sentence)
+
+
+def describe(event: Event) -> str | None:
+    """The event as a sentence for people, if it is one they should hear of."""
+    match event:
+        case UnitFailed():
+            return (
+                f"rows {event.unit.start} to {event.unit.end - 1} broke on {event.worker} and "
+                f"will be tried again: {event.error}"
+            )
+        case UnitGivenUp():
+            return (
+                f"rows {event.unit.start} to {event.unit.end - 1} are recorded as failed, after "
+                f"too many attempts; the last: {event.error}"
+            )
+        case Hiccup(retry_seconds=None):
+            return f"{event.worker} gave up {event.doing}: {event.error}"
+        case _:
+            return None

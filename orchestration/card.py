@@ -1,0 +1,54 @@
+"""The card of a trained model: what it is, what it was made from, and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ancestral.jobs.recipe import Recipe
+from ancestral.orchestration.measures import HELD_OUT
+
+_CARD = """\
+# {name}
+
+A {family} model, trained by `ancestral train`.
+
+| | |
+| --- | --- |
+| held-out bits per dimension | {held_out:.4f} |
+| steps | {steps:,} |
+| seconds of training | {seconds:,} |
+| data-parallel workers | {workers} ({device}) |
+| parameters | {parameters:,} |
+
+## Data
+
+`{data}`{fields}. Licence: {licence}
+
+## Recipe
+
+```yaml
+{recipe}```
+"""
+
+
+def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
+    """The card of a model that was trained by `recipe` (a complete one), in Markdown."""
+    document = recipe.model_dump(mode="json", exclude_none=True)
+    fields = " and ".join(recipe.data.fields)
+    return _CARD.format(
+        name=recipe.name,
+        family=recipe.family,
+        held_out=metrics[HELD_OUT],
+        steps=metrics["steps"],
+        seconds=metrics["seconds"],
+        workers=metrics["workers"],
+        device=metrics["device"],
+        parameters=metrics["parameters"],
+        data=recipe.data.path,
+        fields=f", conditioned on {fields}" if fields else "",
+        licence=recipe.data.license or "not stated in the recipe",
+        recipe=yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100),
+    )

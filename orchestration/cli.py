@@ -1,0 +1,95 @@
+"""The command line: `ancestral`.
+
+A command imports what it needs inside itself, so that help, `submit` and `status` need wait for
+neither torch nor Ray. What goes wrong is one sentence on stderr, and an exit code:
+
+    0     done
+    1     finished, but rows failed, or the work broke down
+    2     wrong use: the message says what to change
+    3     a service does not answer
+    130   stopped by Ctrl-C
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ancestral.jobs.errors import (
+    CorruptObject,
+    JobError,
+    QueueUnavailable,
+    RequestsInvalid,
+    RowsMissing,
+    StoreUnavailable,
+)
+from ancestral.orchestration.commands.demo import demo
+from ancestral.orchestration.commands.models import models
+from ancestral.orchestration.commands.results import results
+from ancestral.orchestration.commands.run import run
+from ancestral.orchestration.commands.status import status, watch
+from ancestral.orchestration.commands.submit import submit
+from ancestral.orchestration.commands.train import train
+from ancestral.orchestration.commands.up import up
+from ancestral.orchestration.errors import OrchestrationError
+
+BROKEN, WRONG_USE, UNAVAILABLE, STOPPED = 1, 2, 3, 130
+
+#: Problems with rows that are listed one by one.
+LISTED_PROBLEMS = 20
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ancestral", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Bulk generation with deep autoregressive networks: images and sounds by ancestral sampling.
+
+    \b
+      ancestral demo               train two small models, run two jobs, look at what comes out
+      ancestral run JOB.yaml       run a job with everything it needs on this machine
+      ancestral train RECIPE       train a model
+    """
+
+
+for command in (demo, run, submit, status, watch, results, train, models, up):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; `arguments` are those of the process by default."""
+    sys.exit(exit_code_of(arguments))
+
+
+def exit_code_of(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit code, after what went wrong was said on stderr."""
+    try:
+        code = cli.main(arguments, prog_name="ancestral", standalone_mode=False)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        return STOPPED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except OrchestrationError as error:
+        click.echo(f"ancestral: {error}", err=True)
+        return error.exit_code
+    except RequestsInvalid as error:
+        if error.total == 1:
+            click.echo(f"ancestral: {error}; nothing was submitted", err=True)
+            return WRONG_USE
+        for problem in error.problems[:LISTED_PROBLEMS]:
+            click.echo(problem, err=True)
+        click.echo(f"ancestral: {error.total:,} rows are wrong; nothing was submitted", err=True)
+        return WRONG_USE
+    except JobError as error:
+        click.echo(f"ancestral: {error}", err=True)
+        return _code_of(error)
+    return code if isinstance(code, int) else 0
+
+
+def _code_of(error: JobError) -> int:
+    if isinstance(error, QueueUnavailable | StoreUnavailable):
+        return UNAVAILABLE
+    return BROKEN if isinstance(error, CorruptObject | RowsMissing) else WRONG_USE

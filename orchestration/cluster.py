@@ -1,0 +1,132 @@
+"""The Ray cluster that samplers and training run on: one of our own, or the one at an address.
+
+with cluster(address=None, cpus=2) as resources:      a local Ray, stopped at the end
+with cluster(address="ray-head:6379") as resources:   joined, and left as it was
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ancestral.orchestration.errors import ServiceUnavailable
+
+# Ray reads these once, when it is imported, and its processes inherit them. It would report usage
+# home, and print its own account of every dead worker to stdout, where `--json` writes; the fleet
+# says in one line what happened and what it does about it.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Seconds between two looks at training ranks; a run of a minute should not end seconds late.
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+
+
+def ray_module(name: str) -> Any:
+    """A module of Ray. Ray has types for a part of itself only, so it is all untyped here."""
+    return importlib.import_module(name)
+
+
+#: Others take Ray from here, so that nobody imports it before what stands above.
+ray = ray_module("ray")
+
+#: Samplers and training hand each other next to nothing through Ray's object store: 128 MiB.
+OBJECT_STORE_BYTES = 128 * 2**20
+
+#: Unix socket paths end at 107 characters, and Ray's own part takes about 65 of them.
+TEMPORARY_ROOT = "/tmp"
+
+#: For the head of a cluster to answer, in seconds.
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the cluster has for us, in whole units; at least one CPU."""
+
+    cpus: int
+    gpus: int
+
+    def places(self, device: str) -> int:
+        """For how many samplers on "cpu" or "cuda" there is room.
+
+        Raises ServiceUnavailable when there is none.
+        """
+        if device == "cuda" and not self.gpus:
+            raise ServiceUnavailable("no GPU is free in the Ray cluster: leave out --device cuda")
+        return self.gpus if device == "cuda" else self.cpus
+
+
+@contextmanager
+def cluster(address: str | None = None, cpus: int | None = None) -> Iterator[Resources]:
+    """A connection to Ray for as long as the block lasts.
+
+    Without an address (or with "local") a local Ray is started, with `cpus` places for samplers
+    (default: as many as the machine has), and stopped at the end, nothing of it left behind. With
+    one, that cluster is joined, and only left at the end.
+
+    Raises ServiceUnavailable when the cluster does not answer or a local one does not start.
+    """
+    folder = None
+    try:
+        if address in (None, "local"):
+            folder = tempfile.mkdtemp(prefix="ancestral-ray-", dir=TEMPORARY_ROOT)
+            _start(folder, cpus)
+        else:
+            _join(address)
+        total = ray.cluster_resources()
+        yield Resources(max(1, int(total.get("CPU", 1))), int(total.get("GPU", 0)))
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str, cpus: int | None) -> None:
+    if sys.platform == "linux":
+        # The ranks of a training run are on this machine; its name need not resolve.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=folder,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ServiceUnavailable(f"a local Ray did not start: {error}") from error
+
+
+def _join(address: str) -> None:
+    _check_reachable(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ServiceUnavailable(
+            f"no Ray cluster answers at {address!r}; check RAY_ADDRESS, or unset it to use a "
+            f"local one ({type(error).__name__})"
+        ) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes, and complains on stderr all the while."""
+    host, found, port = address.removeprefix("ray://").rpartition(":")
+    if not found or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"no Ray cluster answers at {address!r}; check RAY_ADDRESS, or unset it to use a "
+            f"local one ({error.strerror or error})"
+        ) from error

@@ -1,0 +1,72 @@
+"""What commands print: one JSON object on stdout where that is asked for, else words for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from ancestral.jobs.client import JobStatus
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+#: Exit codes of commands that ended by themselves.
+DONE, ROWS_FAILED = 0, 1
+
+
+def json_option(command: Command) -> Command:
+    """Adds `--json` to a command, as its argument `as_json`."""
+    text = "Print one JSON document to stdout, and nothing else."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
+
+
+def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
+    """The document on one line of stdout."""
+    click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def say(line: str) -> None:
+    """Something that people should hear of and programs need not: to stderr."""
+    click.echo(line, err=True)
+
+
+def status_document(status: JobStatus, **more: Any) -> dict[str, Any]:
+    """A status as JSON, with what else is known of the job."""
+    return {**dataclasses.asdict(status), **more}
+
+
+def print_status(status: JobStatus) -> None:
+    """A status in words."""
+    counts = ", ".join(
+        f"{rows:,} {what}"
+        for rows, what in (
+            (status.rows_ok, "ok"),
+            (status.rows_failed, "failed"),
+            (status.rows_rejected, "rejected"),
+        )
+        if rows or what == "ok"
+    )
+    lines = [
+        ("job", f"{status.job_id}  {status.name}"),
+        ("state", status.state + (f" ({status.reason})" if status.reason else "")),
+        ("rows", f"{status.rows:,}: {counts}"),
+        ("output", status.output),
+    ]
+    if status.index is not None:
+        lines.append(("index", status.index))
+    print_table(lines)
+
+
+def print_table(lines: Sequence[tuple[str, str]]) -> None:
+    """Names and values below each other."""
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def exit_code(status: JobStatus) -> int:
+    """Of a command that shows a job: 1 once it has ended with failed rows."""
+    return ROWS_FAILED if status.finished and status.rows_failed else DONE

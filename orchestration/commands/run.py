@@ -1,0 +1,141 @@
+"""`ancestral run`: a job from its file to its report, with everything it needs on this machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ancestral.orchestration.commands.output import (
+    exit_code,
+    json_option,
+    print_json,
+    print_status,
+    status_document,
+)
+from ancestral.orchestration.commands.services import SLOTS, queue_url
+
+if TYPE_CHECKING:
+    from ancestral.jobs.finalise import Manifest
+    from ancestral.jobs.settings import Settings
+    from ancestral.jobs.spec import Job
+
+
+def fleet_options(command: Any) -> Any:
+    """Adds the options that say how a fleet is made up."""
+    for option in (
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda"]),
+            default="cpu",
+            show_default=True,
+            help="What samplers draw on; with cuda each one takes a whole GPU.",
+        ),
+        click.option(
+            "--slots",
+            type=click.IntRange(1),
+            default=SLOTS,
+            show_default=True,
+            help="Rows that each sampler draws at the same time.",
+        ),
+        click.option(
+            "--samplers",
+            type=click.IntRange(1),
+            help="Sampler processes.  [default: one for each processor or GPU of the cluster]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("job_file", metavar="[JOB.yaml]", required=False)
+@click.option("--resume", "job_id", metavar="JOB_ID", help="Go on with a job that was submitted.")
+@fleet_options
+@click.option(
+    "--redis-port",
+    type=click.IntRange(1, 65535),
+    help="Port of the embedded queue server.  [default: a free one]",
+)
+@json_option
+def run(
+    job_file: str | None,
+    job_id: str | None,
+    samplers: int | None,
+    slots: int,
+    device: str,
+    redis_port: int | None,
+    as_json: bool,
+) -> int:
+    """Run a job to its end on this machine: queue, samplers, progress, results, report.
+
+    ANCESTRAL_REDIS_URL and RAY_ADDRESS name a queue and a cluster to use in place of
+    those that are brought along.
+    """
+    from ancestral.jobs.client import Client
+    from ancestral.jobs.finalise import read_manifest
+    from ancestral.jobs.redis_queue import RedisQueue
+    from ancestral.jobs.settings import Settings
+    from ancestral.jobs.spec import load_spec
+
+    if (job_file is None) == (job_id is None):
+        raise click.UsageError("Give either a job file or --resume with the id of a job.")
+    settings = Settings.from_environment()
+    spec = load_spec(job_file) if job_file is not None else None
+    with queue_url(settings, redis_port) as (url, embedded):
+        client = Client(settings, RedisQueue(url))
+        if spec is not None:
+            job = client.submit(spec)
+        else:
+            job = client.job(str(job_id))
+            client.enqueue(job)
+        manifest = read_manifest(client.store(job.job_id), job.job_id)
+        # From here on it takes seconds to import things; what is wrong with the job is said by now.
+        from ancestral.orchestration.serve import publish_report
+
+        more: dict[str, Any] = {}
+        if manifest is None:
+            manifest, more = _draw(settings, url, embedded, job, samplers, slots, device)
+        more["report"] = publish_report(client, job, manifest)
+        found = client.status(job.job_id)
+    if as_json:
+        print_json(status_document(found, **more))
+    else:
+        print_status(found)
+        if "rows_per_second" in more:
+            click.echo(f"speed   {more['rows_per_second']:,} rows/s over {more['seconds']:,} s")
+        click.echo(f"report  {more['report']}")
+    return exit_code(found)
+
+
+def _draw(
+    settings: Settings,
+    url: str,
+    embedded: bool,
+    job: Job,
+    samplers: int | None,
+    slots: int,
+    device: str,
+) -> tuple[Manifest, dict[str, Any]]:
+    """The published job, and how fast it was drawn, the start of the cluster left out."""
+    from ancestral.orchestration.cluster import cluster
+    from ancestral.orchestration.interrupt import Interrupt
+    from ancestral.orchestration.serve import Service, decided, run_job
+
+    with cluster(settings.ray_address, samplers) as resources, Interrupt() as interrupt:
+        service = Service.at(
+            settings,
+            url,
+            embedded=embedded,
+            samplers=samplers or resources.places(device),
+            slots=slots,
+            device=device,
+        )
+        before = decided(service.queue.counts(job.job_id))
+        start = time.monotonic()
+        manifest = run_job(service, job, sys.stderr, interrupt)
+        seconds = time.monotonic() - start
+    rate = (manifest.rows - before) / seconds
+    return manifest, {"seconds": round(seconds, 1), "rows_per_second": round(rate, 1)}

@@ -1,0 +1,126 @@
+"""`ancestral train`: a model from a recipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ancestral.orchestration.commands.output import DONE, json_option, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ancestral.jobs.settings import Settings
+    from ancestral.orchestration.rank import Trained
+    from ancestral.orchestration.training import TrainingRun
+
+
+@click.command()
+@click.argument("recipe_name", metavar="[RECIPE]", required=False)
+@click.option("--resume", "run_name", metavar="RUN", help="Go on with a run that was interrupted.")
+@click.option("--budget", metavar="TIME", help="Train for so long, like 90s or 10m.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, help="Data-parallel ranks."
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What ranks train on; with cuda each one takes a whole GPU.",
+)
+@click.option("--name", help="The model's name in the registry.  [default: the recipe's]")
+@click.option("--output", metavar="DIR", help="Write the bundle to this folder, not the registry.")
+@json_option
+def train(
+    recipe_name: str | None,
+    run_name: str | None,
+    budget: str | None,
+    workers: int,
+    device: str,
+    name: str | None,
+    output: str | None,
+    as_json: bool,
+) -> int:
+    """Train a model by a recipe: a YAML file, or the name of one that ships.
+
+    \b
+      digits           handwritten digits, asked for by label
+      spoken-digits    spoken digits, asked for by digit and speaker
+    """
+    from ancestral.jobs.settings import Settings
+    from ancestral.orchestration.recipe import find_recipe, parse_budget
+
+    if (recipe_name is None) == (run_name is None):
+        raise click.UsageError("Give either a recipe or --resume with the name of a run.")
+    if name is not None and output is not None:
+        raise click.UsageError("Give either --name or --output.")
+    settings = Settings.from_environment()
+    recipe = find_recipe(recipe_name) if recipe_name is not None else None
+    if recipe is not None and name is not None:
+        recipe = recipe.called(name)
+    seconds = parse_budget(budget) if budget is not None else None
+    # From here on it takes seconds to import things.
+    from ancestral.orchestration.training import plan_training, resume_training
+
+    if recipe is not None:
+        recipe = recipe.with_budget(seconds) if seconds is not None else recipe
+        run = plan_training(recipe, settings.state_uri)
+    else:
+        run = resume_training(str(run_name), settings.state_uri, seconds)
+    say(
+        f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
+        f"{run.training_rows:,} rows to learn from, {run.held_out_rows:,} held out"
+    )
+    document = _keep(_train(settings, run, workers, device), settings, run.recipe.name, output)
+    if as_json:
+        print_json(document)
+    else:
+        print_table(
+            [
+                ("model", f"{document['name']}@{document['digest'][:12]}"),
+                ("bundle", document["uri"]),
+                ("held-out", f"{document['held_out_bits_per_dim']:.4f} bits per dimension"),
+                ("samples", document["samples"]),
+            ]
+        )
+    return DONE
+
+
+def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> Trained:
+    from ancestral.orchestration.cluster import cluster
+    from ancestral.orchestration.interrupt import Interrupt
+    from ancestral.orchestration.training import train as train_on_cluster
+
+    with cluster(settings.ray_address, max(workers, os.cpu_count() or 1)) as resources:
+        resources.places(device)
+        with Interrupt() as interrupt:
+            return train_on_cluster(
+                run, workers=workers, device=device, stream=sys.stderr, interrupt=interrupt
+            )
+
+
+def _keep(trained: Trained, settings: Settings, name: str, output: str | None) -> dict[str, Any]:
+    """Put the model where it was asked for; what is known of it."""
+    from ancestral.jobs.registry import Registry
+    from ancestral.orchestration.training import publish, write_bundle, write_picture
+
+    registry = Registry(settings.state_uri, settings.cache_folder)
+    if output is not None:
+        folder = Path(output).absolute()
+        write_bundle(trained, folder)
+        entry = registry.resolve(str(folder))
+        picture = folder / "samples.png"
+    else:
+        entry = publish(trained, registry, name)
+        picture = settings.home / "samples" / f"{name}-{entry.digest[:12]}.png"
+    write_picture(trained, picture)
+    return {
+        "name": entry.name,
+        "digest": entry.digest,
+        "uri": entry.uri,
+        "samples": str(picture),
+        **entry.metrics,
+    }

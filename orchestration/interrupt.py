@@ -1,0 +1,55 @@
+"""Being asked to stop: Ctrl-C, or the TERM signal of a container that is being taken down."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from ancestral.orchestration.errors import OrchestrationError
+
+
+class Stopped(OrchestrationError):
+    """A command ended because it was asked to; the message says what is kept and how to go on."""
+
+    exit_code = 130
+
+
+class Interrupt:
+    """While the context is open, the first signal only sets `asked`; a second one ends at once.
+
+    To be opened in the main thread, after Ray was started (Ray installs a handler of its own).
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._asked.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but not when asked to stop; whether that was asked."""
+        return self._asked.wait(seconds)
+
+    def __enter__(self) -> Self:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            self._before[each] = signal.signal(each, self._hear)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        self._asked.set()

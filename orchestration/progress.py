@@ -1,0 +1,118 @@
+"""How far something is, for whoever watches: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+#: Between two lines where there is no terminal.
+SECONDS_BETWEEN_LINES = 5.0
+
+#: Rates are taken over about so much of the past, so that they follow what is happening now.
+RATE_WINDOW_SECONDS = 30.0
+
+
+class ProgressLine:
+    """One thing under way, on one bar or as lines of text.
+
+    `total` is in whatever unit `show` is called with; `text` says it in words.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: float,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._title = title
+        self._total = total
+        self._stream = stream
+        self._clock = clock
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_line: tuple[float, str] | None = None
+        if stream.isatty():
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=Console(file=stream),
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=self._total, text="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, done: float, text: str) -> None:
+        """So much is done; lines come at most every few seconds, and at the end."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, text=text)
+            return
+        now = self._clock()
+        if self._last_line is not None:
+            when, said = self._last_line
+            soon = now - when < SECONDS_BETWEEN_LINES and done < self._total
+            if soon or said == text:
+                return
+        self._last_line = (now, text)
+        self.say(f"{self._title}  {text}")
+
+    def say(self, line: str) -> None:
+        """A line of its own; above the bar, where there is one."""
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=self._stream, flush=True)
+
+
+class Rate:
+    """How fast a number rises, over the last half minute or so."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: list[tuple[float, float]] = []
+
+    def __call__(self, done: float) -> float:
+        """Takes the number as it is now; how much it rises in a second (0 until that is known)."""
+        now = self._clock()
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= RATE_WINDOW_SECONDS:
+            self._seen.pop(0)
+        then, before = self._seen[0]
+        return (done - before) / (now - then) if now > then else 0.0
+
+
+def rows_text(done: int, total: int, rate: float) -> str:
+    """Like "1,250 of 2,000 rows · 42.1 rows/s · 0:18 left"."""
+    parts = [f"{done:,} of {total:,} rows"]
+    if rate > 0:
+        parts.append(f"{rate:,.1f} rows/s")
+        if done < total:
+            parts.append(f"{clock_text((total - done) / rate)} left")
+    return " · ".join(parts)
+
+
+def clock_text(seconds: float) -> str:
+    """Like "0:18" or "2:03:18"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,58 @@
+"""Recipes and tables by the names under which they ship, and budgets as people write them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ancestral.jobs.documents import did_you_mean
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.recipe import Recipe, read_recipe
+
+SHIPPED = Path(__file__).with_name("shipped")
+
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def find_recipe(name_or_path: str) -> Recipe:
+    """The recipe that ships under a name, or the one in a YAML file.
+
+    Raises SpecError.
+    """
+    shipped = _shipped(".yaml")
+    if name_or_path in shipped:
+        return read_recipe(shipped[name_or_path])
+    if not os.path.exists(name_or_path) and re.fullmatch(r"[\w-]+", name_or_path):
+        hint = did_you_mean(name_or_path, shipped)
+        raise SpecError(f"no recipe is called {name_or_path!r}{hint}")
+    return read_recipe(name_or_path)
+
+
+def table_uri(path: str) -> str:
+    """Where a recipe's table lies: a path or URI as it is, or the table that ships by that name."""
+    return str(_shipped(".parquet").get(path, path))
+
+
+def absolute_table(path: str) -> str:
+    """The same table, for processes whose working folder is another."""
+    if path in _shipped(".parquet") or "://" in path:
+        return path
+    return os.path.abspath(path)
+
+
+def parse_budget(text: str) -> float:
+    """Seconds in a text like "90s", "1.5m", "2h" or "90".
+
+    Raises SpecError.
+    """
+    match = _BUDGET.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"] if match else 0.0
+    if seconds <= 0:
+        raise SpecError(f"{text!r} is no budget: write one like 90s, 5m or 1h")
+    return seconds
+
+
+def _shipped(suffix: str) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(SHIPPED.glob(f"*{suffix}"))}

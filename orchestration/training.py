@@ -1,0 +1,232 @@
+"""Training on a Ray cluster: data-parallel ranks that Ray Train starts, watches and restarts.
+
+    recipe ──► completed, checked ──► ranks (rank.py) ──► bundle files ──► registry, or a folder
+               and kept                 │ a rank died: all begin again from
+                                        └ the last checkpoint, a few times
+
+Checkpoints lie in the state store, written by the same code as everything else there; Ray Train has
+none of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from ancestral.jobs.errors import SpecError, StoreDenied
+from ancestral.jobs.recipe import Recipe
+from ancestral.jobs.registry import ModelEntry, Registry
+from ancestral.models import ModelError, TrainProgress
+from ancestral.orchestration.checkpoints import Checkpoints
+from ancestral.orchestration.cluster import ray, ray_module
+from ancestral.orchestration.errors import TrainingFailed
+from ancestral.orchestration.examples import complete, items_of, network, read_examples
+from ancestral.orchestration.interrupt import Interrupt, Stopped
+from ancestral.orchestration.progress import ProgressLine, Rate, clock_text
+from ancestral.orchestration.rank import Board, RankPlan, Trained, train_rank, train_settings
+from ancestral.orchestration.recipe import absolute_table
+
+#: Times that a run begins again from its last checkpoint after ranks died.
+RESTARTS = 3
+
+#: For ranks to end when training is stopped.
+ABORT_SECONDS = 10.0
+
+#: Between two looks at the board, in seconds.
+LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run that is about to begin, or to go on. `recipe` is complete."""
+
+    name: str
+    recipe: Recipe
+    state_uri: str
+    training_rows: int
+    held_out_rows: int
+    parameters: int
+
+
+def plan_training(recipe: Recipe, state_uri: str) -> TrainingRun:
+    """A new run, checked to the last row and kept in the state store so that it can be resumed.
+
+    Raises SpecError when nothing can be trained by the recipe as it is, and StoreError when the
+    state cannot be written.
+    """
+    data = recipe.data.model_copy(update={"path": absolute_table(recipe.data.path)})
+    recipe = recipe.model_copy(update={"data": data})
+    name = f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    run = _checked(name, recipe, state_uri)
+    Checkpoints(state_uri, name).begin(run.recipe)
+    return run
+
+
+def resume_training(name: str, state_uri: str, budget_seconds: float | None = None) -> TrainingRun:
+    """A run that was interrupted, with another budget if one is given.
+
+    Raises what `plan_training` does.
+    """
+    recipe = Checkpoints(state_uri, name).recipe()
+    if budget_seconds is not None:
+        recipe = recipe.with_budget(budget_seconds)
+    return _checked(name, recipe, state_uri)
+
+
+def train(
+    run: TrainingRun,
+    *,
+    workers: int,
+    device: str = "cpu",
+    picture: bool = True,
+    restarts: int = RESTARTS,
+    stream: TextIO,
+    interrupt: Interrupt,
+) -> Trained:
+    """Train on the connected cluster, `workers` data-parallel ranks on "cpu" or "cuda".
+
+    Progress goes to `stream`; with `picture`, samples are drawn at the end; after the death of a
+    rank all begin again from the last checkpoint, `restarts` times.
+
+    Raises SpecError when there are fewer rows than ranks, TrainingFailed when ranks keep dying or
+    training diverges, and Stopped when interrupted; the run can be resumed from its last checkpoint
+    then.
+    """
+    if run.training_rows < workers:
+        raise SpecError(f"{run.training_rows} training rows cannot be shared by {workers} workers")
+    board = ray.remote(num_cpus=0)(Board).remote()
+    plan = RankPlan(run.recipe, run.name, run.state_uri, picture)
+    # As a task, because it blocks, and this process shows progress and listens for Ctrl-C.
+    fitting = ray.remote(num_cpus=0, max_retries=0)(_fit).remote(
+        plan, board, workers, device, restarts
+    )
+    with ProgressLine(f"train {run.recipe.name}", 1.0, stream) as line:
+        watch = _Watch(line)
+        fitted: list[Any] = []
+        while not fitted:
+            fitted, _ = ray.wait([fitting], timeout=LOOK_SECONDS)
+            if interrupt.asked:
+                # Ray Train takes this for Ctrl-C: it ends all ranks and gives back their places.
+                ray.cancel(fitting)
+                ray.wait([fitting], timeout=ABORT_SECONDS)
+                raise Stopped(
+                    f"training was stopped; `ancestral train --resume {run.name}` goes on from "
+                    "the last checkpoint"
+                )
+            for progress in ray.get(board.read.remote()):
+                watch(progress)
+    try:
+        trained = ray.get(fitting)
+    except ray.exceptions.RayTaskError as error:
+        # Ray raises a copy, whose text is the traceback of another process.
+        if isinstance(error.cause, TrainingFailed):
+            raise error.cause from error
+        raise
+    assert isinstance(trained, Trained), "rank 0 returns what it trained"
+    Checkpoints(run.state_uri, run.name).end()
+    return trained
+
+
+def publish(trained: Trained, registry: Registry, name: str) -> ModelEntry:
+    """The trained model in the registry, as the latest of that name."""
+    with tempfile.TemporaryDirectory(prefix="ancestral-bundle-") as folder:
+        write_bundle(trained, Path(folder))
+        return registry.publish(folder, name)
+
+
+def write_bundle(trained: Trained, folder: Path) -> None:
+    """The trained model as a folder, made if it is not there; what it held is replaced.
+
+    Raises StoreDenied when it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in trained.files.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise StoreDenied(f"{folder}: cannot be written ({error.strerror})") from error
+
+
+def write_picture(trained: Trained, path: Path) -> None:
+    """The picture of samples that was asked for. Raises StoreDenied when it cannot be written."""
+    assert trained.picture is not None, "no picture was asked for"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(trained.picture)
+    except OSError as error:
+        raise StoreDenied(f"{path}: cannot be written ({error.strerror})") from error
+
+
+class _Watch:
+    """Shows how far training is."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
+        self._rate = Rate()
+        self._held_out = ""
+
+    def __call__(self, progress: TrainProgress) -> None:
+        if progress.validation_bits_per_dim is not None:
+            self._held_out = f", held-out {progress.validation_bits_per_dim:.3f}"
+        parts = [
+            f"step {progress.step:,}",
+            f"{progress.bits_per_dim:.3f} bits/dim{self._held_out}",
+        ]
+        rate = self._rate(progress.fraction)
+        if rate > 0 and progress.fraction < 1:
+            parts.append(f"{clock_text((1 - progress.fraction) / rate)} left")
+        self._line.show(progress.fraction, " · ".join(parts))
+
+
+def _checked(name: str, recipe: Recipe, state_uri: str) -> TrainingRun:
+    try:
+        train_settings(recipe.training)
+        examples, held_out = (read_examples(recipe, split) for split in ("train", "test"))
+        recipe = complete(recipe, examples)
+        net = network(recipe)
+        for each in (examples, held_out):
+            items_of(net, each)
+    except ModelError as error:
+        raise SpecError(f"the recipe {recipe.name!r}: {error}") from error
+    return TrainingRun(
+        name=name,
+        recipe=recipe,
+        state_uri=state_uri,
+        training_rows=len(examples),
+        held_out_rows=len(held_out),
+        parameters=sum(weights.numel() for weights in net.parameters()),
+    )
+
+
+def _fit(plan: RankPlan, board: Any, workers: int, device: str, restarts: int) -> Trained | None:
+    """Run all ranks to the end, in a task of its own; what rank 0 returned."""
+    # Here, because it takes seconds to import, and only this task needs it.
+    ray_train = ray_module("ray.train")
+    logging_config = ray_module("ray.train.v2.api.config").LoggingConfig(log_level="ERROR")
+    with tempfile.TemporaryDirectory(prefix="ancestral-train-") as scratch:
+        trainer = ray_module("ray.train.torch").TorchTrainer(
+            train_rank,
+            train_loop_config={"plan": plan, "board": board},
+            scaling_config=ray_train.ScalingConfig(num_workers=workers, use_gpu=device == "cuda"),
+            run_config=ray_train.RunConfig(
+                name=plan.run,
+                storage_path=scratch,
+                failure_config=ray_train.FailureConfig(max_failures=restarts),
+                logging_config=logging_config,
+            ),
+        )
+        try:
+            trained: Trained | None = trainer.fit().return_value
+        except ray_train.TrainingFailedError as error:
+            raise TrainingFailed(f"training ended without a model: {_cause(error)}") from error
+    return trained
+
+
+def _cause(error: Exception) -> str:
+    """The last line of what the first failed rank says."""
+    failures = getattr(error, "worker_failures", {})
+    return str(next(iter(failures.values()), error)).strip().rpartition("\n")[2]

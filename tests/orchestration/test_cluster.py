@@ -1,0 +1,65 @@
+"""A local Ray comes and goes without a trace; a cluster that is not there is said at once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+
+import pytest
+
+from ancestral.orchestration.cluster import TEMPORARY_ROOT, Resources, cluster, ray
+from ancestral.orchestration.errors import ServiceUnavailable
+from tests.orchestration.tiny import is_running
+
+
+@pytest.mark.ray
+def test_a_local_ray_leaves_nothing_behind(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir=TEMPORARY_ROOT) as root:
+        monkeypatch.setattr("ancestral.orchestration.cluster.TEMPORARY_ROOT", root)
+
+        # When a process of it is killed, too
+        with cluster(cpus=3) as resources:
+            pid = ray.get(ray.remote(lambda: os.getpid()).remote())
+            assert is_running(pid)
+            assert os.listdir(root)
+            dies = ray.remote(max_retries=0)(lambda: os.abort()).remote()
+            with pytest.raises(ray.exceptions.WorkerCrashedError):
+                ray.get(dies)
+
+        # Then
+        assert resources == Resources(cpus=3, gpus=0)
+        assert not ray.is_initialized()
+        assert os.listdir(root) == []
+    deadline = time.monotonic() + 20
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_running(pid)
+    # And it had nothing to say
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+    with pytest.raises(ServiceUnavailable, match=f"127.0.0.1:{port}.*RAY_ADDRESS"):
+        with cluster(f"127.0.0.1:{port}"):
+            pass
+
+
+def test_an_address_that_is_none_is_said() -> None:
+    with pytest.raises(ServiceUnavailable, match="'nonsense'"):
+        with cluster("nonsense"):
+            pass
+
+
+def test_places_for_samplers() -> None:
+    assert Resources(cpus=4, gpus=0).places("cpu") == 4
+    assert Resources(cpus=4, gpus=2).places("cuda") == 2
+    with pytest.raises(ServiceUnavailable, match="no GPU"):
+        Resources(cpus=4, gpus=0).places("cuda")

@@ -1,0 +1,108 @@
+"""What watchers see: rates, times, lines, and a bar where there is a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from ancestral.orchestration.progress import (
+    SECONDS_BETWEEN_LINES,
+    ProgressLine,
+    Rate,
+    clock_text,
+    rows_text,
+)
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_a_terminal_lines_come_now_and_then_and_at_the_end() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with ProgressLine("digits", 10, stream, clock=clock) as line:
+        for done in range(11):
+            line.show(done, f"{done} rows")
+            clock.now += SECONDS_BETWEEN_LINES / 4
+
+    lines = stream.getvalue().splitlines()
+
+    assert lines == ["digits  0 rows", "digits  4 rows", "digits  8 rows", "digits  10 rows"]
+
+
+def test_without_a_terminal_nothing_is_said_twice() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with ProgressLine("digits", 10, stream, clock=clock) as line:
+        for _ in range(5):
+            line.show(3, "3 rows")
+            clock.now += 100
+
+    assert stream.getvalue() == "digits  3 rows\n"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_what_should_be_heard_is_said_at_once(stream: io.StringIO) -> None:
+    with ProgressLine("digits", 10, stream) as line:
+        line.show(3, "3 rows")
+        line.say("rows [5, 9) broke")
+
+        assert "rows [5, 9) broke\n" in stream.getvalue()
+
+
+def test_on_a_terminal_there_is_a_bar() -> None:
+    stream = Terminal()
+    with ProgressLine("digits", 10, stream) as line:
+        line.show(5, "5 of 10")
+
+    assert "━" in stream.getvalue()
+    assert "5 of 10" in stream.getvalue()
+
+
+def test_a_rate_follows_the_last_half_minute() -> None:
+    clock = Clock()
+    rate = Rate(clock)
+    assert rate(0) == 0.0
+
+    # Given 10 a second for a minute, then 2 a second
+    done = 0
+    for pace in [10] * 60 + [2] * 60:
+        clock.now += 1
+        done += pace
+        seen = rate(done)
+
+    assert seen == pytest.approx(2.0)
+
+
+def test_a_rate_of_the_first_look_alone_is_not_known() -> None:
+    assert Rate(Clock())(1000) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("done", "rate", "text"),
+    [
+        (0, 0.0, "0 of 2,000 rows"),
+        (1250, 42.11, "1,250 of 2,000 rows · 42.1 rows/s · 0:18 left"),
+        (2000, 42.11, "2,000 of 2,000 rows · 42.1 rows/s"),
+    ],
+)
+def test_rows_in_words(done: int, rate: float, text: str) -> None:
+    assert rows_text(done, 2000, rate) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (18, "0:18"), (123, "2:03"), (8298, "2:18:18")]
+)
+def test_times_in_words(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
