@@ -22,6 +22,7 @@ from typing import Any
 from ancestral.jobs.documents import did_you_mean, shortened
 from ancestral.jobs.errors import (
     AlreadyExists,
+    CorruptObject,
     ModelUnreadable,
     NotFound,
     PathRefused,
@@ -183,15 +184,28 @@ def _entry(store: Store, name: str) -> ModelEntry:
     """What the small files of the bundle in `store` tell. Raises ModelUnreadable."""
     data = _read(store, CONFIG)
     config = _object(store, CONFIG, data)
-    signature, family = config.get("signature"), config.get("family")
-    if not isinstance(signature, dict) or not isinstance(family, str):
+    signature, family, weights = (config.get(key) for key in ("signature", "family", "weights"))
+    if not (isinstance(signature, dict) and isinstance(family, str) and isinstance(weights, dict)):
         raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model")
     check_signature(signature, store.uri)
-    if not store.exists(WEIGHTS):
-        raise ModelUnreadable(f"{store.uri}: there is no {WEIGHTS}")
+    _check_length(store, weights.get("bytes"))
     digest = hashlib.sha256(data).hexdigest()
     metrics = _object(store, METRICS, _read(store, METRICS))
     return ModelEntry(name, store.uri, digest, family, config, signature, metrics)
+
+
+def _check_length(store: Store, length: Any) -> None:
+    """Raises ModelUnreadable unless the weights are there to their last byte, the only one read."""
+    try:
+        store.read_range(WEIGHTS, int(length) - 1, 1)
+    except (TypeError, ValueError) as error:
+        raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model") from error
+    except NotFound as error:
+        raise ModelUnreadable(f"{store.uri}: there is no {WEIGHTS}") from error
+    except CorruptObject as error:
+        raise ModelUnreadable(
+            f"{store.uri_of(WEIGHTS)}: is cut short, for {CONFIG} tells of {length} bytes"
+        ) from error
 
 
 def _copy_bundle(store: Store, digest: str, folder: Path) -> None:

@@ -89,7 +89,7 @@ def _lines(name: str, outcome: Outcome) -> list[tuple[str, str]]:
         ("model", name),
         ("held-out", f"{outcome.held_out_bits_per_dim:.4f} bits per dimension"),
         ("rows", f"{status.rows_ok:,} ok, {status.rows_failed:,} failed"),
-        ("verdict", judgement.sentence() if judgement else "there is nothing to judge"),
+        ("verdict", judgement.headline() if judgement else "There is nothing to judge."),
         ("index", status.index or ""),
         ("report", str(outcome.report)),
     ]

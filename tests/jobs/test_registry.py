@@ -109,9 +109,10 @@ def test_an_ambiguous_version_is_refused(local_registry: Registry, tmp_path: Pat
         ({"config.json": b"[]"}, "config.json: is not a JSON object"),
         ({"config.json": b"{}"}, "config.json: does not describe a model"),
         ({"model.safetensors": None}, "there is no model.safetensors"),
+        ({"model.safetensors": b"the weig"}, "model.safetensors: is cut short"),
         ({"metrics.json": None}, "there is no metrics.json"),
         (
-            {"config.json": b'{"family": "f", "signature": {"medium": "smell"}}'},
+            {"config.json": b'{"family": "f", "signature": {"medium": "smell"}, "weights": {}}'},
             "the model's signature makes 'smell'",
         ),
     ],
@@ -139,7 +140,7 @@ def test_weights_that_are_not_those_of_the_config_are_not_published(
     local_registry: Registry, tmp_path: Path
 ) -> None:
     write_bundle(tmp_path / "model")
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelUnreadable, match=r"model\.safetensors: is not the file that config"):
         local_registry.publish(tmp_path / "model", "digits")
     assert local_registry.list() == []
