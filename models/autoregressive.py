@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ancestral.models.errors import ConditionError
 from ancestral.models.sampling.program import StepProgram
 
 #: A batch of numeric conditions by name: categories (B,) int64, aligned features (B, C, F) floats.
@@ -68,6 +69,18 @@ class Autoregressive(nn.Module, ABC):
     @abstractmethod
     def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape E of what this request makes."""
+
+    def example(self, x: Tensor, fields: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """A real event, symbols `x` (*E) int64, as the network is trained on it: its symbols,
+        padded at the end where the network needs that, and its conditions as a batch of one.
+
+        Raises ConditionError when event or fields do not fit the signature.
+        """
+        if tuple(x.shape) != self.event_shape(fields):
+            raise ConditionError(
+                f"an event of {self.event_shape(fields)} was asked for, not {tuple(x.shape)}"
+            )
+        return x, self.conditions(fields)
 
     def log_prob(self, x: Tensor, conditions: Conditions) -> Tensor:
         """log p(x | c) in nats, (B,) float64, summed over the event of symbols `x` (B, *E)."""

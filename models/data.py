@@ -26,7 +26,6 @@ from torch.nn import functional as F
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import ConditionError, DataError
 from ancestral.models.symbols import from_media
-from ancestral.models.wavenet import WaveNet
 
 
 @dataclass(frozen=True)
@@ -145,18 +144,9 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def _item(net: Autoregressive, array: NDArray[Any], fields: Mapping[str, Any]) -> Item:
-    x = torch.from_numpy(from_media(net.signature, array))
-    weights = torch.ones(x.shape)
-    if not isinstance(net, WaveNet):
-        shape = net.event_shape(fields)
-        if tuple(x.shape) != shape:
-            raise DataError(f"an event of {shape} was asked for, not {tuple(x.shape)}")
-        return Item(x, weights, net.conditions(fields))
-    conditions = net.conditions_for(fields, len(x))
-    hop = net.config.hop
-    whole = -(-len(x) // hop) * hop
-    silence = net.config.levels // 2
-    return Item(F.pad(x, (0, whole - len(x)), value=silence), _padded(weights, whole), conditions)
+    symbols = torch.from_numpy(from_media(net.signature, array))
+    x, conditions = net.example(symbols, fields)
+    return Item(x, _padded(torch.ones(symbols.shape), x.shape[-1]), conditions)
 
 
 def _batches(

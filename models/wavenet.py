@@ -27,6 +27,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ancestral.models.alignment import AlignedEncoder, aligned_features
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
@@ -214,13 +215,16 @@ class WaveNet(Autoregressive):
         }
 
     def conditions(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
-        return self.conditions_for(fields, self.event_shape(fields)[0])
+        return self._conditions(fields, self.event_shape(fields)[0])
 
-    def conditions_for(self, fields: Mapping[str, Any], length: int) -> dict[str, Tensor]:
-        """Like `conditions`, for a word that takes `length` samples, as a recording does.
+    def example(self, x: Tensor, fields: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """A recording takes as long as it takes; silence fills up its last column of features."""
+        columns = math.ceil(len(x) / self.config.hop)
+        silence = self.config.levels // 2
+        padded = F.pad(x, (0, columns * self.config.hop - len(x)), value=silence)
+        return padded, self._conditions(fields, len(x))
 
-        Raises ConditionError when the fields do not fit the signature.
-        """
+    def _conditions(self, fields: Mapping[str, Any], length: int) -> dict[str, Tensor]:
         config = self.config
         check_names(fields, self.signature["fields"])
         conditions: dict[str, Tensor] = {}

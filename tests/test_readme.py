@@ -110,5 +110,4 @@ def test_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README)
 
     assert len(links) >= 8
-    # The figure is made from the demo.
-    assert all((ROOT / link).exists() for link in links if link != "docs/figures/demo.png")
+    assert all((ROOT / link).exists() for link in links)
