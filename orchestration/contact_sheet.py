@@ -89,5 +89,8 @@ def _rows(fields: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _values(field: Mapping[str, Any]) -> Sequence[Any]:
-    """Some values that a field can take."""
-    return field["values"] if field["type"] == "category" else [field["maximum"]]
+    """What a field can be: all its categories, or the number that is nearest to 1."""
+    if field["type"] == "category":
+        values: Sequence[Any] = field["values"]
+        return values
+    return [min(max(1, field["minimum"]), field["maximum"])]

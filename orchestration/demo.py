@@ -69,7 +69,7 @@ def run_demo(
     `budget_seconds` is for the training of both together, shared as their own budgets are.
     Raises what `train` and `run_job` do.
     """
-    recipes = _recipes(budget_seconds)
+    recipes = recipes_for(budget_seconds)
     outcomes = {}
     for number, act in enumerate(ACTS, start=1):
         say(f"\n{number} of {len(ACTS)}: {act.title}")
@@ -117,7 +117,8 @@ def _play(
     return Outcome(client.status(job.job_id), held_out, judgement, report)
 
 
-def _recipes(budget_seconds: float | None) -> dict[str, Recipe]:
+def recipes_for(budget_seconds: float | None) -> dict[str, Recipe]:
+    """The recipes of all acts by name, to be trained for so long together; None: as they say."""
     recipes = {act.recipe: find_recipe(act.recipe) for act in ACTS}
     if budget_seconds is None:
         return recipes

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import (
+    ModelUnreadable,
     QueueUnavailable,
     RowsMissing,
     StoreError,
@@ -103,13 +104,11 @@ class Service:
             self.client.enqueue(job)
             return None
         try:
-            manifest = finalise(self.client.store(job.job_id), job.job_id)
+            return finalise(self.client.store(job.job_id), job.job_id)
         except RowsMissing:
             self.queue.forget(job.job_id)
             self.client.enqueue(job)
             return None
-        self.queue.forget(job.job_id)
-        return manifest
 
 
 def run_job(service: Service, job: Job, stream: TextIO, interrupt: Interrupt) -> Manifest:
@@ -134,6 +133,7 @@ def run_job(service: Service, job: Job, stream: TextIO, interrupt: Interrupt) ->
                     if counts.ready + counts.leased == 0:
                         manifest = service.settle(job, counts)
                         if manifest is not None:
+                            service.queue.forget(job.job_id)
                             # Nothing that a sampler may still do matters now.
                             drain_seconds = 0.0
                             return manifest
@@ -172,7 +172,10 @@ def publish_report(client: Client, job: Job, manifest: Manifest) -> str:
 
     Raises StoreError.
     """
-    metrics = client.registry.resolve(job.model.uri).metrics
+    metrics: Mapping[str, Any] = {}
+    # A model may be gone by now; the job stands without it.
+    with contextlib.suppress(ModelUnreadable):
+        metrics = client.registry.resolve(job.model.uri).metrics
     html = render_report(client.results(job.job_id), job, manifest, metrics=metrics)
     store = client.store(job.job_id)
     path = f"reports/{job.job_id}.html"
@@ -230,9 +233,10 @@ class _Jobs:
         if counts.ready + counts.leased == 0:
             manifest = self._service.settle(job, counts)
             if manifest is not None:
+                report = publish_report(client, job, manifest)
+                self._service.queue.forget(job_id)
                 del self._known[job_id]
                 self.published.append(job_id)
-                report = publish_report(client, job, manifest)
                 self._say(f"job {job_id} is {manifest.state}, its report is {report}")
         return decided(counts)
 

@@ -121,11 +121,12 @@ def train(
                 watch(progress)
     try:
         trained = ray.get(fitting)
-    except ray.exceptions.RayTaskError as error:
-        # Ray raises a copy, whose text is the traceback of another process.
-        if isinstance(error.cause, TrainingFailed):
-            raise error.cause from error
-        raise
+    except ray.exceptions.RayError as error:
+        # Ray raises a copy of what was raised there; its text is the traceback of that process.
+        cause = getattr(error, "cause", None) or error
+        if isinstance(cause, TrainingFailed):
+            raise cause from error
+        raise TrainingFailed(f"training broke down: {type(cause).__name__}: {cause}") from error
     assert isinstance(trained, Trained), "rank 0 returns what it trained"
     Checkpoints(run.state_uri, run.name).end()
     return trained

@@ -77,4 +77,5 @@ def _makes(signature: dict[str, Any]) -> str:
 def _field(field: dict[str, Any]) -> str:
     if field["type"] == "category":
         return "one of " + ", ".join(str(value) for value in field["values"])
-    return f"{field['type']} from {field['minimum']} to {field['maximum']}"
+    low, high = field.get("minimum", "any"), field.get("maximum", "any")
+    return f"{field['type']} from {low} to {high}"

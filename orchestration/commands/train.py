@@ -74,7 +74,7 @@ def train(
         f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
         f"{run.training_rows:,} rows to learn from, {run.held_out_rows:,} held out"
     )
-    document = _keep(_train(settings, run, workers, device), settings, run.recipe.name, output)
+    document = keep(_train(settings, run, workers, device), settings, run.recipe.name, output)
     if as_json:
         print_json(document)
     else:
@@ -102,7 +102,7 @@ def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> T
             )
 
 
-def _keep(trained: Trained, settings: Settings, name: str, output: str | None) -> dict[str, Any]:
+def keep(trained: Trained, settings: Settings, name: str, output: str | None) -> dict[str, Any]:
     """Put the model where it was asked for; what is known of it."""
     from ancestral.jobs.registry import Registry
     from ancestral.orchestration.training import publish, write_bundle, write_picture

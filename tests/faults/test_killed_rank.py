@@ -55,13 +55,13 @@ def _title(pid: int) -> str:
 def test_training_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:
     # Given
     undisturbed = train(
-        plan(tmp_path, steps=600),
+        plan(tmp_path, steps=300),
         workers=2,
         picture=False,
         stream=io.StringIO(),
         interrupt=Interrupt(),
     )
-    run = plan(tmp_path, steps=600)
+    run = plan(tmp_path, steps=300)
     killer = Killer(run)
 
     # When
@@ -69,5 +69,5 @@ def test_training_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:
 
     # Then
     assert killer.killed is not None
-    assert trained.metrics["steps"] == 600
+    assert trained.metrics["steps"] == 300
     assert digest(trained) == digest(undisturbed)

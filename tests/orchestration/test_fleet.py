@@ -18,7 +18,7 @@ from ancestral.orchestration.actor import SamplerPlan
 from ancestral.orchestration.errors import FleetFailed
 from ancestral.orchestration.fleet import Fleet
 from ancestral.orchestration.interrupt import Interrupt, Stopped
-from ancestral.orchestration.serve import Service, run_job, serve
+from ancestral.orchestration.serve import Service, publish_report, run_job, serve
 from tests.orchestration.tiny import is_running, pid_of, small_ray, tiny_settings, tiny_spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.redis]
@@ -154,8 +154,10 @@ def test_what_breaks_in_a_sampler_is_told(service: Service, tmp_path: Path) -> N
 
     # When
     manifest = run_job(dataclasses.replace(service, samplers=1), job, progress, AskedWhen())
+    report = publish_report(service.client, job, manifest)
 
     # Then
     assert (manifest.state, manifest.rows_failed) == ("done_with_errors", 30)
     assert "rows 0 to 29 broke" in progress.getvalue()
     assert "rows 0 to 29 are recorded as failed" in progress.getvalue()
+    assert "30 failed" in Path(report).read_text()
