@@ -79,16 +79,16 @@ class ConditionMemory:
     """The projected conditioning of one scope: one row a slot, each op's share side by side."""
 
     def __init__(self, ops: Iterable[Condition], slots: int, zeros: Tensor) -> None:
-        self._from: list[Tensor] = []
-        self._to: list[Tensor] = []
+        chosen, places = [torch.arange(0)], [torch.arange(0)]
         self._spans: dict[Condition, slice] = {}
         self._width = 0
         for op in ops:
             width, parts = op.target.width, op.target.parts
-            self._from.append(torch.arange(op.offset, op.offset + width))
-            self._to.append(self._width + padded_places(width, parts))
+            chosen.append(torch.arange(op.offset, op.offset + width))
+            places.append(self._width + padded_places(width, parts))
             self._spans[op] = slice(self._width, self._width + padded_width(width, parts))
             self._width = self._spans[op].stop
+        self._from, self._to = torch.cat(chosen), torch.cat(places)
         self.rows = zeros.new_zeros(slots, self._width)
 
     def share(self, op: Condition) -> Tensor:
@@ -98,9 +98,7 @@ class ConditionMemory:
     def pack(self, projected: Tensor) -> Tensor:
         """Rows of projected conditioning (N, width) in this memory's layout."""
         packed = self.rows.new_zeros(projected.shape[0], self._width)
-        if self._spans:
-            chosen = projected[:, torch.cat(self._from)]
-            packed[:, torch.cat(self._to)] = chosen.to(packed)
+        packed[:, self._to] = projected[:, self._from].to(packed)
         return packed
 
 

@@ -215,7 +215,7 @@ def _check(program: StepProgram) -> None:
         raise ProgramError(f"{draws[0].logits.width} logits cannot draw {program.levels} levels")
     written = set(program.grids)
     drawn = False
-    for op in program.ops:
+    for place, op in enumerate(program.ops):
         drawn = drawn or isinstance(op, Draw)
         _check_widths(op)
         if isinstance(op, Condition):
@@ -228,8 +228,24 @@ def _check(program: StepProgram) -> None:
         if isinstance(op, Embed) and not drawn:
             raise ProgramError("an embed looks up the symbol just drawn: put it behind the draw")
         for source in sources(op):
-            if isinstance(source, Read) and source.grid not in written:
-                raise ProgramError("a grid is read that is never written")
+            if isinstance(source, Read):
+                if source.grid not in written:
+                    raise ProgramError("a grid is read that is never written")
+                _check_read(program, source, swept=place < len(program.sweep))
+
+
+def _check_read(program: StepProgram, read: Read, swept: bool) -> None:
+    """A read stays in the past, and within what its grid keeps of it."""
+    # A sweep knows its whole row; a step knows its row up to the position.
+    if read.dy > 0 or (read.dy == 0 and read.dx > 0 and not swept):
+        raise ProgramError(f"a read at ({read.dy}, {read.dx}) is of what is not drawn yet")
+    if program.columns is None:
+        if read.dy != 0 or -read.dx > read.grid.columns:
+            raise ProgramError(
+                f"a read at ({read.dy}, {read.dx}) of a ring that keeps {read.grid.columns} columns"
+            )
+    elif -read.dy >= read.grid.rows:
+        raise ProgramError(f"a read {-read.dy} rows above of a grid that keeps {read.grid.rows}")
 
 
 def _check_widths(op: Op) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.errors import SlotsFull
+from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.philox import LARGEST_SEED
 from ancestral.models.sampling.reference import (
@@ -40,7 +40,7 @@ CHUNK_STEPS = 128
 class SampleRequest:
     """One event to draw. `key` comes back with the sample and means nothing here.
 
-    `seed` lies in [0, 2⁶³); `sample` tells the samples of one seed apart.
+    `seed` lies in [0, 2⁶³), else ConditionError; `sample` tells the samples of one seed apart.
     """
 
     key: Hashable
@@ -51,7 +51,7 @@ class SampleRequest:
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
-            raise ValueError(f"a seed lies in [0, 2**63), not {self.seed}")
+            raise ConditionError(f"a seed lies in [0, 2**63), not {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _Active:
 class Sampler:
     """One network on one device, with a fixed number of slots and everything preallocated.
 
-    sampler = Sampler(load_bundle("digits").net, slots=64)
+    sampler = Sampler(load_bundle(folder).net, slots=64)
     for sample in sampler.sample(SampleRequest(i, {"label": 7}, seed=i) for i in range(100)):
         ...
     """
@@ -94,7 +94,7 @@ class Sampler:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         if slots < 1:
-            raise ValueError(f"a sampler needs at least one slot, not {slots}")
+            raise ConfigError(f"a sampler needs at least one slot, not {slots}")
         self._device = torch.device(device)
         # A copy, so that the caller's network keeps its own device, dtype and training mode.
         self._net = copy.deepcopy(net).to(self._device, dtype).eval()

@@ -38,7 +38,7 @@ def test_a_sound_program_knows_its_grids_its_period_and_its_cost() -> None:
 
 def test_a_swept_program_admits_at_the_start_of_a_row() -> None:
     swept = Grid(rows=2, columns=7, width=4)
-    sweep = (Dense((Read(grid, -1, 1),), torch.ones(4, 4), None, gated), Write(gated, swept))
+    sweep = (Dense((Read(swept, -1, 1),), torch.ones(4, 4), None, gated), Write(gated, swept))
     program = StepProgram(LEVELS, 7, STEP, sweep)
     assert program.period == 7
     assert program.grids == (swept, grid)
@@ -85,3 +85,36 @@ def test_aligned_conditioning_belongs_to_the_step() -> None:
 def test_conditioning_lies_inside_what_is_projected() -> None:
     with pytest.raises(ProgramError, match="projected"):
         StepProgram(LEVELS, None, (Condition("global", 2, gated), *STEP), global_width=4)
+
+
+@pytest.mark.parametrize(
+    ("dy", "dx", "complaint"),
+    [(0, 1, "not drawn yet"), (1, 0, "not drawn yet"), (0, -3, "keeps 2"), (-1, 0, "keeps 2")],
+)
+def test_a_ring_is_read_in_its_past_and_no_further_than_it_keeps(
+    dy: int, dx: int, complaint: str
+) -> None:
+    read = Dense((Read(grid, dy, dx),), torch.ones(8, 4), None, wide)
+    with pytest.raises(ProgramError, match=complaint):
+        StepProgram(LEVELS, None, (read, *STEP))
+
+
+def test_only_a_sweep_reads_to_its_right_and_nobody_above_what_is_kept() -> None:
+    # Given a grid of two rows, and reads of it from a sweep
+    rows = Grid(rows=2, columns=7, width=4)
+
+    def sweep(dy: int, dx: int) -> tuple[Op, ...]:
+        return (
+            Dense((Read(rows, dy, dx),), torch.ones(4, 4), None, gated),
+            Write(gated, rows),
+        )
+
+    # Then to the right in its own row is known to it, and one row above is kept
+    StepProgram(LEVELS, 7, STEP, sweep(0, 1))
+    StepProgram(LEVELS, 7, STEP, sweep(-1, 1))
+    with pytest.raises(ProgramError, match="2 rows above of a grid that keeps 2"):
+        StepProgram(LEVELS, 7, STEP, sweep(-2, 0))
+    # And a step does not know what is to its right
+    right = Dense((Read(rows, 0, 1),), torch.ones(4, 4), None, gated)
+    with pytest.raises(ProgramError, match="not drawn yet"):
+        StepProgram(LEVELS, 7, (right, *STEP), sweep(0, 0))

@@ -12,9 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ancestral.models.errors import ConditionError, SlotsFull
+from ancestral.models.autoregressive import Autoregressive
+from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.draw import Settings
+from ancestral.models.sampling.philox import uniform
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
 from tests.models.nets import Case, all_cases, image_case
 
@@ -86,10 +88,8 @@ def test_in_float32_it_departs_from_the_naive_sampler_only_where_u_lies_on_a_ste
 
 
 def _assert_u_on_a_step(
-    net: torch.nn.Module, request: SampleRequest, drawn: np.ndarray, position: int
+    net: Autoregressive, request: SampleRequest, drawn: np.ndarray, position: int
 ) -> None:
-    from ancestral.models.sampling.philox import uniform
-
     shape = net.event_shape(request.fields)
     x = torch.tensor(drawn).reshape(1, *shape)
     with torch.inference_mode():
@@ -207,8 +207,13 @@ def test_a_request_that_does_not_fit_is_refused_before_it_takes_a_slot() -> None
     with pytest.raises(ConditionError):
         sampler.admit(SampleRequest(0, {"label": 99}, seed=0))
     assert sampler.free == 1
-    with pytest.raises(ValueError, match=r"2\*\*63"):
+    with pytest.raises(ConditionError, match=r"2\*\*63"):
         SampleRequest(0, {"label": 1}, seed=2**63)
+
+
+def test_a_sampler_without_slots_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one slot"):
+        Sampler(image_case(labelled=False).net, slots=0)
 
 
 def test_the_thread_count_is_the_callers_again_afterwards() -> None:
