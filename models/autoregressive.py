@@ -1,10 +1,16 @@
 """The contract of every network.
 
-A network gives p(x | c) = Π_t p(x_t | x_<t, c) over symbols x_t in {0, ..., levels−1}, in raster
-order for images (height, width) and in time for sounds.
+A network gives p(x | c) = Π_t p(x_t | x_<t, c). What is drawn, the event, is an array of symbols,
+and its order in memory is the order of drawing:
 
-Shapes: B batch, L levels, E the event ((T,) for a sound, (H, W) for an image), F columns of an
-aligned sequence.
+    (T,)         a sound, or a series of real numbers
+    (H, W)       a grey image, row by row
+    (H, W, 3)    a colour image: the red, green and blue of a pixel, then the next pixel
+    (F, H, W)    a clip, frame by frame
+    (N,)         a vector, like the hidden code of a DARN and then its visible symbols
+
+Shapes: B batch, E the event, P parameters of a symbol's distribution, F columns of an aligned
+sequence.
 """
 
 from __future__ import annotations
@@ -14,10 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ancestral.models.errors import ConditionError
+from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.program import StepProgram
 
 #: A batch of numeric conditions by name: categories (B,) int64, aligned features (B, C, F) floats.
@@ -29,7 +35,7 @@ class Projection:
     """Conditioning as the layers add it: computed once per event, not once per symbol.
 
     `fixed` is (B, G), the same at every position; `aligned` is (B, F, A), one column for every
-    `hop` positions. Either may be None.
+    `hop` positions of a sound, or the cells of a spatial map in raster order. Either may be None.
     """
 
     fixed: Tensor | None = None
@@ -37,7 +43,7 @@ class Projection:
 
 
 class Autoregressive(nn.Module, ABC):
-    """A deep autoregressive network over a discrete alphabet."""
+    """A deep autoregressive network."""
 
     #: The name under which bundles and recipes know the family.
     family: ClassVar[str]
@@ -47,9 +53,19 @@ class Autoregressive(nn.Module, ABC):
     def signature(self) -> dict[str, Any]:
         """What the model can be asked for and what it makes, as plain JSON (docs/signature.md)."""
 
+    @property
+    @abstractmethod
+    def distribution(self) -> Distribution:
+        """What the parameters of a symbol mean."""
+
+    @property
+    def channels(self) -> int:
+        """Symbols of a position: the colours of a pixel, else 1."""
+        return 1
+
     @abstractmethod
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
-        """Teacher-forced logits (B, L, *E) for all positions of symbols `x` (B, *E) at once."""
+        """Teacher-forced parameters (B, P, *E) for all positions of `x` (B, *E) at once."""
 
     @abstractmethod
     def project(self, conditions: Conditions) -> Projection:
@@ -70,6 +86,13 @@ class Autoregressive(nn.Module, ABC):
     def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape E of what this request makes."""
 
+    def prefix(self, fields: Mapping[str, Any]) -> Tensor | None:
+        """Symbols (n,) that the fields fix at the start of the event; None when they fix none.
+
+        Raises ConditionError when they do not fit the signature.
+        """
+        return None
+
     def example(self, x: Tensor, fields: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """A real event, symbols `x` (*E) int64, as the network is trained on it: its symbols,
         padded at the end where the network needs that, and its conditions as a batch of one.
@@ -84,6 +107,28 @@ class Autoregressive(nn.Module, ABC):
 
     def log_prob(self, x: Tensor, conditions: Conditions) -> Tensor:
         """log p(x | c) in nats, (B,) float64, summed over the event of symbols `x` (B, *E)."""
-        log_p = torch.log_softmax(self.forward(x, conditions).double(), dim=1)
-        drawn = log_p.gather(1, x.unsqueeze(1).long()).squeeze(1)
-        return drawn.flatten(1).sum(1)
+        parameters = self.forward(x, conditions).double()
+        return self.distribution.log_prob(parameters, x).flatten(1).sum(1)
+
+    def score(self, x: Tensor, conditions: Conditions) -> Tensor:
+        """log p of real events `x` in nats, (B,) float64: a bound where there are hidden symbols.
+
+        It is the same for the same arguments.
+        """
+        return self.log_prob(x, conditions)
+
+    def training_nats(self, x: Tensor, conditions: Conditions) -> Tensor:
+        """What training minimises: nats (B, *E) of each symbol of real events `x`."""
+        return -self.distribution.log_prob(self.forward(x, conditions), x)
+
+
+class TrainingLoss(nn.Module):
+    """A network as it is called in training: `training_nats` behind `forward`, which is what a
+    wrapper for several ranks passes on."""
+
+    def __init__(self, network: Autoregressive) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
+        return self.network.training_nats(x, conditions)

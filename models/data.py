@@ -5,7 +5,8 @@ is padding weighs nothing in the loss.
 
     sound     ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▁▁▁▁▁▁      an item, padded to whole columns of its features
     features  │ a │ b │ c │ d │ e │         one column per hop
-    crop          └───────────┘             pieces begin and end between columns
+    crop          └───────────┘             pieces begin and end between columns, or anywhere in
+                                            a sound or series without features
 
 Shapes: B batch, E the event ((T,) or (H, W)), F columns of aligned features, C their channels.
 """
@@ -42,13 +43,17 @@ class Item:
         """Columns of its aligned features; 0 if it has none."""
         return next((c.shape[-1] for c in self.conditions.values() if c.ndim == 3), 0)
 
-    def piece(self, start: int, columns: int) -> Item:
-        """Those columns alone, with their symbols."""
-        hop = self.x.shape[-1] // self.columns
-        span = slice(start * hop, (start + columns) * hop)
+    @property
+    def hop(self) -> int:
+        """Samples that one column serves; 1 if there are none."""
+        return len(self.x) // self.columns if self.columns else 1
+
+    def piece(self, start: int, length: int) -> Item:
+        """Those samples alone, with their columns: both numbers are multiples of `hop`."""
+        span = slice(start, start + length)
+        columns = slice(start // self.hop, (start + length) // self.hop)
         conditions = {
-            name: c[..., start : start + columns] if c.ndim == 3 else c
-            for name, c in self.conditions.items()
+            name: c[..., columns] if c.ndim == 3 else c for name, c in self.conditions.items()
         }
         return Item(self.x[span], self.weights[span], conditions)
 
@@ -106,19 +111,22 @@ def shuffled_batches(
     seed: int,
     rank: int = 0,
     world_size: int = 1,
-    crop_columns: int | None = None,
+    crop_samples: int | None = None,
 ) -> Iterator[Batch]:
     """Batches without end, a function of the arguments alone.
 
-    Every pass visits all items in a new order, each rank its own share. With `crop_columns` an item
-    with aligned features is visited in pieces of at most that many columns, once for each that
-    fits, each time from another column on.
+    Every pass visits all items in a new order, each rank its own share. With `crop_samples` a sound
+    or series is visited in pieces of at most that many samples (and at least one column, where it
+    has aligned features), once for each that fits, each time from elsewhere on.
 
-    Raises DataError when there are fewer items than ranks.
+    Raises DataError when there are fewer items than ranks, or when events with rows and columns
+    should be cut.
     """
     if len(items) < world_size:
         raise DataError(f"{len(items)} training rows cannot be shared by {world_size} ranks")
-    return _batches(items, batch_size, seed, rank, world_size, crop_columns)
+    if crop_samples is not None and items[0].x.ndim != 1:
+        raise DataError("only sounds and series can be cut into pieces of samples")
+    return _batches(items, batch_size, seed, rank, world_size, crop_samples)
 
 
 def batches_in_order(items: Sequence[Item], batch_size: int) -> Iterator[Batch]:
@@ -155,13 +163,13 @@ def _batches(
     seed: int,
     rank: int,
     world_size: int,
-    crop_columns: int | None,
+    crop_samples: int | None,
 ) -> Iterator[Batch]:
     waiting: list[Item] = []
     for epoch in count():
         # Every rank draws the same visits in the same order, and takes every world_size-th.
         generator = np.random.default_rng([seed, epoch])
-        visits = [piece for item in items for piece in _pieces(item, crop_columns, generator)]
+        visits = [piece for item in items for piece in _pieces(item, crop_samples, generator)]
         for index in generator.permutation(len(visits))[rank::world_size]:
             waiting.append(visits[index])
             if len(waiting) == batch_size:
@@ -169,13 +177,15 @@ def _batches(
                 waiting = []
 
 
-def _pieces(item: Item, crop_columns: int | None, generator: np.random.Generator) -> Iterator[Item]:
-    if crop_columns is None or item.columns <= crop_columns:
+def _pieces(item: Item, crop_samples: int | None, generator: np.random.Generator) -> Iterator[Item]:
+    hop, length = item.hop, len(item.x)
+    if crop_samples is None or length <= crop_samples:
         yield item
         return
-    for _ in range(-(-item.columns // crop_columns)):
-        start = int(generator.integers(item.columns - crop_columns + 1))
-        yield item.piece(start, crop_columns)
+    piece = max(1, crop_samples // hop) * hop
+    for _ in range(-(-length // piece)):
+        start = hop * int(generator.integers((length - piece) // hop + 1))
+        yield item.piece(start, piece)
 
 
 def _padded(tensor: Tensor, length: int) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -33,6 +34,36 @@ def category(fields: Mapping[str, Any], name: str, values: Sequence[int | str]) 
     return values.index(value)
 
 
+def vector(fields: Mapping[str, Any], name: str, length: int) -> Tensor:
+    """A field's numbers as a batch of one, (1, length) float32.
+
+    Raises ConditionError when it is not a list of that many finite numbers.
+    """
+    value = fields[name]
+    fits = isinstance(value, list | tuple) and len(value) == length
+    if not fits or not all(_is_finite_number(number) for number in value):
+        raise ConditionError(f"{name} must be a list of {length} finite numbers")
+    return torch.tensor([value], dtype=torch.float32)
+
+
+def number_map(fields: Mapping[str, Any], name: str, shape: Sequence[int]) -> Tensor:
+    """A field's numbers as a batch of one, (1, *shape) float32: nested lists, or one flat list.
+
+    Raises ConditionError when they are not that many finite numbers.
+    """
+    flat = fields[name]
+    while isinstance(flat, list | tuple) and any(isinstance(part, list | tuple) for part in flat):
+        if not all(isinstance(part, list | tuple) for part in flat):
+            break
+        flat = [number for part in flat for number in part]
+    return vector({name: flat}, name, math.prod(shape)).view(1, *shape)
+
+
 def as_batch(index: int) -> Tensor:
     """A category as a batch of one, (1,) int64."""
     return torch.tensor([index], dtype=torch.int64)
+
+
+def _is_finite_number(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(cast(float, value))

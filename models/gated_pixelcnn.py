@@ -1,6 +1,7 @@
 """Gated PixelCNN: van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders".
 
-Every layer gates (equation 2), with V h the label's bias:
+Every layer gates (equation 4), with V h what a request asks for: a label or a latent vector, the
+same everywhere, or a spatial map, whose V s is a 1 x 1 convolution (section 2.3):
 
     y = tanh(W_f * x + V_f h) · sigmoid(W_g * x + V_g h)
 
@@ -36,9 +37,11 @@ from torch import Tensor, nn
 
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
 from ancestral.models.errors import ConfigError
-from ancestral.models.fields import as_batch, category, check_names
+from ancestral.models.image_conditions import ImageConditions, check_labels, check_map
 from ancestral.models.layers import BoxConv, SymbolTable, gate
-from ancestral.models.sampling.program import (
+from ancestral.models.sampling.distributions import Categorical, Distribution
+from ancestral.models.sampling.ops import (
+    Activation,
     Add,
     Condition,
     Draw,
@@ -48,21 +51,24 @@ from ancestral.models.sampling.program import (
     Op,
     Read,
     Register,
-    Relu,
-    StepProgram,
     Write,
 )
+from ancestral.models.sampling.program import StepProgram
 
 
 @dataclass(frozen=True)
 class GatedPixelCNNConfig:
-    """A grey image net. `labels` are the categories it can be asked for; none: unconditioned."""
+    """A grey image net. `labels` are the categories it can be asked for; none: no such field."""
 
     height: int
     width: int
     #: Grey levels, evenly spread from black to white.
     levels: int
     labels: tuple[int | str, ...] = ()
+    #: Numbers of the latent vector that it is asked with; 0: there is no such field.
+    latent: int = 0
+    #: (channels, rows, columns) of the spatial map that it is asked with; (): no such field.
+    map_shape: tuple[int, ...] = ()
     #: Channels of an embedded pixel.
     embedding: int = 16
     #: Channels of both stacks.
@@ -87,8 +93,15 @@ class GatedPixelCNNConfig:
             raise ConfigError(f"reach must not be negative, but is {self.reach}")
         if not 2 <= self.levels <= 256:
             raise ConfigError(f"levels must be 2 to 256, not {self.levels}")
-        if len(set(self.labels)) < len(self.labels):
-            raise ConfigError("a label is listed twice")
+        if self.latent < 0:
+            raise ConfigError(f"latent must not be negative, but is {self.latent}")
+        check_labels(self.labels)
+        check_map(self.map_shape, self.height, self.width)
+
+
+def binarized_mnist() -> GatedPixelCNNConfig:
+    """The literature's yardstick: digits of 28 by 28 bits, without labels."""
+    return GatedPixelCNNConfig(height=28, width=28, levels=2, channels=40, layers=8)
 
 
 def digits20() -> GatedPixelCNNConfig:
@@ -126,7 +139,7 @@ class _Layer(nn.Module):
 
 
 class GatedPixelCNN(Autoregressive):
-    """p(image | label) over grey levels."""
+    """p(image | label, latent vector, map) over grey levels."""
 
     family: ClassVar[str] = "gated_pixelcnn"
 
@@ -137,53 +150,52 @@ class GatedPixelCNN(Autoregressive):
         self.layers = nn.ModuleList(_Layer(config, index) for index in range(config.layers))
         self.hidden = BoxConv(config.head, config.head)
         self.logits = BoxConv(config.head, config.levels)
-        self.label: nn.Embedding | None = None
-        if config.labels:
-            # Of each layer: the bias of the vertical stack, then that of the horizontal one.
-            self.label = nn.Embedding(len(config.labels), config.layers * 4 * config.channels)
-            nn.init.normal_(self.label.weight, std=0.3)
+        # Of each layer: the bias of the vertical stack, then that of the horizontal one.
+        self.asked = ImageConditions(
+            labels=config.labels,
+            latent=config.latent,
+            map_shape=config.map_shape,
+            width=config.layers * 4 * config.channels,
+        )
 
     @property
     def signature(self) -> dict[str, Any]:
         config = self.config
-        fields: dict[str, Any] = {}
-        if config.labels:
-            fields["label"] = {
-                "type": "category",
-                "values": list(config.labels),
-                "description": "What the image shows.",
-            }
         return {
             "medium": "image",
             "levels": config.levels,
             "shape": [config.height, config.width],
-            "fields": fields,
+            "likelihood_kind": "exact",
+            "fields": self.asked.fields,
         }
 
+    @property
+    def distribution(self) -> Distribution:
+        return Categorical(self.config.levels)
+
     def conditions(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
-        check_names(fields, self.signature["fields"])
-        if self.label is None:
-            return {}
-        return {"label": as_batch(category(fields, "label", self.config.labels))}
+        return self.asked.conditions(fields)
 
     def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
         return (self.config.height, self.config.width)
 
     def project(self, conditions: Conditions) -> Projection:
-        if self.label is None:
-            return Projection()
-        return Projection(fixed=self.label(conditions["label"]))
+        return self.asked.project(conditions)
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
-        """Symbols (B, H, W) to logits (B, L, H, W); `conditions` has "label" (B,) int64."""
+        """Symbols (B, H, W) to logits (B, L, H, W).
+
+        `conditions` has "label" (B,) int64, "latent" (B, Z) and "map" (B, C, h, w) as far as the
+        model asks for them.
+        """
         vertical = horizontal = cast(Tensor, self.table(x))
-        fixed = self.project(conditions).fixed
+        asked = self.asked.everywhere(conditions, self.config.height, self.config.width)
         skips: list[Tensor] = []
         for index, layer in enumerate(self._stack):
             above, left = layer.vertical(vertical), layer.horizontal(horizontal)
-            if fixed is not None:
+            if asked is not None:
                 width = 2 * self.config.channels
-                biases = fixed[:, 2 * index * width : 2 * (index + 1) * width, None, None]
+                biases = asked[:, 2 * index * width : 2 * (index + 1) * width]
                 above, left = above + biases[:, :width], left + biases[:, width:]
             vertical, gated = gate(above), gate(left + layer.link(above))
             skips.append(layer.skip(gated))
@@ -203,11 +215,14 @@ class GatedPixelCNN(Autoregressive):
             Write(pixel, pixels),
         ]
         return StepProgram(
-            levels=config.levels,
+            rows=config.height,
             columns=config.width,
-            sweep=tuple(self._sweep(pixels, links)),
+            row_sweep=tuple(self._sweep(pixels, links)),
             step=tuple(self._step(pixels, links) + draw),
-            global_width=config.layers * 4 * config.channels if config.labels else 0,
+            global_width=self.asked.fixed_width,
+            local_width=self.asked.local_width,
+            hop=config.width * config.height // config.map_shape[1] if config.map_shape else 1,
+            cells=config.map_shape[2] if config.map_shape else 1,
         )
 
     def _sweep(self, pixels: Grid, links: list[Grid]) -> list[Op]:
@@ -218,7 +233,7 @@ class GatedPixelCNN(Autoregressive):
         for index, (layer, link) in enumerate(zip(self._stack, links, strict=True)):
             before_gate = self._register(parts=2)
             ops.append(layer.vertical.dense(layer.vertical.reads(below), before_gate))
-            ops += self._label_bias(2 * index, before_gate)
+            ops += self._asked_bias(2 * index, before_gate)
             sent = self._register(parts=2)
             ops += [layer.link.dense((before_gate,), sent), Write(sent, link)]
             if layer.residual is not None:
@@ -237,7 +252,7 @@ class GatedPixelCNN(Autoregressive):
             ops += [
                 layer.horizontal.dense(layer.horizontal.reads(left), before_gate),
                 Add(Read(link, 0, 0), before_gate),
-                *self._label_bias(2 * index + 1, before_gate),
+                *self._asked_bias(2 * index + 1, before_gate),
                 Gate(before_gate, gated),
                 layer.skip.dense((gated,), skips, accumulate=index > 0),
             ]
@@ -249,17 +264,21 @@ class GatedPixelCNN(Autoregressive):
                 ]
         rectified, logits = Register(config.head), Register(config.levels)
         ops += [
-            Relu(skips, rectified),
+            Activation("relu", skips, rectified),
             self.hidden.dense((rectified,), hidden),
-            Relu(hidden, rectified),
+            Activation("relu", hidden, rectified),
             self.logits.dense((rectified,), logits),
-            Draw(logits),
+            Draw(logits, self.distribution),
         ]
         return ops
 
-    def _label_bias(self, index: int, target: Register) -> list[Op]:
-        width = 2 * self.config.channels
-        return [Condition("global", index * width, target)] if self.label is not None else []
+    def _asked_bias(self, index: int, target: Register) -> list[Op]:
+        offset, ops = index * 2 * self.config.channels, list[Op]()
+        if self.asked.fixed_width:
+            ops.append(Condition("global", offset, target))
+        if self.asked.local_width:
+            ops.append(Condition("local", offset, target))
+        return ops
 
     def _register(self, parts: int = 1) -> Register:
         return Register(parts * self.config.channels, parts)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ancestral.models.sampling.program import Dense, Grid, Read, Register, Source
+from ancestral.models.sampling.ops import Dense, Grid, Read, Register, Source
 
 
 class BoxConv(nn.Module):
@@ -43,25 +43,30 @@ class BoxConv(nn.Module):
         rows: tuple[int, int] = (0, 0),
         columns: tuple[int, int] = (0, 0),
         dilation: int = 1,
+        stride: int = 1,
         gain: float = 1.0,
     ) -> None:
-        """`gain` scales the initial weights: outputs start with `gain` times the inputs' size."""
+        """`gain` scales the initial weights: outputs start with `gain` times the inputs' size.
+
+        With a stride s, only every s-th row and column is computed, from the first on.
+        """
         super().__init__()
         self.rows = rows
         self.columns = columns
         self.dilation = dilation
+        self.stride = stride
         height, width = rows[1] - rows[0] + 1, columns[1] - columns[0] + 1
         deviation = gain / math.sqrt(inputs * height * width)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, height, width) * deviation)
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D, H, W)."""
+        """(B, C, H, W) to (B, D, H, W), or to (B, D, H / stride, W / stride)."""
         left, right = (offset * self.dilation for offset in self.columns)
         top, bottom = (offset * self.dilation for offset in self.rows)
         if (left, right, top, bottom) != (0, 0, 0, 0):
             x = F.pad(x, (-left, right, -top, bottom))  # a negative pad cuts
-        return F.conv2d(x, self.weight, self.bias, dilation=self.dilation)
+        return F.conv2d(x, self.weight, self.bias, self.stride, dilation=self.dilation)
 
     def reads(self, grid: Grid) -> tuple[Read, ...]:
         """The box as reads of a grid, row by row, in the order of `dense`'s weights."""

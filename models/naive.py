@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.sampling.draw import Settings, SettingsBatch, draw
+from ancestral.models.sampling.draw import Settings, SettingsBatch
 from ancestral.models.sampling.philox import uniform
 
 
 @dataclass(frozen=True)
 class NaiveSample:
-    """`symbols` (*E) int64, and log p(x | c) in nats under the unadjusted model."""
+    """`symbols` (*E), and log p(x | c) in nats of the drawn ones, under the unadjusted model."""
 
     symbols: Tensor
     log_likelihood_nats: float
@@ -33,22 +33,29 @@ def sample_naive(
     seed: int,
     sample: int = 0,
     settings: Settings | None = None,
+    prefix: Tensor | None = None,
 ) -> NaiveSample:
     """Draw one event by the chain rule, in the network's own dtype.
 
-    Raises ConditionError when the fields do not fit the network.
+    The symbols of `prefix` (n,), or of what the fields fix, are given and not drawn. Raises
+    ConditionError when the fields do not fit the network.
     """
     conditions = net.conditions(fields)
-    x = torch.zeros(1, *net.event_shape(fields), dtype=torch.int64)
+    given = net.prefix(fields) if prefix is None else prefix
+    known = 0 if given is None else len(given)
+    law, channels = net.distribution, net.channels
+    x = torch.zeros(1, *net.event_shape(fields), dtype=law.symbol_dtype)
     flat = x.view(1, -1)
+    if given is not None:
+        flat[0, :known] = given
     log_likelihood = 0.0
     batch = None
-    for position in range(flat.shape[1]):
-        logits = net(x, conditions).flatten(2)[:, :, position]
+    for symbol in range(known, flat.shape[1]):
+        parameters = net(x, conditions).flatten(2)[:, :, symbol]
         if batch is None:
-            batch = SettingsBatch.of([settings or Settings()], logits.shape[1], logits.dtype)
-        u = uniform(torch.tensor([seed]), torch.tensor([sample]), torch.tensor([position]))
-        symbol = draw(logits, u, batch)
-        log_likelihood += float(torch.log_softmax(logits.double(), dim=1)[0, symbol])
-        flat[0, position] = symbol
+            batch = SettingsBatch.of([settings or Settings()], law.levels, parameters.dtype)
+        position, channel = divmod(symbol, channels)
+        u = uniform(torch.tensor([seed]), torch.tensor([sample]), torch.tensor([position]), channel)
+        flat[0, symbol] = law.draw(parameters, u, batch)[0]
+        log_likelihood += float(law.log_prob(parameters.double(), flat[:, symbol]))
     return NaiveSample(x[0], log_likelihood)

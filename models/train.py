@@ -3,7 +3,8 @@
 It knows neither files nor clusters. Batches, the clock and what becomes of progress and
 checkpoints come from the caller.
 
-    module      what is called with a batch: the network, or the network wrapped for several ranks
+    module      what is called with a batch and gives nats for each symbol: the network's
+                `TrainingLoss`, or that wrapped for several ranks
     network     the network itself, whose running average of weights (EMA) is what training ends in
 """
 
@@ -17,9 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ancestral.models.autoregressive import Autoregressive
+from ancestral.models.autoregressive import Autoregressive, TrainingLoss
 from ancestral.models.data import Batch
 from ancestral.models.errors import ConfigError, ModelError
 
@@ -95,7 +95,7 @@ def train(
     Returns the number of steps. Raises ModelError when the loss is no longer finite.
     """
     optimizer = torch.optim.Adam(network.parameters(), betas=settings.betas)
-    average = deepcopy(network)
+    average = deepcopy(network).eval()
     step = 0
     if resume is not None:
         step = int(resume["step"])
@@ -140,22 +140,19 @@ def learning_rate(settings: TrainSettings, step: int, fraction: float) -> float:
 @torch.no_grad()
 def bits_per_dim(network: Autoregressive, batches: Iterable[Batch]) -> float:
     """Bits per symbol of whole batches, as the network predicts them one by one."""
+    module = TrainingLoss(network)
     total, symbols = 0.0, 0.0
     for batch in batches:
         weight = float(batch.weights.sum())
-        total += float(_bits(network, batch)) * weight
+        total += float(_bits(module, batch)) * weight
         symbols += weight
     return total / symbols
 
 
 def _bits(module: nn.Module, batch: Batch) -> Tensor:
     """Mean bits per symbol of a batch, padding left out."""
-    logits = module(batch.x, batch.conditions)
-    # Levels last, flat: the layout in which a processor's cross entropy is fastest.
-    flat = logits.movedim(1, -1).flatten(0, -2)
-    nats = F.cross_entropy(flat, batch.x.flatten(), reduction="none")
-    weights = batch.weights.flatten()
-    return (nats * weights).sum() / (weights.sum() * math.log(2))
+    nats: Tensor = module(batch.x, batch.conditions)
+    return (nats * batch.weights).sum() / (batch.weights.sum() * math.log(2))
 
 
 def _move(

@@ -1,8 +1,9 @@
 """WaveNet: van den Oord et al. 2016, "WaveNet: A Generative Model for Raw Audio".
 
-p(x | h) = Π_t p(x_t | x_<t, h), a softmax over mu-law levels (equation 1). Each layer is a dilated
-causal convolution with a gate (equation 2), to which is added what a request asks for, the same
-everywhere (global, equation 3) or moment by moment (local, y in section 2.5):
+p(x | h) = Π_t p(x_t | x_<t, h) (equation 1): a softmax over mu-law levels, or a mixture of logistic
+functions over up to 65,536 levels (van den Oord et al. 2017, "Parallel WaveNet", section 2). Each
+layer is a dilated causal convolution with a gate (equation 2), to which is added what a request
+asks for, the same everywhere (global, equation 3) or moment by moment (local, y in section 2.5):
 
     z = tanh(W_f * x + V_f h + V'_f y) · sigmoid(W_g * x + V_g h + V'_g y)
 
@@ -12,29 +13,28 @@ everywhere (global, equation 3) or moment by moment (local, y in section 2.5):
     input                   ○ ○ ○                    layer; the input knows symbols before t only
                             t           ← time
 
-Local conditions follow a digit's aligned features, one column per `hop` samples (alignment.py).
+A softmax sees past symbols by a table, a mixture as amplitudes in [−1, 1].
 
-Shapes: B batch, T samples, L levels, F columns (T = F · hop), C features of a
-column. Feature maps are (B, channels, 1, T): a sound is an image of one row.
+Shapes: B batch, T samples, L levels, P parameters of a sample's distribution, F columns of aligned
+features (T = F · hop), C features of a column. Feature maps are (B, channels, 1, T): a sound is an
+image of one row.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ancestral.models.alignment import AlignedEncoder, aligned_features
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
-from ancestral.models.errors import ConditionError, ConfigError
-from ancestral.models.fields import as_batch, category, check_names
 from ancestral.models.layers import BoxConv, SymbolTable, cosines, gate
-from ancestral.models.sampling.program import (
+from ancestral.models.sampling.distributions import Categorical, Distribution, LogisticMixture
+from ancestral.models.sampling.ops import (
+    Activation,
     Condition,
     Draw,
     Embed,
@@ -42,90 +42,13 @@ from ancestral.models.sampling.program import (
     Grid,
     Op,
     Register,
-    Relu,
-    StepProgram,
+    Value,
     Write,
 )
+from ancestral.models.sampling.program import StepProgram
+from ancestral.models.sound_conditions import SoundConditions
 from ancestral.models.symbols import amplitudes
-
-
-@dataclass(frozen=True)
-class WaveNetConfig:
-    """A net for sounds that says digits, speaks in voices, both, or neither.
-
-    With `digits` a request's length is that of the word in `seconds`; without, the request says it.
-    """
-
-    sample_rate_hz: int = 8000
-    #: mu-law levels.
-    levels: int = 256
-    #: The longest sound that can be asked for, in samples.
-    max_length: int = 20000
-    #: What a request can ask to be said: local conditioning. None: there is no such field.
-    digits: tuple[int, ...] = ()
-    #: Whose voice it can ask for: global conditioning. None: there is no such field.
-    speakers: tuple[str, ...] = ()
-    #: Seconds that a speaker takes for a digit: a row for each speaker (one row without speakers),
-    #: a column for each digit.
-    seconds: tuple[tuple[float, ...], ...] = ()
-    #: Samples per column of the aligned features.
-    hop: int = 80
-    #: Steps in which the aligned features say how far a word has come.
-    hats: int = 16
-    #: Channels of the encoder of aligned features.
-    encoder: int = 64
-    #: Channels of the residual path, and of each half of a gate.
-    residual: int = 32
-    #: Channels of the sum over all layers that the head reads, and of the head itself.
-    skip: int = 64
-    kernel: int = 2
-    #: Layers of a stack, whose dilations are kernel^0, kernel^1, ...
-    depth: int = 9
-    stacks: int = 2
-    #: Symbols before t that the input reads.
-    input_reach: int = 2
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError when a size makes no network, or the durations do not fit."""
-        at_least_one = ("sample_rate_hz", "max_length", "hop", "encoder", "residual", "skip")
-        for name in (*at_least_one, "depth", "stacks", "input_reach"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.kernel < 2 or self.hats < 2:
-            raise ConfigError("kernel and hats must be at least 2")
-        if not 2 <= self.levels <= 256 or self.levels % 2:
-            raise ConfigError(f"levels must be even and 2 to 256, not {self.levels}")
-        for name in ("digits", "speakers"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ConfigError(f"{name} lists one of them twice")
-        rows = max(1, len(self.speakers)) if self.digits else 0
-        if len(self.seconds) != rows or any(len(r) != len(self.digits) for r in self.seconds):
-            raise ConfigError(
-                f"seconds needs {rows} rows (speakers) of {len(self.digits)} (digits)"
-            )
-        longest = self.max_length / self.sample_rate_hz
-        if any(not 0 < seconds <= longest for row in self.seconds for seconds in row):
-            raise ConfigError(f"seconds must lie above 0 and not beyond {longest:g}")
-
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        """How far apart each layer reads, from the lowest layer up."""
-        return tuple(self.kernel**power for power in range(self.depth)) * self.stacks
-
-
-def spoken_digits(
-    speakers: tuple[str, ...], seconds: tuple[tuple[float, ...], ...]
-) -> WaveNetConfig:
-    """Ten spoken digits at 8 kHz, small enough to learn in minutes on two cores."""
-    return WaveNetConfig(
-        digits=tuple(range(10)),
-        speakers=speakers,
-        seconds=seconds,
-        kernel=4,
-        depth=4,
-        residual=40,
-        input_reach=4,
-    )
+from ancestral.models.wavenet_config import WaveNetConfig
 
 
 class _Layer(nn.Module):
@@ -146,7 +69,7 @@ class _Layer(nn.Module):
 
 
 class WaveNet(Autoregressive):
-    """p(sound | digit, speaker) over mu-law symbols."""
+    """p(sound | digit, speaker)."""
 
     family: ClassVar[str] = "wavenet"
 
@@ -154,139 +77,83 @@ class WaveNet(Autoregressive):
         super().__init__()
         self.config = config
         channels, count = config.residual, len(config.dilations)
-        self.table = SymbolTable(config.levels, channels, _linear(config.levels))
-        self.input = BoxConv(channels, channels, columns=(-config.input_reach, -1))
+        self.table: SymbolTable | None = None
+        if not config.components:
+            self.table = SymbolTable(config.levels, channels, _linear(config.levels))
+        self.input = BoxConv(self._seen, channels, columns=(-config.input_reach, -1))
         self.layers = nn.ModuleList(
             _Layer(config, dilation, last=index == count - 1)
             for index, dilation in enumerate(config.dilations)
         )
         self.hidden = BoxConv(config.skip, config.skip, gain=1.4)
-        self.logits = BoxConv(config.skip, config.levels)
-        with torch.no_grad():
-            # Neighbouring levels start with like logits: 5.38 instead of 5.62 bits per sample
-            # after 150 steps on spoken digits.
-            turned = torch.linalg.qr(torch.randn(config.skip, config.skip))[0]
-            smooth = cosines(config.levels, config.skip) @ turned / math.sqrt(config.skip)
-            self.logits.weight.copy_(smooth[:, :, None, None])
-        self.speaker: nn.Embedding | None = None
-        if config.speakers:
-            self.speaker = nn.Embedding(len(config.speakers), count * 2 * channels)
-            nn.init.normal_(self.speaker.weight, std=0.1)
-        self.encoder: AlignedEncoder | None = None
-        if config.digits:
-            self.encoder = AlignedEncoder(
-                features=len(config.digits) * config.hats,
-                speakers=len(config.speakers),
-                channels=config.encoder,
-                outputs=count * 2 * channels,
-            )
+        self.output = BoxConv(config.skip, self.distribution.parameters)
+        self._begin_plausibly()
+        self.asked = SoundConditions(config, count * 2 * channels)
 
     @property
     def signature(self) -> dict[str, Any]:
         config = self.config
-        fields: dict[str, Any] = {}
-        if config.digits:
-            fields["digit"] = {
-                "type": "category",
-                "values": list(config.digits),
-                "description": "The digit to say.",
-            }
-        else:
-            fields["seconds"] = {
-                "type": "number",
-                "minimum": 1 / config.sample_rate_hz,
-                "maximum": config.max_length / config.sample_rate_hz,
-                "description": "How long the sound is.",
-            }
-        if config.speakers:
-            fields["speaker"] = {
-                "type": "category",
-                "values": list(config.speakers),
-                "description": "Whose voice says it.",
-            }
         return {
             "medium": "audio",
             "levels": config.levels,
-            "encoding": "mu-law",
+            "encoding": config.encoding,
             "sample_rate_hz": config.sample_rate_hz,
             "shape": [None],
             "max_length": config.max_length,
-            "fields": fields,
+            "likelihood_kind": "exact",
+            "fields": self.asked.fields,
         }
 
+    @property
+    def distribution(self) -> Distribution:
+        config = self.config
+        if config.components:
+            return LogisticMixture(config.levels, config.components)
+        return Categorical(config.levels)
+
     def conditions(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
-        return self._conditions(fields, self.event_shape(fields)[0])
+        return self.asked.conditions(fields, self.asked.length(fields))
 
     def example(self, x: Tensor, fields: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """A recording takes as long as it takes; silence fills up its last column of features."""
-        columns = math.ceil(len(x) / self.config.hop)
-        silence = self.config.levels // 2
-        padded = F.pad(x, (0, columns * self.config.hop - len(x)), value=silence)
-        return padded, self._conditions(fields, len(x))
-
-    def _conditions(self, fields: Mapping[str, Any], length: int) -> dict[str, Tensor]:
-        config = self.config
-        check_names(fields, self.signature["fields"])
-        conditions: dict[str, Tensor] = {}
-        if config.speakers:
-            conditions["speaker"] = as_batch(category(fields, "speaker", config.speakers))
-        if config.digits:
-            word = category(fields, "digit", config.digits)
-            columns = math.ceil(length / config.hop)
-            conditions["features"] = aligned_features(
-                word, len(config.digits), config.hats, columns
-            ).unsqueeze(0)
-        return conditions
+        silence, missing = self.config.levels // 2, -len(x) % self.asked.hop
+        return F.pad(x, (0, missing), value=silence), self.asked.conditions(fields, len(x))
 
     def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
         """(T,), with digits a multiple of `hop`."""
-        config = self.config
-        check_names(fields, self.signature["fields"])
-        if not config.digits:
-            return (_samples(config, fields["seconds"]),)
-        voice = category(fields, "speaker", config.speakers) if config.speakers else 0
-        seconds = config.seconds[voice][category(fields, "digit", config.digits)]
-        return (math.ceil(_samples(config, seconds) / config.hop) * config.hop,)
+        return (self.asked.length(fields),)
 
     def project(self, conditions: Conditions) -> Projection:
-        speaker = conditions.get("speaker")
-        fixed = None if self.speaker is None else self.speaker(speaker)
-        if self.encoder is None:
-            return Projection(fixed=fixed)
-        features = conditions["features"].to(self.table.weight.dtype)
-        return Projection(fixed=fixed, aligned=self.encoder(features, speaker))
+        return self.asked.project(conditions)
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
-        """Symbols (B, T) to logits (B, L, T).
+        """Symbols (B, T) to parameters (B, P, T).
 
         `conditions` has "speaker" (B,) int64 and "features" (B, C, F) where the model asks for
         them. Raises ConditionError unless T = F · hop.
         """
-        projection = self.project(conditions)
-        aligned = self._upsampled(projection.aligned, x.shape[1])
-        h = cast(Tensor, self.input(self.table(x.unsqueeze(1))))
+        asked = self.asked.everywhere(conditions, x.shape[1])
+        h = cast(Tensor, self.input(self._see(x.unsqueeze(1))))
         skips = torch.zeros((), dtype=h.dtype, device=h.device)
         for index, layer in enumerate(self._stack):
             span = slice(index * 2 * self.config.residual, (index + 1) * 2 * self.config.residual)
             before_gate = layer.past(h)
-            if projection.fixed is not None:
-                before_gate = before_gate + projection.fixed[:, span, None, None]
-            if aligned is not None:
-                before_gate = before_gate + aligned[:, span]
+            if asked is not None:
+                before_gate = before_gate + asked[:, span]
             z = gate(before_gate)
             skips = skips + layer.skip(z)
             if layer.residual is not None:
                 h = h + layer.residual(z)
         hidden = self.hidden(torch.relu(skips))
-        return cast(Tensor, self.logits(torch.relu(hidden))).squeeze(2)
+        return cast(Tensor, self.output(torch.relu(hidden))).squeeze(2)
 
     def program(self) -> StepProgram:
         config = self.config
         channels, width = config.residual, 2 * config.residual
-        symbol, h = Register(channels), Register(channels)
-        symbols = Grid(1, config.input_reach, channels)
+        h = Register(channels)
+        symbols = Grid(1, config.input_reach, self._seen)
         skips, hidden, rectified = (Register(config.skip) for _ in range(3))
-        logits = Register(config.levels)
+        parameters = Register(self.distribution.parameters)
         step: list[Op] = [self.input.dense(self.input.reads(symbols), h)]
         for index, layer in enumerate(self._stack):
             grid = Grid(1, (config.kernel - 1) * layer.past.dilation + 1, channels)
@@ -301,41 +168,70 @@ class WaveNet(Autoregressive):
             if layer.residual is not None:
                 step.append(layer.residual.dense((z,), h, accumulate=True))
         step += [
-            Relu(skips, rectified),
+            Activation("relu", skips, rectified),
             self.hidden.dense((rectified,), hidden),
-            Relu(hidden, rectified),
-            self.logits.dense((rectified,), logits),
-            Draw(logits),
-            Embed(self.table.weight.detach(), symbol),
-            Write(symbol, symbols),
+            Activation("relu", hidden, rectified),
+            self.output.dense((rectified,), parameters),
+            Draw(parameters, self.distribution),
+            *self._remember(symbols),
         ]
-        projected = len(config.dilations) * width
         return StepProgram(
-            levels=config.levels,
+            rows=None,
             columns=None,
             step=tuple(step),
-            global_width=projected if self.speaker is not None else 0,
-            local_width=projected if self.encoder is not None else 0,
-            hop=config.hop if self.encoder is not None else 1,
+            global_width=self.asked.fixed_width,
+            local_width=self.asked.local_width,
+            hop=self.asked.hop,
         )
 
     def _added(self, offset: int, target: Register) -> list[Op]:
         ops: list[Op] = []
-        if self.speaker is not None:
+        if self.asked.fixed_width:
             ops.append(Condition("global", offset, target))
-        if self.encoder is not None:
+        if self.asked.local_width:
             ops.append(Condition("local", offset, target))
         return ops
 
-    def _upsampled(self, aligned: Tensor | None, length: int) -> Tensor | None:
-        """Every column (B, F, A) repeated for its samples: (B, A, 1, T)."""
-        if aligned is None:
-            return None
-        if aligned.shape[1] * self.config.hop != length:
-            raise ConditionError(
-                f"{aligned.shape[1]} columns of {self.config.hop} samples for {length} samples"
-            )
-        return aligned.repeat_interleave(self.config.hop, 1).transpose(1, 2).unsqueeze(2)
+    @property
+    def _seen(self) -> int:
+        """Floats as which a past symbol is seen."""
+        return 1 if self.config.components else self.config.residual
+
+    def _see(self, x: Tensor) -> Tensor:
+        """Symbols (B, 1, T) as features (B, seen, 1, T)."""
+        if self.table is not None:
+            return cast(Tensor, self.table(x))
+        scale, shift = self._amplitude
+        return (x.unsqueeze(1).to(self.input.weight.dtype)) * scale + shift
+
+    def _remember(self, symbols: Grid) -> list[Op]:
+        """The same, of the symbol just drawn."""
+        seen = Register(self._seen)
+        if self.table is not None:
+            return [Embed(self.table.weight.detach(), seen), Write(seen, symbols)]
+        scale, shift = self._amplitude
+        return [Value(scale, shift, seen), Write(seen, symbols)]
+
+    @property
+    def _amplitude(self) -> tuple[float, float]:
+        """Scale and shift from symbols to [−1, 1)."""
+        return 2 / self.config.levels, -1.0
+
+    @torch.no_grad()
+    def _begin_plausibly(self) -> None:
+        """First outputs that learn sooner."""
+        config = self.config
+        if config.components:
+            # Wide mixtures about silence.
+            means = torch.linspace(-0.3, 0.3, config.components)
+            scales = torch.full_like(means, -2.0)
+            self.output.bias.copy_(torch.cat([torch.zeros_like(means), means, scales]))
+            return
+        # Neighbouring levels start with like logits: 5.38 instead of 5.62 bits per sample after 150
+        # steps on spoken digits.
+        turned = torch.linalg.qr(torch.randn(config.skip, config.skip))[0]
+        smooth = cosines(config.levels, config.skip) @ turned / math.sqrt(config.skip)
+        self.output.weight.copy_(smooth[:, :, None, None])
 
     @property
     def _stack(self) -> list[_Layer]:
@@ -349,12 +245,3 @@ def _linear(levels: int) -> Tensor:
     """
     wave = torch.from_numpy(amplitudes(levels)).float().unsqueeze(1)
     return torch.cat([wave / 3200, (wave / 800).clamp(-3, 3)], dim=1)
-
-
-def _samples(config: WaveNetConfig, seconds: float) -> int:
-    """Raises ConditionError for a length that is not above 0 and within `max_length`."""
-    length = round(seconds * config.sample_rate_hz)
-    if not 0 < length <= config.max_length:
-        longest = config.max_length / config.sample_rate_hz
-        raise ConditionError(f"a sound lasts above 0 and at most {longest:g} seconds")
-    return length

@@ -43,12 +43,16 @@ class Settings:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ConditionError(f"top_p must lie in (0, 1], not {self.top_p}")
 
-    def check_alphabet(self, levels: int) -> None:
-        """Raises ConditionError when truncation is asked of an alphabet too large for it."""
-        if levels > LARGEST_TRUNCATED_ALPHABET and (self.top_k or self.top_p):
+    def check_alphabet(self, levels: int | None) -> None:
+        """Raises ConditionError when truncation is asked of an alphabet too large for it.
+
+        None stands for the real numbers.
+        """
+        large = levels is None or levels > LARGEST_TRUNCATED_ALPHABET
+        if large and (self.top_k is not None or self.top_p is not None):
             raise ConditionError(
                 f"top_k and top_p apply to alphabets of up to {LARGEST_TRUNCATED_ALPHABET} "
-                f"symbols, not of {levels}"
+                f"symbols, not of {'real numbers' if levels is None else levels}"
             )
 
 
@@ -61,13 +65,13 @@ class SettingsBatch:
     top_p: Tensor | None
 
     @staticmethod
-    def of(settings: Sequence[Settings], levels: int, dtype: torch.dtype) -> SettingsBatch:
+    def of(settings: Sequence[Settings], levels: int | None, dtype: torch.dtype) -> SettingsBatch:
         """The tensors, (S, 1) each, for that many slots."""
         temperature = top_k = top_p = None
         if any(s.temperature != 1 for s in settings):
             temperature = torch.tensor([[s.temperature] for s in settings], dtype=dtype)
         if any(s.top_k is not None for s in settings):
-            top_k = torch.tensor([[s.top_k or levels] for s in settings])
+            top_k = torch.tensor([[s.top_k or levels or 1] for s in settings])
         if any(s.top_p is not None for s in settings):
             top_p = torch.tensor([[s.top_p or 1.0] for s in settings], dtype=dtype)
         return SettingsBatch(temperature, top_k, top_p)

@@ -1,31 +1,31 @@
 """What a tile remembers: registers, grids and projected conditioning, as preallocated tensors.
 
 Every width is padded to a multiple of 16 floats, part by part; the padding stays zero. Grids lie as
-(rows kept, columns, slots, width), so that what one op reads at a position, and what a sweep reads
-in a row, are views and never copies:
+(frames kept, rows kept, columns, slots, width), so that what one op reads at a position, and what a
+sweep reads in a row, are views and never copies:
 
     an image, margin 1          columns −1 │ 0   1   2   3 │ 4        the margins stay zero:
                                          0 │ ·   ·   ·   · │ 0        they are the padding left
                                          0 │ ·   ·   ·   · │ 0        and right of the image
 
-Shapes: S slots, C columns of a row, W padded width.
+Rows are a ring, as slots stand at different rows of their images. Slots of a clip stand at the same
+row of their frames: a grid that keeps all rows has margins above and below, and one that keeps a
+few forgets them when a frame begins.
+
+Shapes: S slots, H rows and C columns of a sweep, W padded width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ancestral.models.sampling.program import (
-    Condition,
-    Grid,
-    Read,
-    Register,
-    StepProgram,
-    sources,
-)
+from ancestral.models.sampling.ops import Condition, Grid, Read, Register, sources
+from ancestral.models.sampling.program import StepProgram
 
 #: Widths are padded to a multiple of this many floats.
 LANE_FLOATS = 16
@@ -43,42 +43,111 @@ def padded_places(width: int, parts: int = 1) -> Tensor:
     return torch.cat([torch.arange(part) + p * padded_part for p in range(parts)])
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a tile stands. Rows of images are counted on from image to image."""
+
+    frame: int
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """What an op list works on: a position, the columns of a row, or all of a frame. In a row it
+    may be every `column_step`-th column, from `column` on."""
+
+    kind: Literal["position", "row", "frame"]
+    column_step: int = 1
+    column: int = 0
+
+
 class GridMemory:
     """One grid of a tile."""
 
     def __init__(self, grid: Grid, program: StepProgram, slots: int, zeros: Tensor) -> None:
-        self._rows = grid.rows
-        self._margin = 0
-        columns = grid.columns
-        if program.columns:
-            reads = [s for op in program.ops for s in sources(op) if isinstance(s, Read)]
-            self._margin = max(abs(read.dx) for read in reads)
-            columns = program.columns + 2 * self._margin
-        # A ring wraps round; in an image a column is never beyond its margins.
-        self._columns = columns
-        width = padded_width(grid.width, grid.parts)
-        self._cells = zeros.new_zeros(grid.rows, columns, slots, width)
-        self._views = [list(row.unbind(0)) for row in self._cells.unbind(0)]
-        self._across = program.columns or 0
+        reads = [s for op in program.ops for s in sources(op) if isinstance(s, Read)]
+        own = [read for read in reads if read.grid is grid]
+        rows, columns = (program.rows or 1) // grid.row_stride, program.columns
+        width_in_cells = None if columns is None else columns // grid.column_stride
+        self._stride = grid.column_stride
+        self._framed = bool(program.frame_sweep)
+        self._whole = self._framed and grid.rows == rows
+        self._ring = width_in_cells is None or grid.columns < width_in_cells
+        self._rows, self._columns = grid.rows, grid.columns if self._ring else width_in_cells or 1
+        self._top = max((abs(read.dy) for read in own), default=0) if self._whole else 0
+        self._left = 0 if self._ring else max((abs(read.dx) for read in own), default=0)
+        self._cells = zeros.new_zeros(
+            grid.frames,
+            self._rows + 2 * self._top,
+            self._columns + 2 * self._left,
+            slots,
+            padded_width(grid.width, grid.parts),
+        )
+        self._views: list[list[list[Tensor]]] = [
+            [list(row.unbind(0)) for row in frame.unbind(0)] for frame in self._cells.unbind(0)
+        ]
 
-    def at(self, row: int, column: int) -> Tensor:
-        """The floats at one position of the event, (S, W)."""
-        return self._views[row % self._rows][(column + self._margin) % self._columns]
+    def at(self, frame: int, row: int, column: int) -> Tensor:
+        """The floats at one cell, (S, W)."""
+        columns = self._views[frame % len(self._views)][self._row(row)]
+        return columns[column % self._columns if self._ring else column + self._left]
 
-    def across(self, row: int, dx: int) -> Tensor:
-        """The floats of a whole row, moved by dx columns, (C·S, W)."""
-        first = self._margin + dx
-        return self._cells[row % self._rows, first : first + self._across].flatten(0, 1)
+    def across(self, frame: int, row: int, dx: int, span: Span) -> Tensor:
+        """The floats of a row, moved by dx cells, in the columns of a span: (C·S, W)."""
+        first = self._left + span.column // self._stride + dx
+        step = span.column_step // self._stride
+        stop = first + self._columns - span.column // self._stride
+        cells = self._cells[frame % len(self._views), self._row(row), first:stop:step]
+        return cells.flatten(0, 1)
+
+    def write_across(self, frame: int, row: int, span: Span, source: Tensor) -> None:
+        """Remember (C·S, W) in the columns of a span."""
+        first = self._left + span.column // self._stride
+        step = span.column_step // self._stride
+        stop = self._left + self._columns
+        cells = self._cells[frame % len(self._views), self._row(row), first:stop:step]
+        cells.copy_(source.view_as(cells))
+
+    def everywhere(self, frame: int, dy: int, dx: int) -> Tensor:
+        """The floats of a whole frame, moved by dy rows and dx columns: (H, C, S, W)."""
+        top, left = self._top + dy, self._left + dx
+        rows, columns = slice(top, top + self._rows), slice(left, left + self._columns)
+        return self._cells[frame % len(self._views), rows, columns]
+
+    def begin_frame(self) -> None:
+        """Forget the last rows of the frame before."""
+        if not self._whole:
+            self._cells.zero_()
 
     def clear(self, slot: int) -> None:
         """Forget everything of one slot."""
-        self._cells[:, :, slot] = 0
+        self._cells[..., slot, :] = 0
+
+    def saved(self, slot: int) -> Tensor:
+        """Everything of one slot."""
+        return self._cells[..., slot, :].clone()
+
+    def restore(self, slot: int, saved: Tensor, grid: Grid, before: Place, now: Place) -> None:
+        """Remember for a slot what was saved when the tile stood at another place."""
+        shifts = [0, 0, 0]
+        if self._framed:
+            shifts[0] = now.frame - before.frame
+        if not self._whole:
+            shifts[1] = (now.row - before.row) // grid.row_stride
+        if self._ring:
+            shifts[2] = now.column - before.column
+        self._cells[..., slot, :] = torch.roll(saved, shifts, (0, 1, 2))
+
+    def _row(self, row: int) -> int:
+        return row + self._top if self._whole else row % self._rows
 
 
 class ConditionMemory:
-    """The projected conditioning of one scope: one row a slot, each op's share side by side."""
+    """The projected conditioning of one scope: one row a slot, each op's share side by side; of a
+    spatial map, the cells of the slot's current row of it."""
 
-    def __init__(self, ops: Iterable[Condition], slots: int, zeros: Tensor) -> None:
+    def __init__(self, ops: Iterable[Condition], slots: int, zeros: Tensor, cells: int = 1) -> None:
         chosen, places = [torch.arange(0)], [torch.arange(0)]
         self._spans: dict[Condition, slice] = {}
         self._width = 0
@@ -89,11 +158,12 @@ class ConditionMemory:
             self._spans[op] = slice(self._width, self._width + padded_width(width, parts))
             self._width = self._spans[op].stop
         self._from, self._to = torch.cat(chosen), torch.cat(places)
-        self.rows = zeros.new_zeros(slots, self._width)
+        #: (cells, S, W).
+        self.rows = zeros.new_zeros(cells, slots, self._width)
 
     def share(self, op: Condition) -> Tensor:
-        """What `op` adds, (S, W)."""
-        return self.rows[:, self._spans[op]]
+        """What `op` adds, (cells, S, W)."""
+        return self.rows[:, :, self._spans[op]]
 
     def pack(self, projected: Tensor) -> Tensor:
         """Rows of projected conditioning (N, width) in this memory's layout."""
@@ -110,31 +180,63 @@ class TileMemory:
     ) -> None:
         self._zeros = torch.zeros(0, device=device, dtype=dtype)
         self._slots = slots
-        self._columns = program.columns or 1
-        self._registers: dict[tuple[Register, bool], Tensor] = {}
+        self._shape = (program.rows or 1, program.columns or 1)
+        self._registers: dict[tuple[Register, Span], Tensor] = {}
         self.grids = {g: GridMemory(g, program, slots, self._zeros) for g in program.grids}
         conditions = [op for op in program.ops if isinstance(op, Condition)]
         self.fixed = ConditionMemory(
             dict.fromkeys(op for op in conditions if op.scope == "global"), slots, self._zeros
         )
         self.aligned = ConditionMemory(
-            dict.fromkeys(op for op in conditions if op.scope == "local"), slots, self._zeros
+            dict.fromkeys(op for op in conditions if op.scope == "local"),
+            slots,
+            self._zeros,
+            program.cells,
         )
+
+    @property
+    def rows(self) -> int:
+        """Rows of an image or a frame; 1 for a sound."""
+        return self._shape[0]
+
+    @property
+    def columns(self) -> int:
+        """Columns of a row; 1 for a sound."""
+        return self._shape[1]
 
     def zeros(self, *shape: int) -> Tensor:
         """Zeros of the tile's device and dtype."""
         return self._zeros.new_zeros(*shape)
 
-    def register(self, register: Register, swept: bool) -> Tensor:
-        """A register's floats: (S, W), or (C·S, W) for all columns of a sweep."""
-        key = (register, swept)
+    def register(self, register: Register, span: Span) -> Tensor:
+        """A register's floats: (S, W); (C·S, W) for a row's columns; (H·C·S, W) for a frame."""
+        key = (register, span)
         if key not in self._registers:
-            rows = self._slots * (self._columns if swept else 1)
+            rows, columns = self._shape
+            vectors = {
+                "position": 1,
+                "row": -(-(columns - span.column) // span.column_step),
+                "frame": rows * columns,
+            }[span.kind]
             width = padded_width(register.width, register.parts)
-            self._registers[key] = self.zeros(rows, width)
+            self._registers[key] = self.zeros(vectors * self._slots, width)
         return self._registers[key]
 
     def clear(self, slot: int) -> None:
         """Forget everything of one slot: what was before its first position reads as zero."""
         for grid in self.grids.values():
             grid.clear(slot)
+
+    def begin_frame(self) -> None:
+        """Forget what is not kept over frames."""
+        for grid in self.grids.values():
+            grid.begin_frame()
+
+    def saved(self, slot: int) -> list[Tensor]:
+        """Everything of one slot, grid by grid."""
+        return [memory.saved(slot) for memory in self.grids.values()]
+
+    def restore(self, slot: int, saved: list[Tensor], before: Place, now: Place) -> None:
+        """Remember for a slot what was saved when the tile stood at another place."""
+        for (grid, memory), cells in zip(self.grids.items(), saved, strict=True):
+            memory.restore(slot, cells, grid, before, now)

@@ -1,26 +1,32 @@
 """What must hold for every network, whatever its family. Each law is a function that asserts it.
 
-    causality       changing a symbol changes no logit at or before it
-    sameness        the emitted program gives the logits of forward, position by position
+    causality       changing a symbol changes no parameter of it or of a symbol before it
+    sameness        the emitted program gives the parameters of forward, position by position
+    definition      the fast sampler draws what the naive one draws, symbol by symbol
     normalisation   the probabilities of all events sum to one
     log_prob        is the float64 sum, over the steps, of the log-probability of what was drawn
 
-The samplers' own law is in test_sampler.py.
+A symbol's parameters are what its distribution takes: the logits of a softmax, say.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive, Conditions
+from ancestral.models.naive import sample_naive
+from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.reference import ReferenceTile, Start
+from ancestral.models.sampling.sampler import Sampler, SampleRequest
 
 Fields = Mapping[str, Any]
 
@@ -29,10 +35,12 @@ FLOAT32_TOLERANCE = 1e-5
 
 
 def random_event(net: Autoregressive, fields: Fields, seed: int) -> Tensor:
-    """Uniformly random symbols (1, *E) of the shape that `fields` ask for."""
+    """Uniformly random symbols, or normal real numbers, (1, *E) of the shape that is asked for."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (1, *net.event_shape(fields))
-    return torch.randint(0, net.signature["levels"], shape, generator=generator)
+    shape, levels = (1, *net.event_shape(fields)), net.distribution.levels
+    if levels is None:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+    return torch.randint(0, levels, shape, generator=generator)
 
 
 @torch.no_grad()
@@ -41,7 +49,9 @@ def check_causality(net: Autoregressive, fields: Fields, position: int, seed: in
     x, conditions = random_event(net, fields, seed), net.conditions(fields)
     position %= x.numel()
     changed = x.clone()
-    changed.view(-1)[position] = (x.view(-1)[position] + 1) % net.signature["levels"]
+    changed.view(-1)[position] += 1
+    if net.distribution.levels is not None:
+        changed %= net.distribution.levels
 
     before, after = net(x, conditions).flatten(2), net(changed, conditions).flatten(2)
 
@@ -49,13 +59,11 @@ def check_causality(net: Autoregressive, fields: Fields, position: int, seed: in
 
 
 @torch.no_grad()
-def check_sameness(
-    net: Autoregressive, requests: Sequence[Fields], seed: int, dtype: torch.dtype = torch.float32
-) -> None:
+def check_sameness(net: Autoregressive, requests: Sequence[Fields], seed: int) -> None:
     """All requests run at once, each in a slot of its own beside the others."""
     events = [random_event(net, fields, seed + slot) for slot, fields in enumerate(requests)]
 
-    stepped = program_logits(net, requests, events)
+    stepped = program_parameters(net, requests, events)
 
     for fields, x, program in zip(requests, events, stepped, strict=True):
         forward = net(x, net.conditions(fields)).flatten(2)[0]
@@ -64,10 +72,35 @@ def check_sameness(
         assert (program - forward).abs().max() <= allowed
 
 
+def check_definition(
+    net: Autoregressive,
+    fields: Fields,
+    seed: int,
+    settings: Settings | None = None,
+    prefix: Tensor | None = None,
+) -> None:
+    """In float64 the symbols are equal, and the likelihoods to nine digits."""
+    exact = copy.deepcopy(net).double()
+    settings = settings or Settings()
+
+    slow = sample_naive(exact, fields, seed, 0, settings, prefix)
+    request = SampleRequest("one", fields, seed, 0, settings, prefix)
+    (fast,) = Sampler(exact, slots=1, dtype=torch.float64).sample([request])
+
+    assert fast.error is None
+    if net.distribution.levels is None:
+        np.testing.assert_allclose(fast.symbols, slow.symbols.numpy(), atol=1e-9)
+    else:
+        np.testing.assert_array_equal(fast.symbols, slow.symbols.numpy())
+    difference = abs(fast.log_likelihood_nats - slow.log_likelihood_nats)
+    assert difference <= 1e-9 * (1 + abs(slow.log_likelihood_nats))
+
+
 @torch.no_grad()
 def check_normalisation(net: Autoregressive, fields: Fields) -> None:
     """Sums over every event there is: for the smallest shapes only."""
-    shape, levels = net.event_shape(fields), net.signature["levels"]
+    shape, levels = net.event_shape(fields), net.distribution.levels
+    assert levels is not None
     every = itertools.product(range(levels), repeat=math.prod(shape))
     x = torch.tensor(list(every)).view(-1, *shape)
     conditions = repeated(net.conditions(fields), len(x))
@@ -77,11 +110,11 @@ def check_normalisation(net: Autoregressive, fields: Fields) -> None:
 @torch.no_grad()
 def check_log_prob(net: Autoregressive, fields: Fields, seed: int) -> None:
     x, conditions = random_event(net, fields, seed), net.conditions(fields)
-    logits = net(x, conditions).flatten(2)[0]
+    parameters = net(x, conditions).flatten(2).double()
     expected = 0.0
-    for position, symbol in enumerate(x.flatten().tolist()):
-        column = logits[:, position].double()
-        expected += float(column[symbol] - torch.logsumexp(column, 0))
+    for position in range(x.numel()):
+        symbol = x.flatten()[position : position + 1]
+        expected += float(net.distribution.log_prob(parameters[:, :, position], symbol))
     assert abs(net.log_prob(x, conditions).item() - expected) <= 1e-9 * (1 + abs(expected))
 
 
@@ -90,32 +123,29 @@ def repeated(conditions: Conditions, times: int) -> dict[str, Tensor]:
     return {name: torch.cat([tensor] * times) for name, tensor in conditions.items()}
 
 
-def program_logits(
+def program_parameters(
     net: Autoregressive, requests: Sequence[Fields], events: Sequence[Tensor]
 ) -> list[Tensor]:
-    """The logits (L, T) that the program computes when it is told what was drawn."""
-    tile = _ToldTile(net, events)
+    """The parameters (P, T) that the program computes when it is told what was drawn."""
+    tile = _ToldTile(net)
     for slot, (fields, x) in enumerate(zip(requests, events, strict=True)):
         projection = net.project(net.conditions(fields))
-        tile.admit(slot, Start(projection, x.numel(), seed=0, sample=0, settings=Settings()))
+        start = Start(projection, x.numel(), 0, 0, Settings(), prefix=x.flatten())
+        tile.admit(slot, start)
     while tile.active:
-        tile.run(tile.steps_to_end)
-    logits = torch.stack(tile.seen, dim=-1)
-    return [logits[slot, :, : x.numel()] for slot, x in enumerate(events)]
+        tile.run(tile.positions_to_end)
+    parameters = torch.stack(tile.seen, dim=-1)
+    return [parameters[slot, :, : x.numel()] for slot, x in enumerate(events)]
 
 
 class _ToldTile(ReferenceTile):
-    """The executor, which instead of drawing takes the next symbol of a given event."""
+    """The executor, which keeps the parameters from which it would have drawn."""
 
-    def __init__(self, net: Autoregressive, events: Sequence[Tensor]) -> None:
+    def __init__(self, net: Autoregressive) -> None:
         dtype = next(net.parameters()).dtype
         super().__init__(net.program(), torch.device("cpu"), dtype)
-        self._events = [x.flatten() for x in events]
         self.seen: list[Tensor] = []
 
-    def _draw(self, padded: Tensor) -> None:
-        position = len(self.seen)
+    def _draw(self, padded: Tensor, distribution: Distribution, channel: int) -> None:
         self.seen.append(padded.clone())
-        for slot, x in enumerate(self._events):
-            if position < len(x):
-                self._symbols[slot] = x[position]
+        super()._draw(padded, distribution, channel)

@@ -116,7 +116,7 @@ def test_crops_keep_symbols_and_features_together() -> None:
     features = item.conditions["features"][0]
 
     # When it is visited in pieces of two columns
-    batches = list(islice(shuffled_batches([item], 3, seed=0, crop_columns=2), 20))
+    batches = list(islice(shuffled_batches([item], 3, seed=0, crop_samples=2 * HOP), 20))
 
     # Then a piece is two neighbouring columns, with exactly their features
     starts = Counter[int]()
@@ -130,9 +130,36 @@ def test_crops_keep_symbols_and_features_together() -> None:
     assert set(starts) == set(range(columns - 1))
 
 
+def test_sounds_without_features_are_cut_anywhere() -> None:
+    # Given samples that are their own numbers, and another event that is too short to cut
+    long = Item(torch.arange(10), torch.ones(10), {"speaker": torch.tensor([1])})
+    short = Item(torch.arange(3), torch.ones(3), {"speaker": torch.tensor([0])})
+
+    batches = list(islice(shuffled_batches([long, short], 1, seed=0, crop_samples=4), 200))
+
+    # Then every neighbourhood of four is visited, and of four visits one is to the short event
+    pieces = Counter(tuple(batch.x[0].tolist()) for batch in batches)
+    assert pieces[0, 1, 2] == 50
+    assert set(pieces) - {(0, 1, 2)} == {tuple(range(n, n + 4)) for n in range(7)}
+    assert {batch.conditions["speaker"].item() for batch in batches if len(batch.x[0]) == 4} == {1}
+
+
+def test_a_column_is_the_shortest_piece() -> None:
+    batches = shuffled_batches(sounds(5 * HOP), 1, seed=0, crop_samples=1)
+
+    assert [next(batches).x.shape for _ in range(9)] == [(1, HOP)] * 9
+
+
+def test_an_image_is_not_cut() -> None:
+    items = prepare(IMAGES, [np.zeros((5, 6), np.uint8)], [{"label": 0}])
+
+    with pytest.raises(DataError, match="only sounds and series can be cut"):
+        shuffled_batches(items, 1, seed=0, crop_samples=3)
+
+
 def test_longer_recordings_are_visited_in_more_pieces() -> None:
     items = sounds(2 * HOP, 9 * HOP)
-    batches = list(islice(shuffled_batches(items, 1, seed=0, crop_columns=3), 4))
+    batches = list(islice(shuffled_batches(items, 1, seed=0, crop_samples=3 * HOP), 4))
     assert sorted(batch.x.shape[1] for batch in batches) == [2 * HOP] + [3 * HOP] * 3
 
 
@@ -158,7 +185,7 @@ def test_loudness_becomes_what_was_asked_for() -> None:
         (np.zeros((5, 6), np.uint8), {"label": 9}, "training row 1: label cannot be 9"),
         (np.zeros((5, 6), np.uint8), {}, "training row 1: the model needs the field 'label'"),
         (np.zeros((6, 5), np.uint8), {"label": 0}, r"training row 1: an event of \(5, 6\)"),
-        (np.zeros((5, 6), np.int64), {"label": 0}, "training row 1: an image is uint8"),
+        (np.zeros((5, 6), np.int64), {"label": 0}, "training row 1: such image is uint8"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(array: Any, fields: Any, message: str) -> None:

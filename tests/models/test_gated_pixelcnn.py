@@ -10,18 +10,22 @@ from hypothesis import strategies as st
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from tests.models import laws
+from tests.models.nets import random_fields
 
 LABELS = ("cat", "dog", 3)
 
 
 @st.composite
 def nets(draw: st.DrawFn) -> GatedPixelCNN:
-    """Random weights in any small shape, with labels or without."""
+    """Random weights in any small shape, asked with any of a label, a latent vector and a map."""
+    rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     config = GatedPixelCNNConfig(
-        height=draw(st.integers(1, 5)),
-        width=draw(st.integers(1, 6)),
+        height=rows * draw(st.integers(1, 2)),
+        width=columns * draw(st.integers(1, 3)),
         levels=draw(st.integers(2, 17)),
         labels=draw(st.sampled_from([(), LABELS])),
+        latent=draw(st.sampled_from([0, 3])),
+        map_shape=draw(st.sampled_from([(), (2, rows, columns)])),
         embedding=draw(st.integers(1, 6)),
         channels=draw(st.integers(1, 7)),
         layers=draw(st.integers(1, 4)),
@@ -35,7 +39,8 @@ def nets(draw: st.DrawFn) -> GatedPixelCNN:
 
 
 def requests_of(net: GatedPixelCNN) -> list[dict[str, Any]]:
-    return [{"label": label} for label in net.config.labels] or [{}, {}]
+    """Two requests that differ in everything that the net is asked with."""
+    return [random_fields(net.signature, seed) for seed in range(2)]
 
 
 @settings(deadline=None, max_examples=40)
@@ -56,10 +61,20 @@ def test_law_of_log_prob(net: GatedPixelCNN, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)
 
 
-@pytest.mark.parametrize("labels", [(), LABELS], ids=["unconditioned", "by label"])
-def test_law_of_normalisation(labels: tuple[int | str, ...]) -> None:
+@settings(deadline=None, max_examples=15)
+@given(net=nets(), seed=st.integers(0, 999))
+def test_law_of_definition(net: GatedPixelCNN, seed: int) -> None:
+    laws.check_definition(net, requests_of(net)[-1], seed)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"labels": LABELS}, {"latent": 2}, {"map_shape": (1, 2, 3)}],
+    ids=["unconditioned", "by label", "by latent", "by map"],
+)
+def test_law_of_normalisation(asked: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    net = GatedPixelCNN(GatedPixelCNNConfig(2, 3, 3, labels, layers=2, channels=5))
+    net = GatedPixelCNN(GatedPixelCNNConfig(2, 3, 3, layers=2, channels=5, **asked))
     for request in requests_of(net):
         laws.check_normalisation(net, request)
 
@@ -82,18 +97,41 @@ def test_a_pixel_is_seen_by_everything_behind_it_within_reach() -> None:
         assert moved[position + 1 :].all()
 
 
-def test_the_label_matters() -> None:
+@pytest.mark.parametrize(
+    ("asked", "one", "other"),
+    [
+        ({"labels": LABELS}, {"label": "cat"}, {"label": "dog"}),
+        ({"latent": 2}, {"latent": [1.0, 0.0]}, {"latent": [0.0, 1.0]}),
+        ({"map_shape": (1, 1, 3)}, {"map": [[[0, 0, 1]]]}, {"map": [0, 0, 2]}),
+    ],
+)
+def test_what_is_asked_for_matters(
+    asked: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+) -> None:
     torch.manual_seed(0)
-    net = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, LABELS))
-    x = laws.random_event(net, {"label": "cat"}, seed=1)
-    cat, dog = (net.log_prob(x, net.conditions({"label": name})) for name in ("cat", "dog"))
-    assert cat != dog
+    net = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, **asked))
+    x = laws.random_event(net, one, seed=1)
+    assert net.log_prob(x, net.conditions(one)) != net.log_prob(x, net.conditions(other))
 
 
-@pytest.mark.parametrize("labels", [(), (1, 2)], ids=["unconditioned", "by label"])
-def test_a_batch_is_scored_like_its_events_alone(labels: tuple[int, ...]) -> None:
+def test_a_map_is_added_where_its_cell_lies() -> None:
+    # Given a map of one row of three cells, each of which serves two rows and two columns
     torch.manual_seed(0)
-    net = GatedPixelCNN(GatedPixelCNNConfig(4, 5, 4, labels)).double()
+    net = GatedPixelCNN(GatedPixelCNNConfig(2, 6, 4, map_shape=(1, 1, 3), layers=1)).double()
+    x = laws.random_event(net, {"map": [0, 0, 0]}, seed=1)
+    # When its middle cell changes
+    before, after = (net(x, net.conditions({"map": [0, m, 0]})) for m in (0, 1))
+    # Then a net of one layer, which passes nothing on, gives other logits there alone
+    moved = (before != after).any(1)[0]
+    assert moved.tolist() == [[False, False, True, True, False, False]] * 2
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"labels": (1, 2), "latent": 3, "map_shape": (2, 2, 5)}], ids=["plain", "asked"]
+)
+def test_a_batch_is_scored_like_its_events_alone(asked: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    net = GatedPixelCNN(GatedPixelCNNConfig(4, 5, 4, **asked)).double()
     x = torch.randint(0, 4, (2, 4, 5))
     conditions = [net.conditions(request) for request in requests_of(net)]
     together = {name: torch.cat([c[name] for c in conditions]) for name in conditions[0]}
@@ -123,6 +161,9 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
         ({"levels": 257}, "levels must be 2 to 256, not 257"),
         ({"reach": -1}, "reach must not be negative"),
         ({"labels": (1, 1)}, "a label is listed twice"),
+        ({"latent": -1}, "latent must not be negative"),
+        ({"map_shape": (1, 2, 3)}, "rows and columns that divide 3 x 3"),
+        ({"map_shape": (1, 3)}, "map_shape is"),
     ],
 )
 def test_sizes_that_make_no_network_are_named(change: dict[str, Any], message: str) -> None:

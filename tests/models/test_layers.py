@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ancestral.models.layers import BoxConv, SymbolTable, gate
-from ancestral.models.sampling.program import Grid, Register
+from ancestral.models.sampling.ops import Grid, Register
 
 HEIGHT, WIDTH = 4, 9
 

@@ -1,120 +1,97 @@
-"""A program that contradicts itself is refused when it is made."""
+"""What a program knows of itself: its grids, its symbols, its cost, and when it admits."""
 
 import pytest
 import torch
 
-from ancestral.models.errors import ProgramError
-from ancestral.models.sampling.program import (
-    Condition,
+from ancestral.models.sampling.distributions import Categorical, Gaussian
+from ancestral.models.sampling.ops import (
+    ByColumn,
     Dense,
     Draw,
     Embed,
-    Gate,
     Grid,
     Op,
     Read,
     Register,
-    StepProgram,
+    When,
+    Window,
     Write,
 )
+from ancestral.models.sampling.program import StepProgram
 
-LEVELS = 5
-grid = Grid(rows=1, columns=2, width=4)
-hidden, gated, wide, logits = Register(4), Register(4), Register(8, parts=2), Register(LEVELS)
+ROWS, COLUMNS, WIDTH, LEVELS = 4, 6, 3, 5
+hidden, wide, logits = Register(WIDTH), Register(WIDTH * COLUMNS), Register(LEVELS)
+HEAD = Dense((hidden,), torch.ones(LEVELS, WIDTH), None, logits)
+STEP: tuple[Op, ...] = (HEAD, Draw(logits, Categorical(LEVELS)))
 
-READ = Dense((Read(grid, 0, -1),), torch.ones(8, 4), torch.zeros(8), wide)
-GATE = Gate(wide, gated)
-HEAD = Dense((gated,), torch.ones(LEVELS, 4), None, logits)
-REMEMBER = (Embed(torch.ones(LEVELS, 4), hidden), Write(hidden, grid))
-STEP: tuple[Op, ...] = (READ, GATE, HEAD, Draw(logits), *REMEMBER)
-
-
-def test_a_sound_program_knows_its_grids_its_period_and_its_cost() -> None:
-    program = StepProgram(LEVELS, None, STEP)
-    assert program.grids == (grid,)
-    assert program.period == 1
-    assert program.multiply_adds_per_symbol == 8 * 4 + LEVELS * 4
+whole = Grid(ROWS, COLUMNS, WIDTH)
+SWEEP: tuple[Op, ...] = (Write(hidden, whole),)
+BY_COLUMN = ByColumn((hidden,), torch.ones(COLUMNS, LEVELS, WIDTH), None, logits)
+WINDOWS = Window(wide, tuple(range(0, WIDTH * COLUMNS, WIDTH)), WIDTH)
+FROM_WINDOWS = Dense((WINDOWS,), torch.ones(LEVELS, WIDTH), None, logits)
 
 
-def test_a_swept_program_admits_at_the_start_of_a_row() -> None:
-    swept = Grid(rows=2, columns=7, width=4)
-    sweep = (Dense((Read(swept, -1, 1),), torch.ones(4, 4), None, gated), Write(gated, swept))
-    program = StepProgram(LEVELS, 7, STEP, sweep)
-    assert program.period == 7
-    assert program.grids == (swept, grid)
+def test_a_program_knows_its_grids_in_the_order_of_writing() -> None:
+    # Given a grid written in the step and one that the sweep writes
+    kept = Grid(2, COLUMNS, WIDTH)
+    remember = (Embed(torch.ones(LEVELS, WIDTH), hidden), Write(hidden, kept))
+    read = Dense((Read(kept, -1, 1),), torch.ones(WIDTH, WIDTH), None, hidden)
+
+    program = StepProgram(ROWS, COLUMNS, (*STEP, *remember), row_sweep=(read, *SWEEP))
+
+    # Then the sweep runs first
+    assert program.grids == (whole, kept)
+
+
+def test_a_program_knows_how_many_symbols_a_step_draws_and_from_what() -> None:
+    colours = StepProgram(ROWS, COLUMNS, STEP * 3)
+    assert (colours.channels, colours.levels) == (3, LEVELS)
+    normal = Register(2)
+    number = Dense((hidden,), torch.ones(2, WIDTH), None, normal)
+    series = StepProgram(None, None, (number, Draw(normal, Gaussian())))
+    assert (series.channels, series.levels) == (1, None)
 
 
 @pytest.mark.parametrize(
-    ("step", "complaint"),
+    ("program", "period"),
     [
-        ((READ, GATE, HEAD, *REMEMBER), "exactly once"),
-        ((*STEP, Draw(logits)), "exactly once"),
-        ((*REMEMBER, *STEP), "behind the draw"),
-        ((READ, GATE, HEAD, Draw(logits)), "never written"),
-        ((Draw(hidden), *REMEMBER), "4 logits cannot draw 5"),
-        (
-            (Dense((hidden,), torch.ones(LEVELS, 3), None, logits), Draw(logits)),
-            "from 4 to 5 has weights",
-        ),
-        (
-            (Dense((hidden,), torch.ones(LEVELS, 4), torch.ones(4), logits), Draw(logits)),
-            "a bias of",
-        ),
-        ((Gate(hidden, gated), *STEP), "halves"),
-        ((*STEP, Embed(torch.ones(LEVELS, 3), hidden)), "embeddings of 3"),
-        ((*STEP, Write(wide, grid)), "8 floats written"),
+        (StepProgram(None, None, STEP), 1),
+        (StepProgram(None, None, (When((HEAD,), column_step=2), *STEP)), 2),
+        (StepProgram(1, COLUMNS, STEP), 1),
+        (StepProgram(1, COLUMNS, (When((HEAD,), column_step=3), *STEP)), 3),
+        (StepProgram(1, COLUMNS, (BY_COLUMN, *STEP)), COLUMNS),
+        (StepProgram(1, COLUMNS, (FROM_WINDOWS, *STEP)), COLUMNS),
+        (StepProgram(1, COLUMNS, STEP, local_width=1, cells=3), COLUMNS),
+        (StepProgram(1, COLUMNS, STEP, row_sweep=SWEEP), COLUMNS),
+        (StepProgram(ROWS, COLUMNS, STEP), COLUMNS),
+        (StepProgram(ROWS, COLUMNS, (When((HEAD,), row_step=2), *STEP)), 2 * COLUMNS),
+        (StepProgram(ROWS, COLUMNS, STEP, frame_sweep=SWEEP), ROWS * COLUMNS),
+    ],
+    ids=[
+        "a sound",
+        "a sound, every 2nd sample",
+        "one row",
+        "one row, every 3rd column",
+        "weights for each column",
+        "windows for each column",
+        "a spatial map",
+        "a swept row",
+        "an image",
+        "an image, every 2nd row",
+        "a clip",
     ],
 )
-def test_a_contradiction_is_named(step: tuple[Op, ...], complaint: str) -> None:
-    with pytest.raises(ProgramError, match=complaint):
-        StepProgram(LEVELS, None, step)
+def test_a_slot_is_admitted_where_a_program_begins_anew(program: StepProgram, period: int) -> None:
+    assert program.period == period
 
 
-def test_a_sweep_needs_columns_and_draws_nothing() -> None:
-    with pytest.raises(ProgramError, match="columns"):
-        StepProgram(LEVELS, None, STEP, sweep=(GATE,))
-    with pytest.raises(ProgramError, match="exactly once"):
-        StepProgram(LEVELS, 7, STEP, sweep=(Draw(logits),))
+def test_what_is_seldom_due_costs_a_position_its_share() -> None:
+    # Given a product at every position, one at every second row and third column, and one of which
+    # each column has its own
+    seldom = When((HEAD,), row_step=2, column_step=3)
+    swept = StepProgram(ROWS, COLUMNS, STEP, row_sweep=(seldom,))
+    vector = StepProgram(1, COLUMNS, (BY_COLUMN, *STEP))
 
-
-def test_aligned_conditioning_belongs_to_the_step() -> None:
-    with pytest.raises(ProgramError, match="aligned"):
-        StepProgram(LEVELS, 7, STEP, sweep=(Condition("local", 0, gated),), local_width=4)
-
-
-def test_conditioning_lies_inside_what_is_projected() -> None:
-    with pytest.raises(ProgramError, match="projected"):
-        StepProgram(LEVELS, None, (Condition("global", 2, gated), *STEP), global_width=4)
-
-
-@pytest.mark.parametrize(
-    ("dy", "dx", "complaint"),
-    [(0, 1, "not drawn yet"), (1, 0, "not drawn yet"), (0, -3, "keeps 2"), (-1, 0, "keeps 2")],
-)
-def test_a_ring_is_read_in_its_past_and_no_further_than_it_keeps(
-    dy: int, dx: int, complaint: str
-) -> None:
-    read = Dense((Read(grid, dy, dx),), torch.ones(8, 4), None, wide)
-    with pytest.raises(ProgramError, match=complaint):
-        StepProgram(LEVELS, None, (read, *STEP))
-
-
-def test_only_a_sweep_reads_to_its_right_and_nobody_above_what_is_kept() -> None:
-    # Given a grid of two rows, and reads of it from a sweep
-    rows = Grid(rows=2, columns=7, width=4)
-
-    def sweep(dy: int, dx: int) -> tuple[Op, ...]:
-        return (
-            Dense((Read(rows, dy, dx),), torch.ones(4, 4), None, gated),
-            Write(gated, rows),
-        )
-
-    # Then to the right in its own row is known to it, and one row above is kept
-    StepProgram(LEVELS, 7, STEP, sweep(0, 1))
-    StepProgram(LEVELS, 7, STEP, sweep(-1, 1))
-    with pytest.raises(ProgramError, match="2 rows above of a grid that keeps 2"):
-        StepProgram(LEVELS, 7, STEP, sweep(-2, 0))
-    # And a step does not know what is to its right
-    right = Dense((Read(rows, 0, 1),), torch.ones(4, 4), None, gated)
-    with pytest.raises(ProgramError, match="not drawn yet"):
-        StepProgram(LEVELS, 7, (right, *STEP), sweep(0, 0))
+    product = LEVELS * WIDTH
+    assert swept.multiply_adds_per_step == product + product / 6
+    assert vector.multiply_adds_per_step == 2 * product

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from ancestral.models.autoregressive import TrainingLoss
 from ancestral.models.data import Batch, batches_in_order, collate, shuffled_batches
 from ancestral.models.errors import ConfigError, ModelError
+from ancestral.models.families import build
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from ancestral.models.train import (
     TrainProgress,
@@ -50,7 +52,7 @@ def test_it_learns_what_there_is_to_learn() -> None:
     before = bits_per_dim(net, stripes())
 
     taken = train(
-        net,
+        TrainingLoss(net),
         net,
         cycle(stripes()),
         TrainSettings(learning_rate=0.02, validations=2, report_every=30),
@@ -70,13 +72,32 @@ def test_it_learns_what_there_is_to_learn() -> None:
     assert [p.fraction for p in seen] == [p.step / 150 for p in seen]
 
 
+def test_held_out_batches_are_scored_without_dropout() -> None:
+    torch.manual_seed(0)
+    net = build("made", {"height": 4, "width": 4, "hidden": [16], "dropout": 0.5})
+    batches = [Batch(batch.x, {}, batch.weights) for batch in stripes()]
+    seen = list[TrainProgress]()
+
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(batches),
+        TrainSettings(validations=1),
+        fraction_done=steps(3),
+        validation=batches,
+        report=seen.append,
+    )
+
+    assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net.eval(), batches))
+
+
 def test_a_training_is_continued_where_it_was_saved() -> None:
     settings = TrainSettings(learning_rate=0.01, validations=4)
     # Given a training that runs through, and its states
     states: list[TrainState] = []
     whole = fresh()
     train(
-        whole,
+        TrainingLoss(whole),
         whole,
         cycle(stripes()),
         settings,
@@ -88,7 +109,9 @@ def test_a_training_is_continued_where_it_was_saved() -> None:
     # When another process goes on from the second state
     later = GatedPixelCNN(STRIPES)
     batches = islice(cycle(stripes()), 20, None)
-    taken = train(later, later, batches, settings, fraction_done=steps(40), resume=states[1])
+    taken = train(
+        TrainingLoss(later), later, batches, settings, fraction_done=steps(40), resume=states[1]
+    )
 
     # Then it ends with the same weights
     assert taken == 40
@@ -99,10 +122,24 @@ def test_a_training_is_continued_where_it_was_saved() -> None:
 def test_a_state_survives_a_file_that_holds_no_code(tmp_path: Any) -> None:
     states: list[TrainState] = []
     net = fresh()
-    train(net, net, cycle(stripes()), TrainSettings(), fraction_done=steps(4), save=states.append)
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(stripes()),
+        TrainSettings(),
+        fraction_done=steps(4),
+        save=states.append,
+    )
     torch.save(states[-1], tmp_path / "state")
     state = torch.load(tmp_path / "state", weights_only=True)
-    train(net, net, cycle(stripes()), TrainSettings(), fraction_done=steps(6), resume=state)
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(stripes()),
+        TrainSettings(),
+        fraction_done=steps(6),
+        resume=state,
+    )
 
 
 def test_padding_weighs_nothing() -> None:
@@ -114,7 +151,13 @@ def test_padding_weighs_nothing() -> None:
 def test_whatever_stands_in_the_padding_teaches_nothing() -> None:
     def gradients(batch: Batch) -> list[torch.Tensor]:
         net = copy.deepcopy(SOUNDS)
-        train(net, net, iter([batch]), TrainSettings(ema_decay=0.0), fraction_done=steps(1))
+        train(
+            TrainingLoss(net),
+            net,
+            iter([batch]),
+            TrainSettings(ema_decay=0.0),
+            fraction_done=steps(1),
+        )
         return list(net.parameters())
 
     batch = collate(sounds(HOP + 1))
@@ -136,7 +179,9 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_a_used_budget_trains_nothing() -> None:
     net, untouched = fresh(), fresh()
-    assert train(net, net, never(), TrainSettings(), fraction_done=lambda step: 1.0) == 0
+    assert (
+        train(TrainingLoss(net), net, never(), TrainSettings(), fraction_done=lambda step: 1.0) == 0
+    )
     assert all(map(torch.equal, net.parameters(), untouched.parameters()))
 
 
@@ -156,7 +201,7 @@ def test_the_module_that_is_trained_may_wrap_the_network() -> None:
             return self.inner(*arguments)
 
     net = fresh()
-    module = Wrapped(net)
+    module = Wrapped(TrainingLoss(net))
     train(module, net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
     assert module.calls == 5
     assert not any(map(torch.equal, net.parameters(), fresh().parameters()))
@@ -167,16 +212,18 @@ def test_a_loss_that_explodes_is_an_error_that_says_where() -> None:
     with torch.no_grad():
         net.logits.bias[0] = float("nan")
     with pytest.raises(ModelError, match="the loss of step 1 is not finite"):
-        train(net, net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
+        train(TrainingLoss(net), net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
 
 
 def test_crops_of_recordings_can_be_trained_on() -> None:
     net = copy.deepcopy(SOUNDS)
     items = sounds(9 * HOP, 3 * HOP)
-    batches = shuffled_batches(items, 4, seed=0, crop_columns=4)
+    batches = shuffled_batches(items, 4, seed=0, crop_samples=4 * HOP)
     held_out = list(batches_in_order(items, 2))
     before = bits_per_dim(net, held_out)
-    train(net, net, batches, TrainSettings(learning_rate=0.01), fraction_done=steps(20))
+    train(
+        TrainingLoss(net), net, batches, TrainSettings(learning_rate=0.01), fraction_done=steps(20)
+    )
     assert bits_per_dim(net, held_out) < before
 
 

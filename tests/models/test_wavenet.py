@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ancestral.models.alignment import aligned_features
 from ancestral.models.errors import ConditionError, ConfigError
-from ancestral.models.wavenet import WaveNet, WaveNetConfig
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models import laws
 
 SPEAKERS = ("ada", "bob", "eve")
@@ -18,13 +19,15 @@ DIGITS = (0, 7)
 
 @st.composite
 def nets(draw: st.DrawFn) -> WaveNet:
-    """Random weights in any small shape: unconditioned, by speaker, by digit, by both."""
+    """Random weights in any small shape: unconditioned, by speaker, by digit, by both; softmax or
+    mixture."""
     speakers, digits = draw(st.sampled_from([(), SPEAKERS])), draw(st.sampled_from([(), DIGITS]))
     length = st.floats(0.001, 0.03)
     row = st.tuples(*[length for _ in digits])
     config = WaveNetConfig(
         sample_rate_hz=1000,
         levels=2 * draw(st.integers(1, 9)),
+        components=draw(st.sampled_from([0, 0, 1, 3])),
         max_length=40,
         digits=digits,
         speakers=speakers,
@@ -50,9 +53,11 @@ def requests_of(net: WaveNet) -> list[dict[str, Any]]:
     return [{**who, **said} for who in speakers for said in what]
 
 
-def small(speakers: tuple[str, ...] = (), digits: tuple[int, ...] = ()) -> WaveNet:
+def small(
+    speakers: tuple[str, ...] = (), digits: tuple[int, ...] = (), *, length: float = 0.011
+) -> WaveNet:
     torch.manual_seed(0)
-    seconds = tuple(tuple(0.011 for _ in digits) for _ in speakers or (None,)) if digits else ()
+    seconds = tuple(tuple(length for _ in digits) for _ in speakers or (None,)) if digits else ()
     config = WaveNetConfig(
         sample_rate_hz=1000,
         levels=4,
@@ -99,11 +104,34 @@ def test_law_of_log_prob(net: WaveNet, seed: int) -> None:
 @ALL_CONDITIONINGS
 def test_law_of_normalisation(speakers: tuple[str, ...], digits: tuple[int, ...]) -> None:
     # Given requests for 6 samples of 4 levels, 4096 events in all
-    net = small(speakers, digits)
-    changes: dict[str, Any] = {"seconds": tuple((0.006,) * len(row) for row in net.config.seconds)}
-    net.config = WaveNetConfig(**{**vars(net.config), **changes})
+    net = small(speakers, digits, length=0.006)
     for request in requests_of(net)[:2]:
         laws.check_normalisation(net, {**request, **({} if digits else {"seconds": 0.006})})
+
+
+@pytest.mark.parametrize("levels", [4, 65536])
+def test_a_mixture_is_normalised_and_sees_amplitudes(levels: int) -> None:
+    # Given a mixture over few levels, and over those of 16 bits
+    torch.manual_seed(0)
+    config = WaveNetConfig(encoding="linear", levels=levels, components=3, depth=2, stacks=1)
+    net = WaveNet(config).double()
+    x = laws.random_event(net, {"seconds": 0.002}, seed=1)
+    # Then the probabilities of all levels sum to one, at each sample
+    parameters = net(x, {})
+    every = torch.arange(levels).view(-1, 1).expand(-1, x.shape[1])
+    probabilities = net.distribution.log_prob(parameters.expand(levels, -1, -1), every).exp()
+    torch.testing.assert_close(probabilities.sum(0), torch.ones(x.shape[1]).double())
+    # And a sampler draws levels that a plain one would
+    laws.check_definition(net, {"seconds": 0.002}, seed=3)
+
+
+def test_a_recording_says_itself_how_long_it_is() -> None:
+    # Given an unconditioned net, which is asked for seconds
+    net = small()
+    assert net.signature["fields"]["seconds"]["decides"] == "length"
+    # When it is shown a recording, then nothing needs to be said, and nothing is padded
+    x, conditions = net.example(torch.zeros(7, dtype=torch.int64), {})
+    assert (len(x), conditions) == (7, {})
 
 
 def test_a_sample_is_heard_for_as_long_as_the_receptive_field() -> None:
@@ -192,7 +220,11 @@ def test_features_of_another_length_are_refused() -> None:
     [
         ({"residual": 0}, "residual must be at least 1, not 0"),
         ({"kernel": 1}, "kernel and hats must be at least 2"),
-        ({"levels": 255}, "levels must be even"),
+        ({"levels": 255}, "levels must be even and 2 to 256"),
+        ({"levels": 65536, "components": 5}, "2 to 256"),
+        ({"levels": 65536, "encoding": "linear"}, "2 to 256"),
+        ({"encoding": "a-law"}, "mu-law or linear"),
+        ({"components": -1}, "components must not be negative"),
         ({"speakers": ("ada", "ada")}, "speakers lists one of them twice"),
         ({"digits": (1, 2), "seconds": ((0.5,),)}, "seconds needs 1 rows"),
         ({"digits": (1,), "seconds": ((9.0,),)}, "not beyond 2.5"),

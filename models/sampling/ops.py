@@ -1,0 +1,229 @@
+"""What a step program is made of: registers, grids, and the ops that work on them.
+
+program.py draws how they play together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from ancestral.models.sampling.distributions import Distribution, LogisticMixture
+
+
+@dataclass(frozen=True, eq=False)
+class Register:
+    """A float vector per slot. A gated one has `parts=2`: what becomes tanh, then the sigmoid."""
+
+    width: int
+    parts: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What is remembered of `width` floats per position: the last `rows` rows of an image (all the
+    rows of the last `frames` frames of a clip), or the last `columns` columns of a single row.
+
+    A cell serves `row_stride` rows and `column_stride` columns; `rows` and `columns` count cells.
+    """
+
+    rows: int
+    columns: int
+    width: int
+    parts: int = 1
+    frames: int = 1
+    row_stride: int = 1
+    column_stride: int = 1
+
+
+@dataclass(frozen=True)
+class Read:
+    """The grid at (frame + dz, row + dy, column + dx); zeros where there is nothing."""
+
+    grid: Grid
+    dy: int
+    dx: int
+    dz: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """`width` floats of a register, from `starts[column]` on: each column has its own."""
+
+    register: Register
+    starts: tuple[int, ...]
+    width: int
+
+
+Source = Register | Read | Window
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """target = weight · concatenation of sources + bias, added to the target if `accumulate`.
+
+    `weight` is (target width, sum of source widths), `bias` (target width,).
+    """
+
+    sources: tuple[Source, ...]
+    weight: Tensor
+    bias: Tensor | None
+    target: Register
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ByColumn:
+    """A dense op whose weights change with the column, for programs of one row.
+
+    `weight` is (columns, target width, sum of source widths), `bias` (columns, target width).
+    """
+
+    sources: tuple[Source, ...]
+    weight: Tensor
+    bias: Tensor | None
+    target: Register
+    accumulate: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """target += the slot's projected conditioning, `target.width` floats from `offset` on.
+
+    `scope` says whether it holds for the whole event or for this position's column of the aligned
+    sequence (or, in a row sweep, for each column its own).
+    """
+
+    scope: Literal["global", "local"]
+    offset: int
+    target: Register
+
+
+@dataclass(frozen=True)
+class Gate:
+    """target = squash(first part of source) * sigmoid(second part), squash being tanh or none."""
+
+    source: Register
+    target: Register
+    squash: Literal["tanh", "none"] = "tanh"
+
+
+@dataclass(frozen=True)
+class Activation:
+    """target = kind(source). A concat_elu has twice the width, in two parts: elu(x), elu(−x)."""
+
+    kind: Literal["relu", "tanh", "concat_elu"]
+    source: Register
+    target: Register
+
+
+@dataclass(frozen=True)
+class Add:
+    """target += source."""
+
+    source: Source
+    target: Register
+
+
+@dataclass(frozen=True)
+class Write:
+    """grid at this position = source."""
+
+    source: Register
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw a symbol of this position from the distribution with these parameters.
+
+    The first draw of a step is channel 0 (red), the next one channel 1, ...
+    """
+
+    parameters: Register
+    distribution: Distribution
+
+
+@dataclass(frozen=True, eq=False)
+class Embed:
+    """target = the table's row of the symbol just drawn; `table` is (levels, target width)."""
+
+    table: Tensor
+    target: Register
+    channel: int = 0
+
+
+@dataclass(frozen=True)
+class Value:
+    """target = scale · the symbol just drawn + shift, one float."""
+
+    scale: float
+    shift: float
+    target: Register
+    channel: int = 0
+
+
+@dataclass(frozen=True)
+class ColourMixture:
+    """target = `distributions.colour_mixture` of the raw outputs, given the colours drawn so far.
+
+    `channel` is the colour that the target is for: that many are drawn before.
+    """
+
+    raw: Register
+    channel: int
+    distribution: LogisticMixture
+    target: Register
+
+
+@dataclass(frozen=True)
+class When:
+    """Ops that are due only where row mod row_step = row and column mod column_step = column.
+
+    In a row sweep they run over the columns where they are due, and their registers hold one vector
+    for each of those.
+    """
+
+    ops: tuple[Op, ...]
+    row_step: int = 1
+    row: int = 0
+    column_step: int = 1
+    column: int = 0
+
+
+Op = (
+    Dense
+    | ByColumn
+    | Condition
+    | Gate
+    | Activation
+    | Add
+    | Write
+    | Draw
+    | Embed
+    | Value
+    | ColourMixture
+)
+
+
+def sources(op: Op) -> Iterator[Source]:
+    """What an op reads."""
+    match op:
+        case Dense() | ByColumn():
+            yield from op.sources
+        case Gate() | Activation() | Add() | Write():
+            yield op.source
+        case Draw():
+            yield op.parameters
+        case ColourMixture():
+            yield op.raw
+        case Condition() | Embed() | Value():
+            pass
+
+
+def source_width(source: Source) -> int:
+    """How many floats a source has."""
+    return source.grid.width if isinstance(source, Read) else source.width

@@ -1,0 +1,110 @@
+"""What a WaveNet is made of, and presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ancestral.models.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class WaveNetConfig:
+    """A net for sounds that says digits, speaks in voices, both, or neither.
+
+    With `digits` a request's length is that of the word in `seconds`; without, the request says it.
+    """
+
+    sample_rate_hz: int = 8000
+    #: How levels become amplitudes: mu-law (up to 256 levels), or linear.
+    encoding: str = "mu-law"
+    levels: int = 256
+    #: Logistic functions of the mixture that a sample is drawn from; 0: it is drawn from a softmax.
+    components: int = 0
+    #: The longest sound that can be asked for, in samples.
+    max_length: int = 20000
+    #: What a request can ask to be said: local conditioning. None: there is no such field.
+    digits: tuple[int, ...] = ()
+    #: Whose voice it can ask for: global conditioning. None: there is no such field.
+    speakers: tuple[str, ...] = ()
+    #: Seconds that a speaker takes for a digit: a row for each speaker (one row without speakers),
+    #: a column for each digit.
+    seconds: tuple[tuple[float, ...], ...] = ()
+    #: Samples per column of the aligned features.
+    hop: int = 80
+    #: Steps in which the aligned features say how far a word has come.
+    hats: int = 16
+    #: Channels of the encoder of aligned features.
+    encoder: int = 64
+    #: Channels of the residual path, and of each half of a gate.
+    residual: int = 32
+    #: Channels of the sum over all layers that the head reads, and of the head itself.
+    skip: int = 64
+    kernel: int = 2
+    #: Layers of a stack, whose dilations are kernel^0, kernel^1, ...
+    depth: int = 9
+    stacks: int = 2
+    #: Symbols before t that the input reads.
+    input_reach: int = 2
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError when a size makes no network, or the durations do not fit."""
+        at_least_one = ("sample_rate_hz", "max_length", "hop", "encoder", "residual", "skip")
+        for name in (*at_least_one, "depth", "stacks", "input_reach"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.kernel < 2 or self.hats < 2:
+            raise ConfigError("kernel and hats must be at least 2")
+        if self.components < 0:
+            raise ConfigError(f"components must not be negative, but is {self.components}")
+        if self.encoding not in ("mu-law", "linear"):
+            raise ConfigError(f"encoding is mu-law or linear, not {self.encoding!r}")
+        # A softmax has an output for each level; mu-law is for a few levels that sound like many.
+        most = 65536 if self.components and self.encoding == "linear" else 256
+        if not 2 <= self.levels <= most or self.levels % 2:
+            raise ConfigError(f"levels must be even and 2 to {most}, not {self.levels}")
+        for name in ("digits", "speakers"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ConfigError(f"{name} lists one of them twice")
+        rows = max(1, len(self.speakers)) if self.digits else 0
+        if len(self.seconds) != rows or any(len(r) != len(self.digits) for r in self.seconds):
+            raise ConfigError(
+                f"seconds needs {rows} rows (speakers) of {len(self.digits)} (digits)"
+            )
+        longest = self.longest_seconds
+        if any(not 0 < seconds <= longest for row in self.seconds for seconds in row):
+            raise ConfigError(f"seconds must lie above 0 and not beyond {longest:g}")
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long a sound can be."""
+        return self.max_length / self.sample_rate_hz
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """How far apart each layer reads, from the lowest layer up."""
+        return tuple(self.kernel**power for power in range(self.depth)) * self.stacks
+
+
+def piano() -> WaveNetConfig:
+    """Music at 8 kHz, unconditioned, small enough to learn something in minutes on two cores."""
+    return WaveNetConfig(max_length=80_000, residual=32, skip=64, depth=9, stacks=2)
+
+
+def sixteen_bits() -> WaveNetConfig:
+    """Sounds in all 65,536 levels of 16 bits, drawn from a mixture of ten logistic functions."""
+    return WaveNetConfig(encoding="linear", levels=65536, components=10)
+
+
+def spoken_digits(
+    speakers: tuple[str, ...], seconds: tuple[tuple[float, ...], ...]
+) -> WaveNetConfig:
+    """Ten spoken digits at 8 kHz, small enough to learn in minutes on two cores."""
+    return WaveNetConfig(
+        digits=tuple(range(10)),
+        speakers=speakers,
+        seconds=seconds,
+        kernel=4,
+        depth=4,
+        residual=40,
+        input_reach=4,
+    )
