@@ -5,8 +5,14 @@
 Needs torch, numpy and safetensors, nothing else.
 """
 
-from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
+from ancestral.models.autoregressive import (
+    Autoregressive,
+    Conditions,
+    Projection,
+    TrainingLoss,
+)
 from ancestral.models.bundle import Bundle, load_bundle, save_bundle
+from ancestral.models.darn import Darn, DarnConfig
 from ancestral.models.data import (
     Batch,
     Item,
@@ -24,15 +30,23 @@ from ancestral.models.errors import (
     ProgramError,
     SlotsFull,
 )
-from ancestral.models.families import FAMILIES, build, config_of
+from ancestral.models.families import FAMILIES, Family, build, config_of, find_family
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
+from ancestral.models.linear import LinearAR, LinearConfig
+from ancestral.models.made import Made, MadeConfig
 from ancestral.models.naive import NaiveSample, sample_naive
+from ancestral.models.pixelcnn import PixelCNN, PixelCNNConfig
+from ancestral.models.pixelcnn_autoencoder import PixelCNNAutoencoder, PixelCNNAutoencoderConfig
+from ancestral.models.pixelcnn_pp import PixelCNNPlusPlus, PixelCNNPlusPlusConfig
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.scoring import Score, Scorer
 from ancestral.models.symbols import from_media, to_media
 from ancestral.models.train import TrainProgress, TrainSettings, bits_per_dim, train
-from ancestral.models.wavenet import WaveNet, WaveNetConfig
+from ancestral.models.video_pixel import VideoPixel, VideoPixelConfig
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import WaveNetConfig
 
 __all__ = [
     "FAMILIES",
@@ -43,28 +57,47 @@ __all__ = [
     "ConditionError",
     "Conditions",
     "ConfigError",
+    "Darn",
+    "DarnConfig",
     "DataError",
+    "Family",
     "GatedPixelCNN",
     "GatedPixelCNNConfig",
     "Item",
+    "LinearAR",
+    "LinearConfig",
+    "Made",
+    "MadeConfig",
     "ModelError",
     "NaiveSample",
+    "PixelCNN",
+    "PixelCNNAutoencoder",
+    "PixelCNNAutoencoderConfig",
+    "PixelCNNConfig",
+    "PixelCNNPlusPlus",
+    "PixelCNNPlusPlusConfig",
     "ProgramError",
     "Projection",
     "Sample",
     "SampleRequest",
     "Sampler",
+    "Score",
+    "Scorer",
     "Settings",
     "SlotsFull",
     "StepProgram",
     "TrainProgress",
     "TrainSettings",
+    "TrainingLoss",
+    "VideoPixel",
+    "VideoPixelConfig",
     "WaveNet",
     "WaveNetConfig",
     "batches_in_order",
     "bits_per_dim",
     "build",
     "config_of",
+    "find_family",
     "from_media",
     "load_bundle",
     "normalise_loudness",

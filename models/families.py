@@ -1,4 +1,11 @@
-"""The families of networks by name, and their configurations as plain JSON."""
+"""The families of networks by name, and their configurations as plain JSON.
+
+A package of anybody's adds a family by an entry point of the group `ancestral.models`, whose name
+is the family's and which stands for a `Family`:
+
+    [project.entry-points."ancestral.models"]
+    my_family = "my_package.my_module:FAMILY"
+"""
 
 from __future__ import annotations
 
@@ -6,12 +13,24 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from ancestral.models.autoregressive import Autoregressive
+from ancestral.models.darn import Darn, DarnConfig
 from ancestral.models.errors import ConfigError
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
-from ancestral.models.wavenet import WaveNet, WaveNetConfig
+from ancestral.models.linear import LinearAR, LinearConfig
+from ancestral.models.made import Made, MadeConfig
+from ancestral.models.pixelcnn import PixelCNN, PixelCNNConfig
+from ancestral.models.pixelcnn_autoencoder import PixelCNNAutoencoder, PixelCNNAutoencoderConfig
+from ancestral.models.pixelcnn_pp import PixelCNNPlusPlus, PixelCNNPlusPlusConfig
+from ancestral.models.video_pixel import VideoPixel, VideoPixelConfig
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import WaveNetConfig
+
+#: The group of entry points in which packages name their families.
+ENTRY_POINTS = "ancestral.models"
 
 
 @dataclass(frozen=True)
@@ -22,12 +41,36 @@ class Family:
     config: type[Any]
 
 
+#: The families that ship.
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(
     {
-        GatedPixelCNN.family: Family(GatedPixelCNN, GatedPixelCNNConfig),
-        WaveNet.family: Family(WaveNet, WaveNetConfig),
+        family.net.family: family
+        for family in (
+            Family(LinearAR, LinearConfig),
+            Family(Darn, DarnConfig),
+            Family(Made, MadeConfig),
+            Family(PixelCNN, PixelCNNConfig),
+            Family(GatedPixelCNN, GatedPixelCNNConfig),
+            Family(PixelCNNPlusPlus, PixelCNNPlusPlusConfig),
+            Family(PixelCNNAutoencoder, PixelCNNAutoencoderConfig),
+            Family(WaveNet, WaveNetConfig),
+            Family(VideoPixel, VideoPixelConfig),
+        )
     }
 )
+
+
+def find_family(name: str) -> Family:
+    """The family of that name: one that ships, or one that an installed package adds.
+
+    Raises ConfigError for an unknown family, and for one whose package is broken.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    added = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    if name not in added:
+        raise ConfigError(f"no family {name!r}: there are {', '.join(sorted({*FAMILIES, *added}))}")
+    return _load(added[name])
 
 
 def build(family: str, config: Mapping[str, Any]) -> Autoregressive:
@@ -36,9 +79,7 @@ def build(family: str, config: Mapping[str, Any]) -> Autoregressive:
     Raises ConfigError for an unknown family, an unknown or missing key, or a value that does not
     fit.
     """
-    entry = FAMILIES.get(family)
-    if entry is None:
-        raise ConfigError(f"no family {family!r}: there are {', '.join(sorted(FAMILIES))}")
+    entry = find_family(family)
     net_class = cast(Any, entry.net)
     return cast(Autoregressive, net_class(read_config(entry.config, config)))
 
@@ -65,6 +106,16 @@ def read_config(config_class: type[Any], values: Mapping[str, Any]) -> Any:
         if field.default is dataclasses.MISSING and name not in values:
             raise ConfigError(f"{title} needs {name!r}")
     return config_class(**{key: _tuples(value) for key, value in values.items()})
+
+
+def _load(entry: EntryPoint) -> Family:
+    try:
+        family = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"the family {entry.name!r} cannot be loaded: {error}") from error
+    if not isinstance(family, Family) or family.net.family != entry.name:
+        raise ConfigError(f"{entry.value} should be the Family called {entry.name!r}")
+    return family
 
 
 def _tuples(value: Any) -> Any:

@@ -1,13 +1,19 @@
-"""Between media and symbols: grey levels and mu-law.
+"""Between media and symbols: pixel values, mu-law and linear amplitudes, real numbers.
 
-A symbol is an integer in {0, ..., levels−1}. Decoding and encoding again gives the same symbol, for
-every symbol, so that media written losslessly can be scored later exactly as they were drawn.
+A symbol is an integer in {0, ..., levels−1}, or a real number where a signature's levels are null.
+Decoding and encoding again gives the same symbol, for every symbol, so that media written
+losslessly can be scored later exactly as they were drawn.
 
-    image   symbol s is the grey value round(255 s / (levels−1)): black is 0, white levels−1
-    audio   mu-law (ITU-T G.711's curve, mu = levels−1): fine steps near silence, which is symbol
-            levels/2 exactly, and coarse ones near full scale
+    medium   array                                       symbol s is
+    image    uint8 (H, W), in colour (H, W, 3)           the value round(255 s / (levels−1))
+    video    uint8 (F, H, W), in colour (F, H, W, 3)     likewise: black is 0, white levels−1
+    audio    int16 (T,), by the signature's encoding
+               "mu-law"   G.711's curve, mu = levels−1   finely near silence, else coarsely
+               "linear"                                  round((s − ⌊levels/2⌋) · 65536 / levels)
+    series   float64 (T,)                                itself
 
-Shapes: (H, W) for images, (T,) for sounds.
+Of sounds, silence is the symbol ⌊levels/2⌋ exactly; linear with 65536 levels is s − 32768, which
+is every 16-bit sample there is.
 """
 
 from __future__ import annotations
@@ -20,50 +26,59 @@ from numpy.typing import NDArray
 
 from ancestral.models.errors import DataError
 
-Symbols = NDArray[np.integer[Any]]
+Symbols = NDArray[np.integer[Any]] | NDArray[np.floating[Any]]
 
-#: The largest int16 amplitude; −32768 has no positive twin and is treated as −32767.
+#: The largest int16 amplitude; −32768 has no positive twin and mu-law treats it as −32767.
 FULL_SCALE = 32767
+
+#: The amplitudes that 16 bits can tell apart.
+AMPLITUDES = 65536
+
+#: The most levels whose values differ: with more, a symbol would not survive the journey.
+LARGEST_LEVELS = {"image": 256, "video": 256, "mu-law": 512, "linear": AMPLITUDES}
 
 
 def to_media(signature: Mapping[str, Any], symbols: Symbols) -> NDArray[np.generic]:
-    """Symbols as what people look at or listen to: uint8 (H, W) or int16 (T,).
+    """The symbols of an event as what people look at or listen to: an array of the medium.
+
+    With `hidden: n` in the signature the first n symbols, in C order, are a hidden code: they are
+    left out, and the rest takes the signature's shape.
 
     Raises DataError when symbols lie outside the signature's levels.
     """
-    levels = int(signature["levels"])
+    if hidden := signature.get("hidden", 0):
+        symbols = symbols.reshape(-1)[hidden:].reshape(signature["shape"])
+    if signature["medium"] == "series":
+        return np.asarray(symbols, np.float64)
+    levels = _levels(signature)
     if symbols.size and not 0 <= symbols.min() <= symbols.max() < levels:
         raise DataError(f"symbols from {symbols.min()} to {symbols.max()} in {levels} levels")
-    if signature["medium"] == "image":
-        return grey_values(levels)[symbols]
-    return amplitudes(levels)[symbols]
+    return _values(signature, levels)[np.asarray(symbols, np.int64)]
 
 
-def from_media(signature: Mapping[str, Any], array: NDArray[Any]) -> NDArray[np.int64]:
-    """The nearest symbols to uint8 (H, W) or int16 (T,), as int64.
+def from_media(signature: Mapping[str, Any], array: NDArray[Any]) -> NDArray[np.generic]:
+    """The nearest symbols to an array of the medium: int64, or float64 for a series.
 
-    Raises DataError when the array's type or number of axes is not the medium's.
+    Raises DataError when the array's type or axes are not the medium's.
     """
-    image = signature["medium"] == "image"
-    dtype, axes = (np.uint8, 2) if image else (np.int16, 1)
-    if array.dtype != dtype or array.ndim != axes:
-        raise DataError(
-            f"an {signature['medium']} is {np.dtype(dtype)} with {axes} axes,"
-            f" not {array.dtype} with {array.ndim}"
-        )
-    levels = int(signature["levels"])
-    return quantise(array, levels) if image else compand(array, levels)
+    _check(signature, array)
+    if signature["medium"] == "series":
+        return np.asarray(array, np.float64)
+    levels = _levels(signature)
+    if signature["medium"] != "audio":
+        return quantise(array, levels)
+    return linear_symbols(array, levels) if _linear(signature) else compand(array, levels)
 
 
-def grey_values(levels: int) -> NDArray[np.uint8]:
-    """The uint8 grey value of each level."""
+def pixel_values(levels: int) -> NDArray[np.uint8]:
+    """The uint8 value of each level."""
     level = np.arange(levels)
     return ((2 * 255 * level + levels - 1) // (2 * (levels - 1))).astype(np.uint8)
 
 
-def quantise(grey: NDArray[np.uint8], levels: int) -> NDArray[np.int64]:
-    """The nearest level of each grey value."""
-    return (2 * grey.astype(np.int64) * (levels - 1) + 255) // (2 * 255)
+def quantise(pixels: NDArray[np.uint8], levels: int) -> NDArray[np.int64]:
+    """The nearest level of each pixel value."""
+    return (2 * pixels.astype(np.int64) * (levels - 1) + 255) // (2 * 255)
 
 
 def amplitudes(levels: int) -> NDArray[np.int16]:
@@ -82,3 +97,48 @@ def compand(amplitude: NDArray[np.int16], levels: int) -> NDArray[np.int64]:
     companded = np.sign(linear) * np.log1p(mu * np.abs(linear)) / np.log1p(mu)
     symbols: NDArray[np.int64] = np.rint(companded * half).astype(np.int64) + half
     return np.clip(symbols, 0, levels - 1)
+
+
+def linear_amplitudes(levels: int) -> NDArray[np.int16]:
+    """The int16 amplitude of each symbol of the linear encoding."""
+    steps = (np.arange(levels) - levels // 2) * (AMPLITUDES / levels)
+    amplitude: NDArray[np.int16] = np.rint(steps).astype(np.int16)
+    return amplitude
+
+
+def linear_symbols(amplitude: NDArray[np.int16], levels: int) -> NDArray[np.int64]:
+    """The nearest symbol of the linear encoding to each int16 amplitude."""
+    steps: NDArray[np.int64] = np.rint(amplitude * (levels / AMPLITUDES)).astype(np.int64)
+    return np.clip(steps + levels // 2, 0, levels - 1)
+
+
+def _values(signature: Mapping[str, Any], levels: int) -> NDArray[np.generic]:
+    """What each symbol stands for."""
+    if signature["medium"] != "audio":
+        return pixel_values(levels)
+    return linear_amplitudes(levels) if _linear(signature) else amplitudes(levels)
+
+
+def _linear(signature: Mapping[str, Any]) -> bool:
+    return bool(signature["encoding"] == "linear")
+
+
+def _levels(signature: Mapping[str, Any]) -> int:
+    """Raises DataError when they are more than the medium's values can tell apart."""
+    levels, medium = int(signature["levels"]), signature["medium"]
+    kind = signature["encoding"] if medium == "audio" else medium
+    if not 2 <= levels <= LARGEST_LEVELS[kind]:
+        raise DataError(f"{kind} has 2 to {LARGEST_LEVELS[kind]} levels, not {levels}")
+    return levels
+
+
+def _check(signature: Mapping[str, Any], array: NDArray[Any]) -> None:
+    medium, shape = signature["medium"], signature["shape"]
+    dtype = {"audio": np.int16, "series": np.float64}.get(medium, np.uint8)
+    coloured = len(shape) == {"image": 3, "video": 4}.get(medium)
+    if array.dtype != dtype or array.ndim != len(shape) or (coloured and array.shape[-1] != 3):
+        axes = f"{len(shape)} axes" + (", the last of 3 colours" if coloured else "")
+        raise DataError(
+            f"such {medium} is {np.dtype(dtype)} with {axes}, not {array.dtype} of shape "
+            f"{array.shape}"
+        )

@@ -1,0 +1,295 @@
+"""DARN: Gregor, Danihelka, Mnih, Blundell and Wierstra 2014, "Deep AutoRegressive Networks".
+
+A layer of C stochastic bits h, the hidden code, is drawn first; then the D pixels x of a black and
+white image. Both layers are autoregressive, and a deterministic layer lies between them:
+
+    p(h_j = 1 | h_<j)    = σ(A_j h_<j + b_j)
+    p(x_i = 1 | x_<i, h) = σ(U_i x_<i + V_i h + W_i tanh(T h + t) + c_i)
+
+             drawn   h h h  x x x x
+    h_0   │          · · ·  · · · ·
+    h_1   │ A        a · ·  · · · ·        The event is (h, x), N = C + D bits in that order, and
+    h_2   │          a a ·  · · · ·        what the bits add to each other's logits is one strictly
+    x_0   │          v v v  · · · ·        lower triangle of weights.
+    x_1   │ V   U    v v v  u · · ·
+    x_2   │          v v v  u u · ·        Once all of h is drawn, the deterministic layer adds its
+    x_3   │          v v v  u u u ·        share to all the x at once.
+
+An encoder q(h | x) (darn_encoder.py) is trained with it, by minimum description length: of the code
+at the cost log q(h | x) − log p(h), and of the image given the code (description_length.py).
+
+A step adds one column of the triangle to the logits of all bits, N products; the deterministic
+layer costs H·C and N·H products once. So an event costs O(N·(N + H)), and no weight is used twice.
+
+Shapes: B batch, H units of the deterministic layer, K codes of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
+from ancestral.models.darn_encoder import DarnEncoder, code_noise
+from ancestral.models.description_length import (
+    description_length,
+    draw_codes,
+    importance_bound,
+    log_prob_of_bits,
+    opposite_codes,
+)
+from ancestral.models.errors import ConditionError, ConfigError
+from ancestral.models.image_conditions import check_labels
+from ancestral.models.masked import (
+    MaskedDense,
+    RunningSum,
+    Starts,
+    columns_of,
+    dense_layer,
+)
+from ancestral.models.sampling.distributions import Bernoulli
+from ancestral.models.sampling.ops import (
+    Activation,
+    Condition,
+    Dense,
+    Draw,
+    Grid,
+    Op,
+    Read,
+    Register,
+    Value,
+    When,
+    Write,
+)
+from ancestral.models.sampling.program import StepProgram
+
+#: Codes of an image that are looked at together when it is scored.
+_CODES_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class DarnConfig:
+    """A net of black and white images. `labels` are the categories it can be asked for."""
+
+    height: int
+    width: int
+    labels: tuple[int | str, ...] = ()
+    #: C: bits of the hidden code.
+    code: int = 200
+    #: H: units of the deterministic layer between code and image; 0 for none.
+    deterministic: int = 500
+    #: Units of the encoder's hidden layer.
+    encoder: int = 500
+    #: The share of pixels that the pixels behind them do not see in training.
+    dropout: float = 0.0
+    #: Codes of an image that its score is from.
+    score_codes: int = 100
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError when a size makes no network."""
+        for name in ("height", "width", "code", "encoder", "score_codes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.deterministic < 0:
+            raise ConfigError(f"deterministic must not be negative, but is {self.deterministic}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+        check_labels(self.labels)
+
+
+def binarized_mnist() -> DarnConfig:
+    """Handwritten digits of 28 by 28 bits, the yardstick of the literature."""
+    return DarnConfig(height=28, width=28)
+
+
+def digits20() -> DarnConfig:
+    """Handwritten digits of 20 by 20 bits, with their labels."""
+    labels = tuple(range(10))
+    return DarnConfig(20, 20, labels, code=64, deterministic=128, encoder=256, dropout=0.2)
+
+
+class Darn(Autoregressive):
+    """p(h, x | label) over bits."""
+
+    family: ClassVar[str] = "darn"
+
+    def __init__(self, config: DarnConfig) -> None:
+        super().__init__()
+        self.config = config
+        code, units = config.code, config.deterministic
+        self._pixels = config.height * config.width
+        self._bits = code + self._pixels
+        self.encoder = DarnEncoder(self._pixels, config.encoder, code, config.labels)
+        self.prior = MaskedDense(_strictly_lower(code), gain=0.0)
+        self.within = MaskedDense(_strictly_lower(self._pixels), gain=0.0)
+        self.across = dense_layer(code, self._pixels, gain=0.3)
+        self.starts = Starts(config.labels, self._bits + units)
+        self.mixing: nn.Linear | None = None
+        if units:
+            self.mixing = dense_layer(code, units, gain=2.0)
+            self.readout = dense_layer(units, self._pixels, gain=0.3)
+            # A bit is 1 half of the time: half of what it adds is taken off beforehand.
+            self.starts.bias.data[self._bits :] = -self.mixing.weight.data.sum(1) / 2
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        config = self.config
+        code = {
+            "type": "vector",
+            "length": config.code,
+            "default": None,
+            "description": "The hidden code, of zeros and ones; null draws one.",
+        }
+        return {
+            "medium": "image",
+            "levels": 2,
+            "shape": [config.height, config.width],
+            "hidden": config.code,
+            "likelihood_kind": "joint",
+            "kinds": ["generate", "score"],
+            "fields": {**self.starts.asked.fields, "code": code},
+        }
+
+    @property
+    def distribution(self) -> Bernoulli:
+        return Bernoulli()
+
+    def conditions(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
+        """`fields` may leave out the code."""
+        asked = {name: value for name, value in fields.items() if name != "code"}
+        return self.starts.asked.conditions(asked)
+
+    def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
+        return (self._bits,)
+
+    def prefix(self, fields: Mapping[str, Any]) -> Tensor | None:
+        code, length = fields.get("code"), self.config.code
+        if code is None:
+            return None
+        fits = isinstance(code, list | tuple) and len(code) == length
+        if not fits or any(bit not in (0, 1) for bit in code):
+            raise ConditionError(f"code must be a list of {length} zeros and ones")
+        return torch.tensor(code, dtype=torch.int64)
+
+    def example(self, x: Tensor, fields: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """An image (H, W), without a code: codes are drawn anew at each step of training."""
+        shape = (self.config.height, self.config.width)
+        if tuple(x.shape) != shape:
+            raise ConditionError(f"an image of {shape} was asked for, not {tuple(x.shape)}")
+        return x, self.conditions(fields)
+
+    def project(self, conditions: Conditions) -> Projection:
+        """The biases of all N logits, then those of the deterministic layer: (B, N + H)."""
+        return Projection(fixed=self.starts(conditions))
+
+    def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
+        """Events (B, N) of bits to logits (B, 1, N); `conditions` has "label" (B,) int64."""
+        code, pixels = torch.split(x.to(self.starts.bias), [self.config.code, self._pixels], dim=1)
+        starts = self.starts(conditions)
+        of_code, of_pixels = self._code_logits(code, starts), self._pixel_logits(code, starts)
+        return torch.cat([of_code, of_pixels + self.within(pixels)], dim=1).unsqueeze(1)
+
+    def training_nats(self, x: Tensor, conditions: Conditions) -> Tensor:
+        """Description lengths of images (B, H, W), shared out evenly over the pixels (B, H, W)."""
+        pixels = x.flatten(1).to(self.starts.bias)
+        logits = self.encoder(pixels, conditions)
+        codes = opposite_codes(logits)
+        seen = F.dropout(pixels, self.config.dropout, self.training)
+        joint = self._log_joint(codes, pixels, self.within(seen), conditions)
+        nats = description_length(logits, codes, joint)
+        return (nats / self._pixels).view(-1, 1, 1).expand(x.shape)
+
+    @torch.no_grad()
+    def score(self, x: Tensor, conditions: Conditions, codes: int | None = None) -> Tensor:
+        """A bound of log p(x) (B,) float64 from `codes` codes of each image (B, H, W), by default
+        the `score_codes` of the configuration.
+
+        Images are scored one by one, so that none depends on its batch.
+        """
+        count = codes or self.config.score_codes
+        bounds = []
+        for row, image in enumerate(x.flatten(1)):
+            own = {name: values[row : row + 1] for name, values in conditions.items()}
+            noise = code_noise(image, count, self.config.code)
+            pixels = image.unsqueeze(0).to(self.starts.bias)
+            logits, seen = self.encoder(pixels, own), self.within(pixels)
+            weights = []
+            for part in torch.split(noise, _CODES_AT_ONCE):
+                drawn = draw_codes(logits, part)
+                joint = self._log_joint(drawn, pixels, seen, own)
+                weights.append(joint - log_prob_of_bits(logits, drawn))
+            bounds.append(importance_bound(torch.cat(weights).double()))
+        return torch.cat(bounds)
+
+    def program(self) -> StepProgram:
+        config, bits = self.config, self._bits
+        sums = RunningSum(bits, bits)
+        drawn, logit = Register(1), Register(1)
+        past = Grid(rows=1, columns=config.code, width=1)
+        return StepProgram(
+            rows=1,
+            columns=bits,
+            step=(
+                *sums.ops([(Read(past, 0, -1), columns_of(self._triangle()))], start=0),
+                *self._between(past, sums),
+                sums.keep(),
+                sums.part(range(bits), logit),
+                Draw(logit, self.distribution),
+                Value(1.0, 0.0, drawn),
+                Write(drawn, past),
+            ),
+            global_width=bits + config.deterministic,
+        )
+
+    def _between(self, past: Grid, sums: RunningSum) -> list[When]:
+        """The deterministic layer, due before the first pixel, when all of the code is drawn."""
+        if self.mixing is None:
+            return []
+        code, units = self.config.code, self.config.deterministic
+        before, after = Register(units), Register(units)
+        share = F.pad(self.readout.weight.detach(), (0, 0, code, 0))
+        reads = tuple(Read(past, 0, bit - code) for bit in range(code))
+        ops: tuple[Op, ...] = (
+            Dense(reads, self.mixing.weight.detach(), None, before),
+            Condition("global", self._bits, before),
+            Activation("tanh", before, after),
+            Dense((after,), share, None, sums.now, accumulate=True),
+        )
+        return [When(ops, column_step=self._bits, column=code)]
+
+    def _triangle(self) -> Tensor:
+        """The weights (N, N) that bits add to the logits of later bits."""
+        code = F.pad(self.prior.masked.detach(), (0, self._pixels))
+        pixels = torch.cat([self.across.weight.detach(), self.within.masked.detach()], dim=1)
+        return torch.cat([code, pixels])
+
+    def _code_logits(self, code: Tensor, starts: Tensor) -> Tensor:
+        """Logits (..., C) of the bits of codes (..., C)."""
+        logits: Tensor = self.prior(code) + starts[:, : self.config.code]
+        return logits
+
+    def _pixel_logits(self, code: Tensor, starts: Tensor) -> Tensor:
+        """What codes (..., C) say of the pixels (..., D), biases included."""
+        logits: Tensor = self.across(code) + starts[:, self.config.code : self._bits]
+        if self.mixing is not None:
+            between = torch.tanh(self.mixing(code) + starts[:, self._bits :])
+            logits = logits + self.readout(between)
+        return logits
+
+    def _log_joint(
+        self, codes: Tensor, pixels: Tensor, seen: Tensor, conditions: Conditions
+    ) -> Tensor:
+        """log p(h, x) (K, B) of codes (K, B, C) with images (B, D); `seen` (B, D) is what the
+        pixels before add to each pixel's logit, which all codes share."""
+        starts = self.starts(conditions)
+        prior = log_prob_of_bits(self._code_logits(codes, starts), codes)
+        return prior + log_prob_of_bits(self._pixel_logits(codes, starts) + seen, pixels)
+
+
+def _strictly_lower(size: int) -> Tensor:
+    return torch.ones(size, size).tril(-1)

@@ -1,0 +1,160 @@
+"""The scorer: a number for each event that no neighbour and no order changes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
+from ancestral.models.naive import sample_naive
+from ancestral.models.scoring import Score, Scorer
+from tests.models.nets import DIGITS, Case, all_cases, image_case, sound_case
+
+CASES = all_cases()
+cases = pytest.mark.parametrize("name", CASES)
+
+
+def asked_of_events(case: Case, number: int) -> dict[str, Any]:
+    """What a request says of a real event: not how long it is, nor what an encoder tells of it."""
+    signature = case.net.signature
+    own = {"latent"} if "reconstruct" in signature.get("kinds", ()) else set()
+    return {
+        name: value
+        for name, value in case.requests[number % len(case.requests)].items()
+        if "decides" not in signature["fields"][name] and name not in own
+    }
+
+
+def events_of(case: Case, count: int) -> list[tuple[np.ndarray, Mapping[str, Any]]]:
+    """Random events, of different lengths where they may be, and their fields."""
+    signature, generator = case.net.signature, np.random.default_rng(0)
+    events = []
+    for number in range(count):
+        shape = [size or 9 + number for size in signature["shape"]]
+        if signature["levels"] is None:
+            x = generator.standard_normal(shape)
+        else:
+            x = generator.integers(0, signature["levels"], shape)
+        fields = asked_of_events(case, number)
+        initial = fields.get("initial")
+        if initial is not None:
+            x[: len(initial)] = initial
+        events.append((x, fields))
+    return events
+
+
+def score(scorer: Scorer, events: list[tuple[np.ndarray, Mapping[str, Any]]]) -> list[Score]:
+    for key, (x, fields) in enumerate(events):
+        scorer.admit(key, x, fields)
+    scores: list[Score] = []
+    while scorer.free < scorer.slots:
+        scores += scorer.advance()
+    assert [each.key for each in scores] == list(range(len(events)))
+    return scores
+
+
+@cases
+def test_a_score_is_what_the_network_says_of_the_event(name: str) -> None:
+    case = CASES[name]
+    events = events_of(case, 3)
+    for (x, fields), scored in zip(events, score(Scorer(case.net), events), strict=True):
+        padded, conditions = case.net.example(torch.from_numpy(x), fields)
+        if padded.shape == x.shape:
+            with torch.inference_mode():
+                expected = case.net.score(padded.unsqueeze(0), conditions).item()
+            assert scored.log_likelihood_nats == pytest.approx(expected, rel=1e-5, abs=1e-4)
+        assert (scored.error, scored.drawn) == (None, x.size)
+        np.testing.assert_array_equal(scored.symbols, x)
+
+
+@cases
+def test_no_neighbour_and_no_order_changes_a_bit_of_it(name: str) -> None:
+    # Given each event alone
+    case = CASES[name]
+    scorer = Scorer(case.net, slots=40)
+    events = events_of(case, 24)
+    alone = [score(scorer, [event])[0].log_likelihood_nats for event in events]
+
+    # When all are scored together, in another order
+    order = list(range(len(events)))
+    random.Random(1).shuffle(order)
+    together = score(scorer, [events[number] for number in order])
+
+    # Then
+    assert [each.log_likelihood_nats for each in together] == [alone[number] for number in order]
+
+
+def test_a_batch_is_always_full() -> None:
+    # Given a network that tells how many events it sees at a time
+    case = image_case()
+    seen: list[int] = []
+    log_prob = case.net.log_prob
+    scorer = Scorer(case.net, slots=100)
+    network = scorer._net
+    network.log_prob = lambda x, c: (seen.append(len(x)), log_prob(x, c))[1]  # type: ignore
+
+    score(scorer, events_of(case, 70))
+
+    assert seen == [64, 64]
+    assert scorer.steps == 2
+
+
+@pytest.mark.parametrize("length", [7, 8, 9, 40])
+def test_what_pads_an_event_is_not_scored(length: int) -> None:
+    """A column of features serves 4 samples: of 7, 9, ... the last column is filled up."""
+    case = sound_case(speaker=False, digit=True)
+    x = np.random.default_rng(length).integers(0, 16, length)
+
+    (scored,) = score(Scorer(case.net), [(x, {"digit": 1})])
+
+    padded, conditions = case.net.example(torch.from_numpy(x), {"digit": 1})
+    with torch.inference_mode():
+        log_p = torch.log_softmax(case.net(padded.unsqueeze(0), conditions).double(), 1)
+    expected = sum(log_p[0, symbol, position].item() for position, symbol in enumerate(x))
+    assert scored.log_likelihood_nats == pytest.approx(expected, rel=1e-6)
+    assert scored.drawn == length
+
+
+def test_what_was_drawn_scores_as_it_did_when_it_was_drawn() -> None:
+    case = image_case(labels=DIGITS)
+    drawn = sample_naive(case.net, {"label": 2}, seed=3)
+
+    (scored,) = score(Scorer(case.net), [(drawn.symbols.numpy().astype(np.int64), {"label": 2})])
+
+    assert scored.log_likelihood_nats == pytest.approx(drawn.log_likelihood_nats, rel=1e-5)
+
+
+def test_a_likelihood_that_is_no_number_is_an_error_of_its_event_alone() -> None:
+    case = image_case(labels=DIGITS)
+    with torch.no_grad():
+        case.net.asked.label.weight[2] = math.nan  # type: ignore[union-attr, index]
+    (x, _), (other, _) = events_of(case, 2)
+
+    bad, good = score(Scorer(case.net), [(x, {"label": 2}), (other, {"label": 1})])
+
+    assert bad.error == "the likelihood is nan"
+    assert (good.error, math.isfinite(good.log_likelihood_nats)) == (None, True)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    case = image_case(labels=DIGITS)
+    scorer = Scorer(case.net, slots=1)
+    (event,) = events_of(case, 1)
+    for x, fields in [(event[0][:4], event[1]), (event[0], {"label": 99}), (event[0], {})]:
+        with pytest.raises(ConditionError):
+            scorer.admit(0, x, fields)
+    scorer.admit(0, *event)
+    with pytest.raises(SlotsFull):
+        scorer.admit(1, *event)
+    with pytest.raises(ConfigError):
+        Scorer(case.net, slots=0)
+
+
+def test_nothing_waits_at_first() -> None:
+    assert Scorer(image_case().net).advance() == []
