@@ -22,6 +22,7 @@ from typing import Any
 
 from ancestral.jobs import layout
 from ancestral.jobs.errors import AlreadyExists, ConflictError, CorruptObject, NotFound, StoreError
+from ancestral.jobs.kinds import signature_of
 from ancestral.jobs.registry import ModelEntry
 from ancestral.jobs.requests import PreparedRequests, prepare_requests
 from ancestral.jobs.signature import check_settings
@@ -35,14 +36,15 @@ def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
 
     Raises SpecError, RequestsInvalid, ConflictError and StoreError.
     """
-    check_settings(model.signature, spec.sampling)
+    signature = signature_of(model.signature, spec.kind)
+    check_settings(signature, spec)
     store = open_store(spec.output)
     store.probe()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
-        prepared = prepare_requests(spec, model.signature, Path(folder))
+        prepared = prepare_requests(spec, signature, Path(folder))
         job_id = _job_id(spec)
         shards = _upload(store, job_id, prepared, undo)
-        job = _job(spec, model, job_id, prepared, shards)
+        job = _job(spec, model, signature, job_id, prepared, shards)
         if spec.idempotency_key is not None:
             _take_key(state, spec, job_id)
         # A creation that fails may have succeeded all the same, its answer lost on the way: now
@@ -133,6 +135,7 @@ def _delete(store: Store, path: str) -> None:
 def _job(
     spec: JobSpec,
     model: ModelEntry,
+    signature: dict[str, Any],
     job_id: str,
     prepared: PreparedRequests,
     shards: tuple[Shard, ...],
@@ -144,7 +147,7 @@ def _job(
         model=ModelReference(
             name=model.name, uri=model.uri, digest=model.digest, family=model.family
         ),
-        signature=model.signature,
+        signature=signature,
         requests=prepared.requests,
         rows=rows,
         unit_rows=spec.unit.rows or default_unit_rows(rows),

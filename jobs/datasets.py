@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import fsspec
 import pyarrow.parquet as pq
 
 from ancestral.jobs.documents import did_you_mean
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.inputs import expand, opened
+from ancestral.jobs.inputs import expand, opened, reading
 
 #: Rows that are held as Python values at a time: a row may hold minutes of sound.
 BATCH_ROWS = 64
+
+
+def is_file(uri: str) -> bool:
+    """Whether there is a file of that path or URI. Raises SpecError when that cannot be known."""
+    with reading(uri):
+        files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
+        return bool(files.isfile(path))
 
 
 def read_table(

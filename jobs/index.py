@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from ancestral.jobs.errors import CorruptObject
+from ancestral.jobs.fields import told
 from ancestral.jobs.ledger import STATUS_LETTERS, RangeRecord, read_verified
 from ancestral.jobs.store import Store
 
@@ -54,10 +55,10 @@ IDENTITY_FIELDS = (
     Field(16, "symbols_sha256", _TEXT, "of the symbols as they were drawn"),
     Field(17, "width", _SMALL, "pixels"),
     Field(18, "height", _SMALL, "pixels"),
-    Field(19, "channels", _SMALL, "colours of a pixel, or channels of a sound"),
-    Field(20, "frames", _WHOLE, "audio samples per channel"),
+    Field(19, "channels", _SMALL, "numbers of a pixel, or channels of a sound"),
+    Field(20, "frames", _WHOLE, "samples of a sound, pictures of a clip, values of a series"),
     Field(21, "sample_rate_hz", _SMALL, "audio samples per second"),
-    Field(22, "duration_seconds", _REAL, "frames / sample_rate_hz"),
+    Field(22, "duration_seconds", _REAL, "of a sound or a clip"),
     Field(23, "seed", _WHOLE, "the request's seed", nullable=False),
     Field(24, "temperature", _REAL, "of sampling", nullable=False),
     Field(25, "top_k", _SMALL, "of sampling; null is all symbols"),
@@ -87,7 +88,8 @@ CONDITION_PREFIX = "condition_"
 class IndexRow:
     """One row of the index; the fields are IDENTITY_FIELDS and ATTEMPT_FIELDS, described there.
 
-    `conditioning` is the mapping itself; JSON and the typed columns are made from it.
+    `conditioning` is the mapping itself; JSON and the typed columns are made from it, with the
+    sha256 of media and maps in place of their bytes and numbers.
     """
 
     request_id: str
@@ -161,10 +163,11 @@ def encode_part(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> bytes
     columns: dict[str, list[Any]] = {
         field.name: [getattr(row, field.name) for row in rows] for field in fields(IndexRow)
     }
-    columns["conditioning"] = [_json(row.conditioning) for row in rows]
+    conditioning = [told(signature["fields"], row.conditioning) for row in rows]
+    columns["conditioning"] = [_json(each) for each in conditioning]
     columns["error"] = [row.error and _utf8(row.error) for row in rows]
-    for name in signature["fields"]:
-        columns[CONDITION_PREFIX + name] = [row.conditioning.get(name) for row in rows]
+    for name, field in signature["fields"].items():
+        columns[CONDITION_PREFIX + name] = [_cell(field, each.get(name)) for each in conditioning]
     table = pa.Table.from_pydict(columns, schema=schema(signature))
     for column, field in zip(table.columns, table.schema, strict=True):
         # Once it is committed it could not be mended, and Parquet would refuse it.
@@ -209,9 +212,20 @@ def _condition_type(field: Mapping[str, Any]) -> pa.DataType:
             return _WHOLE
         case "number":
             return _REAL
+        case "vector":
+            return pa.list_(_REAL)
+        case "category" if all(isinstance(value, int) for value in field["values"]):
+            return _WHOLE
         case _:
-            whole = all(isinstance(value, int) for value in field["values"])
-            return _WHOLE if whole else _TEXT
+            return _TEXT
+
+
+def _cell(field: Mapping[str, Any], value: Any) -> object:
+    """A value of the conditioning, as it is told, in its typed column."""
+    if isinstance(value, dict):
+        return value["sha256"]
+    text = value is not None and _condition_type(field) == _TEXT
+    return str(value) if text else value
 
 
 def _json(conditioning: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,8 +36,10 @@ FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": 
 #: A line longer than this is no request; reading on would only fill the memory.
 LONGEST_LINE_BYTES = 16 * 2**20
 
-#: Rows of a Parquet file that are held as Python values at a time.
+#: Rows of a Parquet file that are held as Python values at a time, and their bytes; a row may hold
+#: a whole image or sound.
 BATCH_ROWS = 4096
+BATCH_BYTES = 64 * 2**20
 
 #: Bytes read from a file at a time.
 BLOCK_BYTES = 2**20
@@ -61,6 +64,8 @@ class Source:
     columns: tuple[str, ...] | None
     #: Values are texts, to be converted by the signature (CSV).
     texts: bool
+    #: Where relative paths in the records begin: a path or a URI.
+    folder: str
     records: Iterator[Record]
 
     def place(self, number: int) -> str:
@@ -104,21 +109,21 @@ def read_files(uris: Sequence[str]) -> Iterator[Source]:
     """
     for uri in uris:
         form = _form(uri)
+        folder = os.path.dirname(uri)
         compression = None if form == "parquet" else "infer"
         with opened(uri, compression) as file:
             if form == "parquet":
                 table = pq.ParquetFile(file)
                 columns = tuple(table.schema_arrow.names)
-                yield Source(
-                    uri, "row {} counted from 0", columns, False, _parquet_records(table, uri)
-                )
+                records = _parquet_records(table, uri)
+                yield Source(uri, "row {} counted from 0", columns, False, folder, records)
             elif form == "csv":
                 text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
                 rows = csv.reader(text, strict=True)
                 header = tuple(next(rows, ()))
-                yield Source(uri, "line {}", header, True, _csv_records(rows, header, uri))
+                yield Source(uri, "line {}", header, True, folder, _csv_records(rows, header, uri))
             else:
-                yield Source(uri, "line {}", None, False, _jsonl_records(file, uri))
+                yield Source(uri, "line {}", None, False, folder, _jsonl_records(file, uri))
 
 
 def read_grid(grid: Mapping[str, Sequence[object]]) -> Source:
@@ -128,7 +133,8 @@ def read_grid(grid: Mapping[str, Sequence[object]]) -> Source:
         Record(number, dict(zip(grid, values, strict=True)))
         for number, values in enumerate(combinations)
     )
-    return Source("the grid", "request {} counted from 0", tuple(grid), False, records)
+    counting = "request {} counted from 0"
+    return Source("the grid", counting, tuple(grid), False, os.getcwd(), records)
 
 
 @contextmanager
@@ -172,9 +178,16 @@ def _form(uri: str) -> str:
 def _parquet_records(table: pq.ParquetFile, uri: str) -> Iterator[Record]:
     numbers = itertools.count()
     with reading(uri):
-        for batch in table.iter_batches(batch_size=BATCH_ROWS):
+        for batch in table.iter_batches(batch_size=_batch_rows(table.metadata)):
             for values in batch.to_pylist():
                 yield Record(next(numbers), values)
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """As many rows as BATCH_BYTES hold where they are largest."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    largest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, largest)))
 
 
 def _csv_records(rows: Any, header: tuple[str, ...], uri: str) -> Iterator[Record]:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ancestral.jobs.documents import read_document, validate
 from ancestral.jobs.spec import INTEGER_LIMIT, without_password
@@ -27,17 +27,64 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class TrainingData(_Document):
-    """A Parquet table with a column `image` or `audio`, and a column `split`: train or test."""
+def _columns(fields: object) -> object:
+    """A list of fields as a mapping: their columns are called as they are."""
+    if isinstance(fields, list | tuple) and all(isinstance(name, str) for name in fields):
+        return {name: name for name in fields}
+    return fields
 
-    #: The name of a table that ships, or the path or URI of a Parquet file, or a glob of them.
+
+class MovingDigits(_Document):
+    """Clips that are made: digits of a table of grey square images, moving about on a canvas."""
+
+    #: How many are made, of training digits and of held-out ones.
+    clips: int = Field(ge=1)
+    held_out_clips: int = Field(ge=1)
+    #: Of each clip.
+    frames: int = Field(default=20, ge=1)
+    #: Pixels along each side of a frame.
+    canvas: int = Field(default=32, ge=1)
+    #: Digits in each clip.
+    digits: int = Field(default=2, ge=1)
+    #: Decides which digits, where they start and how fast they are.
+    seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT)
+
+
+class TrainingData(_Document):
+    """A Parquet table with a column `split` and one that is called as what the model makes.
+
+    image     uint8 bytes in C order; the model says the shape
+    video     the same, frame after frame
+    audio     bytes, of which the column `codec` says whether they are pcm_s16le or flac, and
+              `sample_rate` (Hz) how fast they are played
+    series    a list of numbers
+    """
+
+    #: The name of a table that ships or of one in ANCESTRAL_DATA, or the path or URI of a Parquet
+    #: file, or a glob of them.
     path: Annotated[str, Field(min_length=1), AfterValidator(without_password)]
-    #: The columns that the model can be asked for. None: it is not conditioned.
-    fields: tuple[str, ...] = ()
-    #: Sounds are brought to this loudness (root mean square, decibels of full scale).
-    loudness_dbfs: float = Field(default=-20.0, le=0)
+    #: What the model can be asked for, each with the column that holds it; a list where columns are
+    #: called like fields. None: it is not conditioned, or on the event itself.
+    fields: Annotated[dict[str, str], BeforeValidator(_columns)] = {}
+    #: What the column `split` holds in rows that are held out; in those to learn from, it is train.
+    held_out: str = "test"
+    #: The bytes of an image are bits, the most significant first: 1 is white.
+    packed: bool = False
+    #: A model of series learns from sounds: from their 16-bit amplitudes as they are counted.
+    source: Literal["audio"] | None = None
+    #: Sounds are brought to this loudness (root mean square, decibels of full scale). Null: they
+    #: stay as they are.
+    loudness_dbfs: float | None = Field(default=-20.0, le=0)
+    #: The table holds single digits, and clips are made from them.
+    moving_digits: MovingDigits | None = None
     #: Whose the data is and what may be done with it; it goes into the model's card.
     license: str | None = None
+
+    @model_validator(mode="after")
+    def _made_clips_show_no_fields(self) -> TrainingData:
+        if self.moving_digits is not None and self.fields:
+            raise ValueError("has no 'fields' for 'moving_digits': a clip shows several")
+        return self
 
 
 class Training(_Document):
@@ -48,12 +95,15 @@ class Training(_Document):
     steps: int | None = Field(default=None, ge=1)
     #: Events (or pieces of them) in one step, of all workers together.
     batch_size: int = Field(ge=1)
-    #: Long sounds are cut into pieces of so many columns of aligned features.
-    crop_columns: int | None = Field(default=None, ge=1)
+    #: Long sounds and series are cut into pieces of so many samples, between two columns of aligned
+    #: features where there are any.
+    crop_samples: int | None = Field(default=None, ge=1)
     learning_rate: float | None = None
     warmup_steps: int | None = None
     gradient_clip: float | None = None
     ema_decay: float | None = None
+    #: How often the held-out rows are scored on the way.
+    validations: int | None = None
 
     @model_validator(mode="after")
     def _one_end(self) -> Training:
@@ -73,15 +123,23 @@ class Recipe(_Document):
     #: them.
     model: dict[str, Any] = {}
     data: TrainingData
-    training: Training
+    #: None: the family is fitted in closed form, which takes no steps.
+    training: Training | None = None
     seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT)
+
+    @property
+    def budget_seconds(self) -> float:
+        """How long it is trained by the clock; 0 when steps or a closed form end it."""
+        return (self.training.budget_seconds or 0.0) if self.training is not None else 0.0
 
     def called(self, name: str) -> Recipe:
         """The same recipe for a model of another name. Raises SpecError."""
         return validate(Recipe, {**self.model_dump(), "name": name}, "the recipe")
 
     def with_budget(self, seconds: float) -> Recipe:
-        """The same recipe, to be trained for another time."""
+        """The same recipe, to be trained for another time; a closed form takes what it takes."""
+        if self.training is None:
+            return self
         training = self.training.model_copy(update={"budget_seconds": seconds, "steps": None})
         return self.model_copy(update={"training": training})
 

@@ -1,25 +1,25 @@
-"""Normalised requests at rest: Arrow files of 65,536 requests, read back by the row.
+"""Normalised requests at rest: Arrow files of up to 65,536 requests, read back by the row.
 
-A shard's columns: request_id, seed, fields (canonical JSON), error (null where the request is
-sound). Shards are built in a local folder and go to the store when all of the input is known to be
-good, so that a refused job never touches its output.
+A shard's columns: request_id, seed, fields (canonical JSON, null where there is a medium), media
+(their bytes), error (null where the request is sound). Shards are built in a local folder and go to
+the store when all of the input is known to be good, so that a refused job never touches its output.
 """
 
 from __future__ import annotations
 
 import bisect
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ancestral.jobs.errors import CorruptObject
+from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import Unit
@@ -30,14 +30,26 @@ SHARD_REQUESTS = 65_536
 #: Requests per record batch of a shard.
 BATCH_REQUESTS = 4096
 
+#: A shard that holds so many bytes of fields and media is full.
+SHARD_BYTES = 32 * 2**20
+
 #: Shards that a process keeps decoded; units are mostly claimed in order.
 RECENT_SHARDS = 4
+
+_MEDIUM = pa.struct(
+    [
+        pa.field("field", pa.string(), nullable=False),
+        pa.field("uri", pa.string()),
+        pa.field("data", pa.binary(), nullable=False),
+    ]
+)
 
 _SCHEMA = pa.schema(
     [
         pa.field("request_id", pa.string(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
         pa.field("fields", pa.string(), nullable=False),
+        pa.field("media", pa.list_(_MEDIUM), nullable=False),
         pa.field("error", pa.string()),
     ]
 )
@@ -45,7 +57,10 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Request:
-    """One checked request; where `error` stands it is not drawn, and `fields` is empty."""
+    """One checked request; where `error` stands it is not drawn, and `fields` is empty.
+
+    Values of `fields` are plain JSON, and media are a `MediaValue`.
+    """
 
     request_id: str
     seed: int
@@ -74,14 +89,26 @@ class LocalShard:
     requests: int
 
 
+class _Encoded(NamedTuple):
+    """A request as a row of _SCHEMA."""
+
+    request_id: str
+    seed: int
+    fields: str
+    media: list[dict[str, Any]]
+    error: str | None
+
+
 def write_shards(
-    requests: Iterable[Request], folder: Path, shard_requests: int = SHARD_REQUESTS
+    requests: Iterable[Request],
+    folder: Path,
+    shard_requests: int = SHARD_REQUESTS,
+    shard_bytes: int = SHARD_BYTES,
 ) -> Iterator[LocalShard]:
     """Writes the requests to `folder` as they come; yields each shard once it is complete."""
-    source = iter(requests)
     first = 0
-    while shard := list(itertools.islice(source, shard_requests)):
-        path = folder / f"requests-{first // shard_requests:05d}"
+    for number, shard in enumerate(_cut(map(_encoded, requests), shard_requests, shard_bytes)):
+        path = folder / f"requests-{number:05d}"
         _write(path, shard)
         yield LocalShard(path, first, len(shard))
         first += len(shard)
@@ -98,7 +125,7 @@ def fail_repeats(shard: LocalShard, errors: Mapping[int, str]) -> None:
         requests[index - shard.first_request] = Request(
             f"{request.request_id}#{index}", request.seed, {}, request.error or error
         )
-    _write(shard.path, requests)
+    _write(shard.path, [_encoded(request) for request in requests])
 
 
 def read_rows(store: Store, job: Job, unit: Unit) -> list[Row]:
@@ -147,13 +174,35 @@ def _row(ordinal: int, samples: int, request: Request) -> Row:
     )
 
 
-def _write(path: Path, requests: Sequence[Request]) -> None:
-    columns = [
-        [request.request_id for request in requests],
-        [request.seed for request in requests],
-        [json.dumps(request.fields, separators=(",", ":")) for request in requests],
-        [request.error for request in requests],
-    ]
+def _encoded(request: Request) -> _Encoded:
+    media = {name: value for name, value in request.fields.items() if isinstance(value, MediaValue)}
+    plain = {**request.fields, **dict.fromkeys(media)}
+    return _Encoded(
+        request.request_id,
+        request.seed,
+        json.dumps(plain, separators=(",", ":")),
+        [{"field": name, "uri": each.uri, "data": each.data} for name, each in media.items()],
+        request.error,
+    )
+
+
+def _cut(
+    requests: Iterable[_Encoded], most_requests: int, most_bytes: int
+) -> Iterator[list[_Encoded]]:
+    shard: list[_Encoded] = []
+    held = 0
+    for request in requests:
+        shard.append(request)
+        held += len(request.fields) + sum(len(each["data"]) for each in request.media)
+        if len(shard) == most_requests or held >= most_bytes:
+            yield shard
+            shard, held = [], 0
+    if shard:
+        yield shard
+
+
+def _write(path: Path, requests: Sequence[_Encoded]) -> None:
+    columns = zip(*requests, strict=True)
     table = pa.Table.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)],
         schema=_SCHEMA,
@@ -169,4 +218,7 @@ def _table(data: bytes) -> pa.Table:
 
 def _requests(table: pa.Table) -> Iterator[Request]:
     for row in table.to_pylist():
-        yield Request(row["request_id"], row["seed"], json.loads(row["fields"]), row["error"])
+        fields = json.loads(row["fields"])
+        for each in row["media"]:
+            fields[each["field"]] = MediaValue(each["data"], each["uri"])
+        yield Request(row["request_id"], row["seed"], fields, row["error"])

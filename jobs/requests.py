@@ -3,6 +3,7 @@
 A table of requests has a column for every field of the model and may have two of its own:
 `request_id` (else a request's index is its id: "0", "1", ...) and `seed` (else a digest of the
 job's seed and the id). The input is read in a stream: memory does not grow with its rows.
+Files that requests name are read as well, and travel with them.
 
 What is wrong with one request makes it a problem, and `on_invalid` says what follows. `reject`: all
 of the input is read, and RequestsInvalid lists what was found. `record`: the request becomes one
@@ -24,6 +25,8 @@ from typing import Any
 from ancestral.jobs.duplicates import Duplicate, SeenIds
 from ancestral.jobs.errors import RequestProblem, RequestsInvalid
 from ancestral.jobs.inputs import Record, Source, expand, hash_file, read_files, read_grid
+from ancestral.jobs.kinds import check_together
+from ancestral.jobs.media_values import MediaReference
 from ancestral.jobs.request_shards import LocalShard, Request, fail_repeats, write_shards
 from ancestral.jobs.signature import (
     RESERVED,
@@ -34,6 +37,7 @@ from ancestral.jobs.signature import (
     fields_from_text,
 )
 from ancestral.jobs.spec import InputFile, JobSpec
+from ancestral.jobs.store import ahead
 
 #: Problems that are kept to be shown; all are counted.
 PROBLEMS_KEPT = 100
@@ -78,6 +82,7 @@ class _Checker:
     def __init__(self, spec: JobSpec, signature: Mapping[str, Any], folder: Path) -> None:
         self.met = 0
         self._signature = signature
+        self._has_media = any(field["type"] == "media" for field in signature["fields"].values())
         self._job_seed = spec.sampling.seed
         self._record = spec.on_invalid == "record"
         self._seen = SeenIds(folder)
@@ -93,9 +98,10 @@ class _Checker:
             self._sources.append((self.met, source))
             if source.columns is not None:
                 check_columns(self._signature, source.columns, source.origin)
-            for record in source.records:
-                request = self._checked(record, source)
-                self._seen.add(request.request_id, record.number)
+            for number, request in self._checked_all(source):
+                if request.error is not None:
+                    self._note(self.met, request.error)
+                self._seen.add(request.request_id, number)
                 self.met += 1
                 if self._record or not self._total_problems:
                     yield request
@@ -115,25 +121,34 @@ class _Checker:
             sentences = [sentence for _, sentence in sorted(self._problems)]
             raise RequestsInvalid(sentences, self._total_problems)
 
-    def _checked(self, record: Record, source: Source) -> Request:
-        request_id = f"#{self.met}"
+    def _checked_all(self, source: Source) -> Iterator[tuple[int, Request]]:
+        """Every record of a source as its number and a request."""
+
+        def check(indexed: tuple[int, Record]) -> tuple[int, Request]:
+            index, record = indexed
+            return record.number, self._checked(index, record, source)
+
+        indexed = enumerate(source.records, start=self.met)
+        # Files of a store far away are worth waiting for together.
+        return ahead(check, indexed) if self._has_media else map(check, indexed)
+
+    def _checked(self, index: int, record: Record, source: Source) -> Request:
+        request_id = f"#{index}"
         try:
             if record.problem:
                 raise RequestProblem(record.problem)
             values = record.values
             if source.texts:
                 values = fields_from_text(self._signature, values)
-            request_id = check_request_id(values.get("request_id", self.met))
+            request_id = check_request_id(values.get("request_id", index))
             seed = values.get("seed")
             fields = {name: value for name, value in values.items() if name not in RESERVED}
-            return Request(
-                request_id,
-                derive_seed(self._job_seed, request_id) if seed is None else check_seed(seed),
-                check_fields(self._signature, fields),
-            )
+            seed = derive_seed(self._job_seed, request_id) if seed is None else check_seed(seed)
+            asked = check_fields(self._signature, fields)
+            check_together(asked)
+            return Request(request_id, seed, _with_media(asked, source.folder))
         except RequestProblem as problem:
             sentence = f"{source.place(record.number)}: {problem}"
-            self._note(self.met, sentence)
             return Request(request_id, derive_seed(self._job_seed, request_id), {}, sentence)
 
     def _note(self, index: int, sentence: str) -> None:
@@ -151,6 +166,14 @@ class _Checker:
         """The source of the request of that index."""
         position = bisect.bisect_right(self._sources, index, key=lambda each: each[0]) - 1
         return self._sources[position][1]
+
+
+def _with_media(fields: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """The fields with the bytes of the files that they name."""
+    return {
+        name: value.read(folder) if isinstance(value, MediaReference) else value
+        for name, value in fields.items()
+    }
 
 
 def _holding(shards: Sequence[LocalShard], repeat: Duplicate) -> int:

@@ -21,7 +21,9 @@ from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.index import read_part, schema
 from ancestral.jobs.ledger import Ledger, RangeRecord
+from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.store import Store, ahead
+from ancestral.jobs.units import Unit
 
 if TYPE_CHECKING:
     from ancestral.jobs.spec import Job
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
 #: Called with the files written so far and the files there will be.
 Progress = Callable[[int, int], None]
 
-_EXTENSIONS = {"image/png": "png", "audio/flac": "flac"}
+_EXTENSIONS = {
+    "image/png": "png",
+    "image/webp": "webp",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "video/mp4": "mp4",
+    "application/x-npy": "npy",
+}
 
 #: Characters of a request's name in the name of its file; longer ones end in a digest.
 _LONGEST_NAME = 150
@@ -49,6 +58,11 @@ class Artifact:
         return bool(self.row["status"] == "ok")
 
     @property
+    def stored(self) -> bool:
+        """Whether there are bytes: not of a row that failed, nor of one that was only scored."""
+        return self.row["uri"] is not None
+
+    @property
     def file_name(self) -> str:
         """A file name of its own among the job's artifacts, whatever the request is called."""
         name = quote(self.row["request_id"], safe="")
@@ -62,15 +76,15 @@ class Artifact:
         return f"{name}-{self.row['sample']}.{extension}"
 
     def bytes(self) -> bytes:
-        """The encoded image or sound.
+        """The encoded image, sound, clip or series.
 
         Raises NotFound for a row that has none, CorruptObject when the bytes are not those that
         were written.
         """
         row = self.row
-        if row["uri"] is None:
-            reason = f"{row['status']}: {row['error']}"
-            raise NotFound(f"row {row['ordinal']} ({row['request_id']!r}) was not drawn, {reason}")
+        if not self.stored:
+            reason = "only scored" if self.ok else f"not drawn, {row['status']}: {row['error']}"
+            raise NotFound(f"row {row['ordinal']} ({row['request_id']!r}) was {reason}")
         data = self._store.read_range(self._path(), row["offset"], row["length"])
         if hashlib.sha256(data).hexdigest() != row["sha256"]:
             raise CorruptObject(
@@ -80,7 +94,7 @@ class Artifact:
         return data
 
     def open(self) -> io.BytesIO:
-        """The encoded image or sound as a file, for `PIL.Image.open` or `soundfile.read`."""
+        """The bytes as a file, to be opened by Pillow, soundfile, PyAV or NumPy."""
         return io.BytesIO(self.bytes())
 
     def _path(self) -> str:
@@ -107,6 +121,13 @@ class Results:
         """Every row, whatever became of it."""
         return self._artifacts(self._ledger.records())
 
+    def requested(self, unit: Unit) -> list[Row]:
+        """The rows of a range as they were asked for, decided or not, with the media they give.
+
+        Raises StoreError.
+        """
+        return read_rows(self._store, self._job, unit)
+
     def table(self) -> pa.Table:
         """The index in memory."""
         empty = schema(self._job.signature).empty_table()
@@ -117,7 +138,8 @@ class Results:
 
         A file is called by its request and its sample, and is written anew if it is there already.
         """
-        records = list(self._ledger.records())
+        # A job that only scores has rows that are ok, and no packs.
+        records = [record for record in self._ledger.records() if record.packs]
         total = sum(record.counts.ok for record in records)
         with _local_errors(folder):
             Path(folder).mkdir(parents=True, exist_ok=True)

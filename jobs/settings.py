@@ -3,6 +3,7 @@
 ANCESTRAL_HOME          where models, state and caches live     ~/.ancestral
 ANCESTRAL_STATE         which jobs and models are known: a path or an fsspec URI     {home}/state
 ANCESTRAL_REDIS_URL     the queue's server, like redis://host:6379 or rediss:// over TLS
+ANCESTRAL_DATA          where training tables are looked for by name: a folder or an fsspec URI
 RAY_ADDRESS             the Ray cluster, like ray://host:10001 or auto
 """
 
@@ -23,6 +24,8 @@ class Settings:
     state_uri: str
     #: None: no server of one's own, an embedded one serves. May hold a password: never shown.
     redis_url: str | None = field(default=None, repr=False)
+    #: None: only tables that ship are known by name.
+    data_uri: str | None = None
     #: None: a Ray on this machine, for the length of the command.
     ray_address: str | None = None
 
@@ -39,5 +42,6 @@ class Settings:
             home=home,
             state_uri=environment.get("ANCESTRAL_STATE") or str(home / "state"),
             redis_url=environment.get("ANCESTRAL_REDIS_URL") or None,
+            data_uri=environment.get("ANCESTRAL_DATA") or None,
             ray_address=environment.get("RAY_ADDRESS") or None,
         )

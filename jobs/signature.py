@@ -9,22 +9,23 @@ once by `check_signature` and then trusted.
 
 from __future__ import annotations
 
-import itertools
-import math
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ancestral.jobs.documents import did_you_mean, nearest, shortened, shown
+from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import ModelUnreadable, RequestProblem, RequestsInvalid, SpecError
-from ancestral.jobs.spec import INTEGER_LIMIT, Sampling
+from ancestral.jobs.fields import checked, field_problem, from_text, is_size, whole
+from ancestral.jobs.kinds import KIND_FIELDS, KINDS, LATENT, kinds_of
+from ancestral.jobs.spec import INTEGER_LIMIT, Gates, JobSpec, Sampling
 
 #: Characters of the longest request_id; ids end up in file names.
 LONGEST_REQUEST_ID = 200
 
-MEDIA = ("image", "audio")
-FIELD_TYPES = ("category", "number", "integer")
+#: How many entries the shape of each medium can have.
+MEDIA = {"image": (2, 3), "audio": (1,), "video": (3, 4), "series": (1,)}
+
+LIKELIHOOD_KINDS = ("exact", "joint", "bound", "density")
 
 #: Columns of an input that are not fields of the model.
 RESERVED = ("request_id", "seed")
@@ -35,26 +36,25 @@ LARGEST_LEVELS_FOR_TOP = 256
 
 def check_signature(signature: Mapping[str, Any], origin: str) -> None:
     """Raises ModelUnreadable when `signature` is not one that this version understands."""
-    fields = signature.get("fields")
-    if signature.get("medium") not in MEDIA:
-        problem = f"makes {signature.get('medium')!r}, and known media are {', '.join(MEDIA)}"
-    elif not isinstance(signature.get("levels"), int) or not isinstance(fields, dict):
-        problem = "should have 'levels' (a whole number) and 'fields'"
-    else:
-        problem = next(filter(None, itertools.starmap(_field_problem, fields.items())), "")
+    problem = _problem(signature)
     if problem:
         raise ModelUnreadable(f"{origin}: the model's signature {problem}")
 
 
-def check_settings(signature: Mapping[str, Any], sampling: Sampling) -> None:
-    """Raises SpecError when the model cannot be sampled with these settings."""
+def check_settings(signature: Mapping[str, Any], spec: JobSpec) -> None:
+    """Raises SpecError when the model cannot be sampled with the settings of `spec`."""
     levels = signature["levels"]
     for key in ("top_k", "top_p"):
-        if getattr(sampling, key) is not None and levels > LARGEST_LEVELS_FOR_TOP:
+        if getattr(spec.sampling, key) is None:
+            continue
+        if levels is None or levels > LARGEST_LEVELS_FOR_TOP:
+            has = "draws real numbers" if levels is None else f"has {levels}"
             raise SpecError(
                 f"'sampling.{key}' serves models of up to {LARGEST_LEVELS_FOR_TOP} levels, and "
-                f"this one has {levels}: leave it out"
+                f"this one {has}: leave it out"
             )
+    if spec.kind == "score":
+        _check_nothing_is_drawn(spec)
 
 
 def check_columns(signature: Mapping[str, Any], columns: tuple[str, ...], origin: str) -> None:
@@ -84,7 +84,7 @@ def check_fields(signature: Mapping[str, Any], fields: Mapping[str, Any]) -> dic
         if name not in known:
             hint = did_you_mean(name, (*known, *RESERVED))
             raise RequestProblem(f"unknown field {name!r}{hint}")
-    return {name: _checked(name, field, fields.get(name)) for name, field in known.items()}
+    return {name: checked(name, field, fields.get(name)) for name, field in known.items()}
 
 
 def fields_from_text(signature: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
@@ -94,14 +94,14 @@ def fields_from_text(signature: Mapping[str, Any], fields: Mapping[str, str]) ->
     """
     types = {**signature["fields"], "seed": {"type": "integer"}}
     return {
-        name: _from_text(types[name], text) if name in types and text else text or None
+        name: from_text(types[name], text) if name in types and text else text or None
         for name, text in fields.items()
     }
 
 
 def check_request_id(value: object) -> str:
     """A request's own id as a text. Raises RequestProblem unless it is a text or a whole number."""
-    request_id = value if isinstance(value, str) else _whole(value)
+    request_id = value if isinstance(value, str) else whole(value)
     text = "" if request_id is None else str(request_id)
     # Half a surrogate pair, which JSON can spell, is no character of any text.
     if not 0 < len(text) <= LONGEST_REQUEST_ID or re.search("[\ud800-\udfff]", text):
@@ -114,86 +114,67 @@ def check_request_id(value: object) -> str:
 
 def check_seed(value: object) -> int:
     """A request's own seed. Raises RequestProblem unless it is a whole number in [0, 2**63)."""
-    seed = _whole(value)
+    seed = whole(value)
     if seed is None or not 0 <= seed < INTEGER_LIMIT:
         raise RequestProblem(f"'seed' should be a whole number in [0, 2**63), not {shown(value)}")
     return seed
 
 
-def _field_problem(name: str, field: Any) -> str:
-    if name in RESERVED:
-        return f"calls a field {name!r}, a name that requests need for themselves"
-    if not isinstance(field, dict) or field.get("type") not in FIELD_TYPES:
-        return f"gives {name!r} no type of {', '.join(FIELD_TYPES)}"
-    if field["type"] == "category":
-        values = field.get("values")
-        if not isinstance(values, list) or not values:
-            return f"gives the category {name!r} no values"
-        if not all(isinstance(value, str) or _whole(value) is not None for value in values):
-            return f"gives the category {name!r} values that are neither texts nor whole numbers"
-    if "default" in field:
-        try:
-            _checked(name, field, field["default"])
-        except RequestProblem as problem:
-            return f"has a wrong default: {problem}"
+def _problem(signature: Mapping[str, Any]) -> str:
+    """What is wrong with a signature, as the end of a sentence; or nothing."""
+    medium, levels, fields = (signature.get(key) for key in ("medium", "levels", "fields"))
+    if medium not in MEDIA:
+        return f"makes {medium!r}, and known media are {', '.join(MEDIA)}"
+    if not (is_size(levels) or (levels is None and medium == "series")):
+        return "should have 'levels', a whole number, or null for a series of real numbers"
+    if not isinstance(fields, dict):
+        return "should have 'fields', if only {}"
+    shape = signature.get("shape")
+    if not isinstance(shape, list) or len(shape) not in MEDIA[medium]:
+        return f"should have the 'shape' of its {medium}, a size (or null) for each axis"
+    if not (shape[0] is None or is_size(shape[0])) or not all(map(is_size, shape[1:])):
+        return f"has sizes in its 'shape' that are not positive, the first or null: {shape}"
+    rate = {"audio": "sample_rate_hz", "video": "frames_per_second"}.get(medium)
+    if rate is not None and not _is_positive(signature.get(rate)):
+        return f"should have {rate!r}, a positive number"
+    if signature.get("likelihood_kind", "exact") not in LIKELIHOOD_KINDS:
+        return f"should have a 'likelihood_kind' of {', '.join(LIKELIHOOD_KINDS)}"
+    return _field_problems(fields) or _kinds_problem(signature)
+
+
+def _field_problems(fields: Mapping[str, Any]) -> str:
+    for name, field in fields.items():
+        if name in RESERVED:
+            return f"calls a field {name!r}, a name that requests need for themselves"
+        if name in KIND_FIELDS:
+            return f"calls a field {name!r}, a name that kinds of jobs need for themselves"
+        problem = field_problem(name, field)
+        if problem:
+            return problem
     return ""
 
 
-def _checked(name: str, field: Mapping[str, Any], value: object) -> object:
-    if value is None:
-        if "default" not in field:
-            raise RequestProblem(f"{name!r} is missing")
-        value = field["default"]
-    match field["type"]:
-        case "category":
-            return _checked_category(name, field["values"], value)
-        case "integer":
-            number: float | None = _whole(value)
-            kind = "a whole number of 64 bits"
-        case _:
-            number = _number(value)
-            kind = "a number"
-    if number is None:
-        raise RequestProblem(f"{name!r} should be {kind}, not {shown(value)}")
-    if number < field.get("minimum", -math.inf) or number > field.get("maximum", math.inf):
-        low, high = field.get("minimum", "any"), field.get("maximum", "any")
-        raise RequestProblem(f"{name!r} should lie between {low} and {high}, not at {shown(value)}")
-    return number
+def _kinds_problem(signature: Mapping[str, Any]) -> str:
+    named = signature.get("kinds", ["generate"])
+    if not isinstance(named, list) or not named or not all(kind in KINDS for kind in named):
+        return f"should have 'kinds' among {', '.join(KINDS)}"
+    kinds, hidden = kinds_of(signature), signature.get("hidden", 0)
+    if isinstance(hidden, bool) or not isinstance(hidden, int) or hidden < 0:
+        return "should have 'hidden', a whole number of symbols"
+    if hidden and "complete" in kinds:
+        return "says that it can complete, but what is hidden is drawn before any prefix"
+    if "reconstruct" in kinds and signature["fields"].get(LATENT, {}).get("type") != "vector":
+        return f"says that it can reconstruct, but has no vector {LATENT!r}"
+    return ""
 
 
-def _checked_category(name: str, values: list[int | str], value: object) -> int | str:
-    # As numbers True is 1 and False is 0, but nobody who writes `true` means the label 1.
-    if isinstance(value, bool) or value not in values:
-        near = nearest(value, values) if isinstance(value, str) else ""
-        raise RequestProblem(
-            f"{name!r} should be one of {shortened(values)}, not {shown(value)}{near}"
-        )
-    return values[values.index(value)]
+def _check_nothing_is_drawn(spec: JobSpec) -> None:
+    for key, value in spec.sampling:
+        if key != "seed" and value != getattr(Sampling(), key):
+            raise SpecError(f"'sampling.{key}' means nothing to a score job, which draws nothing")
+    if spec.gates != Gates():
+        raise SpecError("'gates' mean nothing to a score job, which draws nothing to reject")
 
 
-def _from_text(field: Mapping[str, Any], text: str) -> object:
-    try:
-        match field["type"]:
-            case "category":
-                return next((value for value in field["values"] if str(value) == text), text)
-            case "integer":
-                return int(text)
-            case _:
-                return float(text)
-    except ValueError:
-        return text
-
-
-def _whole(value: object) -> int | None:
-    """7 and 7.0 as 7, as a null turns a table's integers to floats; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and -INTEGER_LIMIT <= value < INTEGER_LIMIT else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) <= sys.float_info.max else None
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -30,15 +30,19 @@ def without_password(uri: str) -> str:
     return uri
 
 
-def _scalar(value: object) -> object:
+def _grid_value(value: object) -> object:
     """A value that a grid may hold; whether it fits the model is the signature's to say."""
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, list):
+        return [_grid_value(part) for part in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _grid_value(part) for key, part in value.items()}
     raise ValueError(f"should be a text or a finite number, not {value!r}")
 
 
 Uri = Annotated[str, Field(min_length=1), AfterValidator(without_password)]
-Scalar = Annotated[Any, AfterValidator(_scalar)]
+GridValue = Annotated[Any, AfterValidator(_grid_value)]
 
 
 class _Document(BaseModel):
@@ -62,10 +66,13 @@ class Sampling(_Document):
 
 
 class Media(_Document):
-    """How artifacts are encoded and laid out in the store."""
+    """How artifacts are encoded, always without loss, and laid out in the store."""
 
-    image: Literal["png"] = "png"
-    audio: Literal["flac"] = "flac"
+    image: Literal["png", "webp"] = "png"
+    audio: Literal["flac", "wav"] = "flac"
+    #: Clips; WebP is animated, MP4 is H.264.
+    video: Literal["webp", "mp4"] = "webp"
+    series: Literal["npy"] = "npy"
     layout: Literal["packed"] = "packed"
 
 
@@ -80,7 +87,7 @@ class Gates(_Document):
 
     #: Reject a sound whose loudness (root mean square) lies below this, in decibels of full scale.
     silence_dbfs: float | None = Field(default=None, le=0)
-    #: Reject an image of a single value.
+    #: Reject an image of a single grey value or colour.
     constant_image: bool = False
 
 
@@ -88,14 +95,15 @@ class JobSpec(_Document):
     """A job as people write it. `input` and `output` paths are relative to where one submits."""
 
     name: str = Field(min_length=1, max_length=100)
-    kind: Literal["generate"] = "generate"
+    #: What is done with each request; which kinds a model can do, its signature says.
+    kind: Literal["generate", "complete", "reconstruct", "score"] = "generate"
     #: `name`, `name@latest`, `name@digest`, or the path or URI of a bundle.
     model: Uri
     #: A Parquet, JSONL or CSV file of requests, or a glob of them.
     input: Uri | None = None
     #: In place of `input`: values per field, of which every combination is a request; the field
     #: written last varies fastest.
-    grid: dict[str, list[Scalar]] | None = None
+    grid: dict[str, list[GridValue]] | None = None
     output: Uri
     sampling: Sampling = Sampling()
     media: Media = Media()
@@ -160,6 +168,7 @@ class Job(_Document):
     job_id: str
     spec: JobSpec
     model: ModelReference
+    #: The model's, with the fields that the job's kind asks for.
     signature: dict[str, Any]
     requests: int
     rows: int

@@ -46,6 +46,29 @@ def waveform(samples: NDArray[np.int16], *, columns: int = 90, height: int = 36)
     )
 
 
+def curve(values: Floats, *, columns: int = 90, height: int = 36) -> Markup:
+    """The course of a series (T,), from its lowest to its highest value.
+
+    Where there are more values than `columns`, each column goes from its lowest to its highest.
+    Values that are no numbers are left out.
+    """
+    values = values[np.isfinite(values)]
+    low, high = float(values.min(initial=math.inf)), float(values.max(initial=-math.inf))
+    span = high - low or 1.0
+    stretches = np.array_split(values, min(columns, len(values))) if len(values) else []
+    points = [
+        f"{(x + 0.5) * columns / len(stretches):.1f} "
+        f"{1 + (high - float(value)) / span * (height - 2):.1f}"
+        for x, stretch in enumerate(stretches)
+        for value in (stretch if len(stretch) == 1 else (stretch.min(), stretch.max()))
+    ]
+    path = f'<path d="M{"L".join(points)}"/>' if points else ""
+    return Markup(
+        f'<svg class="wave" viewBox="0 0 {columns} {height}" preserveAspectRatio="none" '
+        f'aria-hidden="true">{path}</svg>'
+    )
+
+
 def histogram(
     values: Floats, *, unit: str, description: str, marks: Mapping[str, float], bins: int = 48
 ) -> Markup:
@@ -57,7 +80,9 @@ def histogram(
         raise ValueError("a histogram takes at least one value")
     inside = [float(values.min()), float(values.max()), *marks.values()]
     low, high = min(inside), max(inside)
-    margin = (high - low) * 0.04 or max(abs(high) * 0.05, 0.5)
+    # Values that differ by rounding alone are one value.
+    apart = high - low > 1e-9 * max(abs(low), abs(high))
+    margin = (high - low) * 0.04 if apart else max(abs(high) * 0.05, 0.5)
     counts, edges = np.histogram(values, bins=bins, range=(low - margin, high + margin))
     axes = _Axes(float(edges[0]), float(edges[-1]), float(counts.max()))
     parts = [axes.draw(unit, "rows")]

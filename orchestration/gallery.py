@@ -6,6 +6,7 @@ Nothing is picked for its looks: of every label, the rows of the lowest ordinals
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +17,28 @@ from markupsafe import Markup
 
 from ancestral.jobs.index import CONDITION_PREFIX
 from ancestral.jobs.results import Results
-from ancestral.orchestration.drawings import waveform
-from ancestral.workers.encode import decode_audio
+from ancestral.orchestration.drawings import curve, waveform
+from ancestral.workers.series import read_series
+from ancestral.workers.sounds import read_recording
 
 #: How many labels have a line of their own, and how many items stand in a line.
 LARGEST_LABELS = 20
 IMAGES_PER_LINE = 12
+CLIPS_PER_LINE = 8
 SOUNDS_PER_LINE = 5
+#: What many of a medium are called.
+PLURALS = {"image": "images", "audio": "sounds", "video": "clips", "series": "series"}
+#: Media that are looked at, in lines of pictures; the others lie in the cells of a table.
+PICTURES = ("image", "video")
 #: Artifacts are embedded until they are this many bytes together.
 LARGEST_BYTES = 4_000_000
-#: Images are enlarged by a whole factor to about this many pixels.
+#: Images and clips are enlarged by a whole factor to about this many pixels.
 IMAGE_PIXELS = 80
 
 NO_DRAWING = Markup()
+
+#: Types of fields whose values say in a word what was asked for.
+_WORDS = ("category", "integer")
 
 Row = Mapping[str, Any]
 
@@ -37,9 +47,11 @@ Row = Mapping[str, Any]
 class Item:
     """One artifact: a data URI, its name for those who cannot see it, its facts for a tooltip.
 
-    Width and height are an image's on the page; length and drawing are a sound's.
+    `element` shows it on the page: img, video, audio, or none, where the drawing alone shows it.
+    Width and height are a picture's on the page; length and drawing are a sound's or a series'.
     """
 
+    element: str
     data: str
     name: str
     facts: str
@@ -59,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Lines of items; `columns` names them when sounds have a second category."""
+    """Lines of items; `columns` names them when the cells of a table have a second category."""
 
     medium: str
     lines: Sequence[Line]
@@ -76,39 +88,39 @@ class _Choice:
 
 
 def make_gallery(signature: Mapping[str, Any], table: pa.Table, results: Results) -> Gallery | None:
-    """Embed the first artifacts of the ok rows of `table`, the index; None when there are none.
+    """Embed the first artifacts of the ok rows of `table`, the index.
 
-    Raises StoreError when an artifact cannot be read.
+    None when there are none, as in a job that only scores. Raises StoreError when an artifact
+    cannot be read.
     """
-    ok = table.filter(pc.equal(table["status"], "ok")).sort_by("ordinal")
+    ok = table.filter(pc.and_(pc.equal(table["status"], "ok"), table["uri"].is_valid()))
     if not ok.num_rows:
         return None
     medium = signature["medium"]
-    choice = _within_bytes(_choose(signature, ok))
+    choice = _within_bytes(_choose(signature, ok.sort_by("ordinal")))
     wanted = {row["ordinal"] for _, rows in choice.lines for row in rows if row is not None}
-    data = _read(results, wanted)
-    item = _image if medium == "image" else _sound
+    data = read_artifacts(results, wanted)
+    item = functools.partial(item_of, signature)
     lines = [
         Line(label, [None if row is None else item(row, data[row["ordinal"]]) for row in rows])
         for label, rows in choice.lines
     ]
-    each = "of each label and voice" if choice.columns else "of each label"
+    each = " and ".join(_categories(signature)[: 2 if choice.columns else 1])
     caption = (
-        f"{len(wanted):,} of {ok.num_rows:,} {'images' if medium == 'image' else 'sounds'}: "
-        f"the first{'' if len(lines) == 1 else f' {each}'}, not picked."
+        f"{len(wanted):,} of {ok.num_rows:,} {PLURALS[medium]}: "
+        f"the first{'' if len(lines) == 1 else f' of each {each}'}, not picked."
     )
     return Gallery(medium, lines, choice.columns, caption)
 
 
 def _choose(signature: Mapping[str, Any], ok: pa.Table) -> _Choice:
-    fields = signature["fields"]
-    categories = [name for name, field in fields.items() if field["type"] == "category"]
-    limit = IMAGES_PER_LINE if signature["medium"] == "image" else SOUNDS_PER_LINE
+    medium, categories = signature["medium"], _categories(signature)
+    limit = {"image": IMAGES_PER_LINE, "video": CLIPS_PER_LINE}.get(medium, SOUNDS_PER_LINE)
     if not categories:
         return _Choice([(None, list(_first(ok, limit)))], [])
     first, *others = categories
     labels = _values(ok, first)[:LARGEST_LABELS]
-    if signature["medium"] == "image" or not others:
+    if medium in PICTURES or not others:
         return _Choice(
             [(str(label), list(_first(_where(ok, first, label), limit))) for label in labels], []
         )
@@ -119,6 +131,10 @@ def _choose(signature: Mapping[str, Any], ok: pa.Table) -> _Choice:
         cells = [_first(_where(of_label, others[0], column), 1) for column in columns]
         lines.append((str(label), [cell[0] if cell else None for cell in cells]))
     return _Choice(lines, [str(column) for column in columns])
+
+
+def _categories(signature: Mapping[str, Any]) -> list[str]:
+    return [name for name, field in signature["fields"].items() if field["type"] == "category"]
 
 
 def _within_bytes(choice: _Choice) -> _Choice:
@@ -134,8 +150,8 @@ def _within_bytes(choice: _Choice) -> _Choice:
     return _Choice([line for line in lines if any(line[1])], choice.columns)
 
 
-def _read(results: Results, ordinals: set[int]) -> dict[int, bytes]:
-    """The artifacts of these rows."""
+def read_artifacts(results: Results, ordinals: set[int]) -> dict[int, bytes]:
+    """The artifacts of these rows. Raises StoreError."""
     data: dict[int, bytes] = {}
     for artifact in results:
         if artifact.row["ordinal"] in ordinals:
@@ -157,44 +173,52 @@ def _first(table: pa.Table, rows: int) -> list[Row]:
     return list(table.slice(0, rows).to_pylist())
 
 
-def _image(row: Row, data: bytes) -> Item:
-    factor = max(1, round(IMAGE_PIXELS / max(row["width"], row["height"])))
-    return Item(
-        _data_uri(row, data),
-        _name(row),
-        _facts(row),
-        width=row["width"] * factor,
-        height=row["height"] * factor,
+def item_of(signature: Mapping[str, Any], row: Row, data: bytes) -> Item:
+    """The artifact of a row of the index."""
+    name = _name(signature, row)
+    facts = (
+        f"{name} · request {row['request_id']}, sample {row['sample']}, seed {row['seed']} · "
+        f"{row['bits_per_dim']:.3f} bits per dimension"
     )
+    return embedded(signature["medium"], row, data, name, facts)
 
 
-def _sound(row: Row, data: bytes) -> Item:
-    samples, _, _ = decode_audio(data)
-    return Item(
-        _data_uri(row, data),
-        _name(row),
-        _facts(row),
-        length=f"{row['duration_seconds']:.2f} s",
-        drawing=waveform(samples),
-    )
+def embedded(medium: str, about: Row, data: bytes, name: str, facts: str) -> Item:
+    """The bytes of a medium as an item; `about` tells of them what the columns of an index do."""
+    match medium:
+        case "audio":
+            length = f"{about['duration_seconds']:.2f} s"
+            drawing = waveform(read_recording(data)[0])
+            return Item(
+                "audio", _data_uri(about, data), name, facts, length=length, drawing=drawing
+            )
+        case "series":
+            length = f"{about['frames']:,} values"
+            drawing = curve(read_series(data))
+            return Item("none", _data_uri(about, data), name, facts, length=length, drawing=drawing)
+        case _:
+            element = "video" if about["media_type"].startswith("video/") else "img"
+            factor = enlargement(about)
+            width, height = about["width"] * factor, about["height"] * factor
+            return Item(element, _data_uri(about, data), name, facts, width, height)
+
+
+def enlargement(about: Row) -> int:
+    """The whole factor by which pictures of this width and height are shown."""
+    factor: int = max(1, round(IMAGE_PIXELS / max(about["width"], about["height"])))
+    return factor
 
 
 def _data_uri(row: Row, data: bytes) -> str:
     return f"data:{row['media_type']};base64,{base64.b64encode(data).decode()}"
 
 
-def _name(row: Row) -> str:
+def _name(signature: Mapping[str, Any], row: Row) -> str:
     """What was asked for, in words: "label 3" or "digit 7, speaker en_US_f_Allison"."""
-    asked = [
-        f"{name.removeprefix(CONDITION_PREFIX)} {value}"
-        for name, value in row.items()
-        if name.startswith(CONDITION_PREFIX) and isinstance(value, int | str)
-    ]
-    return ", ".join(asked) or f"request {row['request_id']}"
-
-
-def _facts(row: Row) -> str:
-    return (
-        f"{_name(row)} · request {row['request_id']}, sample {row['sample']}, seed {row['seed']} · "
-        f"{row['bits_per_dim']:.3f} bits per dimension"
-    )
+    values = {
+        name: row[CONDITION_PREFIX + name]
+        for name, field in signature["fields"].items()
+        if field["type"] in _WORDS
+    }
+    words = [f"{name} {value}" for name, value in values.items() if value is not None]
+    return ", ".join(words) or f"request {row['request_id']}"

@@ -48,11 +48,12 @@ def likelihoods(table: pa.Table, metrics: Mapping[str, Any]) -> Chart | None:
         + ", ".join(f"{name} {value:.3f}" for name, value in marks.items()),
         marks=marks,
     )
+    kinds = ", ".join(ok_rows(table)["likelihood_kind"].drop_null().unique().to_pylist())
     caption = (
-        "Every artifact carries its exact likelihood under the model, a by-product of drawing it; "
-        "lower is likelier."
+        f"Every row that is ok carries its likelihood under the model ({kinds}), of what was drawn "
+        "or scored; lower is likelier."
     )
-    return Chart("Likelihood of each artifact", drawing, caption)
+    return Chart("Likelihood of each row", drawing, caption)
 
 
 def throughput(table: pa.Table) -> Chart | None:

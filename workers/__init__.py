@@ -9,14 +9,8 @@ Nothing here loads torch before something is drawn; `WarmSamplers`, which does, 
 `ancestral.workers.samplers`.
 """
 
-from ancestral.workers.encode import (
-    Artifact,
-    decode_audio,
-    decode_image,
-    encode,
-    encode_audio,
-    encode_image,
-)
+from ancestral.workers.clips import decode_clip, encode_clip, read_clip
+from ancestral.workers.encode import Artifact, encode, read_media
 from ancestral.workers.errors import (
     EncodeError,
     JobStuck,
@@ -39,6 +33,9 @@ from ancestral.workers.events import (
     log_event,
 )
 from ancestral.workers.here import run_here
+from ancestral.workers.images import decode_image, encode_image, read_image
+from ancestral.workers.series import decode_series, encode_series, read_series
+from ancestral.workers.sounds import decode_audio, encode_audio, read_recording
 from ancestral.workers.work import Drawn, WarmModel, WarmModels
 from ancestral.workers.worker import Pace, Worker
 
@@ -66,10 +63,19 @@ __all__ = [
     "Worker",
     "WorkerError",
     "decode_audio",
+    "decode_clip",
     "decode_image",
+    "decode_series",
     "encode",
     "encode_audio",
+    "encode_clip",
     "encode_image",
+    "encode_series",
     "log_event",
+    "read_clip",
+    "read_image",
+    "read_media",
+    "read_recording",
+    "read_series",
     "run_here",
 ]

@@ -1,6 +1,6 @@
 """The last stations of the trip: from ended rows to a unit that is decided.
 
-    outcome_of    a row's symbols → media → artifact → gate
+    outcome_of    a row's symbols → media → artifact → gate; of a score job, its likelihood alone
     commit        a unit's outcomes → pack → index part → range record → complete
 
 The order is what makes it safe: everything that a record names is in the store before the record
@@ -21,25 +21,24 @@ from typing import Any
 import numpy as np
 
 from ancestral.jobs import layout
+from ancestral.jobs.fields import told
 from ancestral.jobs.index import IndexRow, encode_part
 from ancestral.jobs.ledger import STATUS_LETTERS, FileFact, RangeRecord
 from ancestral.jobs.queue import Lease
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job
-from ancestral.workers.encode import canonical_json, encode
+from ancestral.workers.encode import encode
 from ancestral.workers.errors import EncodeError, UnitIncomplete
 from ancestral.workers.events import UnitAdopted, UnitCommitted
 from ancestral.workers.gates import check
 from ancestral.workers.lane import Ended
+from ancestral.workers.metadata import canonical_json
 from ancestral.workers.pack import Member, PackWriter
 from ancestral.workers.work import Outcome, Work
 from ancestral.workers.workplace import Workplace
 
 #: What a record and its rows say of processor and numerics where nothing was drawn.
 NOTHING = "none"
-
-#: Of every family there is: the probability of each symbol is known as it is drawn.
-LIKELIHOOD_KIND = "exact"
 
 CODE_VERSION = version("ancestral")
 
@@ -50,23 +49,25 @@ def outcome_of(ended: Ended) -> Outcome:
     if drawn is None or work.model is None or ended.error is not None:
         return Outcome(row, "failed", now, ended.error)
     job = work.opened.job
+    outcome = Outcome(
+        row,
+        "ok",
+        now,
+        symbols_sha256=_symbols_sha256(drawn.symbols),
+        log_likelihood_nats=drawn.log_likelihood_nats,
+        bits_per_dim=-drawn.log_likelihood_nats / (math.log(2) * drawn.drawn),
+        sampling_seconds=drawn.seconds,
+    )
+    if job.spec.kind == "score":
+        return outcome
     media = work.model.to_media(drawn.symbols)
     try:
-        artifact = encode(job.signature, media, _metadata(job, row))
+        artifact = encode(job.signature, media, _metadata(job, row), job.spec.media)
     except EncodeError as error:
         return Outcome(row, "failed", now, str(error))
     reason = check(job.signature, media, job.spec.gates)
-    return Outcome(
-        row,
-        "ok" if reason is None else "rejected",
-        now,
-        reason,
-        artifact,
-        symbols_sha256=_symbols_sha256(drawn.symbols),
-        log_likelihood_nats=drawn.log_likelihood_nats,
-        bits_per_dim=-drawn.log_likelihood_nats / (math.log(2) * drawn.symbols.size),
-        sampling_seconds=drawn.seconds,
-    )
+    status = "ok" if reason is None else "rejected"
+    return replace(outcome, status=status, error=reason, artifact=artifact)
 
 
 def commit(place: Workplace, work: Work) -> None:
@@ -80,7 +81,7 @@ def commit(place: Workplace, work: Work) -> None:
         raise UnitIncomplete(f"{len(outcomes)} outcomes do not fit the rows of unit {unit.name}")
     retry, name = place.patience.retry, f"unit {unit.name} of job {job.job_id}"
 
-    pack, members = _pack(outcomes)
+    pack, members = _pack(job, outcomes)
     packs = []
     if members:
         pack_path = layout.pack_path(job.job_id, unit, work.attempt)
@@ -121,12 +122,12 @@ def adopt(place: Workplace, lease: Lease, record: RangeRecord) -> None:
     place.listener(UnitAdopted(place.worker, lease.job_id, lease.unit, record.counts))
 
 
-def _pack(outcomes: Sequence[Outcome]) -> tuple[bytes, dict[int, Member]]:
+def _pack(job: Job, outcomes: Sequence[Outcome]) -> tuple[bytes, dict[int, Member]]:
     """The pack of the rows that have an artifact, and where it lies, by ordinal."""
     writer = PackWriter()
     members = {
         outcome.row.ordinal: writer.add(
-            outcome.row.ordinal, outcome.artifact, _description(outcome)
+            outcome.row.ordinal, outcome.artifact, _description(job, outcome)
         )
         for outcome in outcomes
         if outcome.artifact is not None
@@ -134,13 +135,13 @@ def _pack(outcomes: Sequence[Outcome]) -> tuple[bytes, dict[int, Member]]:
     return writer.close(), members
 
 
-def _description(outcome: Outcome) -> dict[str, Any]:
+def _description(job: Job, outcome: Outcome) -> dict[str, Any]:
     """What a pack tells of an artifact beside it."""
     return {
         "request_id": outcome.row.request_id,
         "sample": outcome.row.sample,
         "seed": outcome.row.seed,
-        "fields": dict(outcome.row.fields),
+        "fields": told(job.signature["fields"], outcome.row.fields),
         "status": outcome.status,
         "log_likelihood_nats": outcome.log_likelihood_nats,
         "bits_per_dim": outcome.bits_per_dim,
@@ -171,6 +172,15 @@ def _index_row(place: Workplace, work: Work, outcome: Outcome, member: Member | 
         attempt=work.attempt,
         created_at=outcome.ended_at,
     )
+    if outcome.log_likelihood_nats is not None:
+        index_row = replace(
+            index_row,
+            symbols_sha256=outcome.symbols_sha256,
+            log_likelihood_nats=outcome.log_likelihood_nats,
+            likelihood_kind=_likelihood_kind(job),
+            bits_per_dim=outcome.bits_per_dim,
+            sampling_seconds=outcome.sampling_seconds,
+        )
     if artifact is None or member is None:
         return index_row
     pack_path = layout.pack_path(job.job_id, work.lease.unit, work.attempt)
@@ -181,18 +191,19 @@ def _index_row(place: Workplace, work: Work, outcome: Outcome, member: Member | 
         offset=member.offset,
         length=member.length,
         sha256=hashlib.sha256(artifact.data).hexdigest(),
-        symbols_sha256=outcome.symbols_sha256,
         width=artifact.width,
         height=artifact.height,
         channels=artifact.channels,
         frames=artifact.frames,
         sample_rate_hz=artifact.sample_rate_hz,
         duration_seconds=artifact.duration_seconds,
-        log_likelihood_nats=outcome.log_likelihood_nats,
-        likelihood_kind=LIKELIHOOD_KIND,
-        bits_per_dim=outcome.bits_per_dim,
-        sampling_seconds=outcome.sampling_seconds,
     )
+
+
+def _likelihood_kind(job: Job) -> str:
+    """What the likelihoods of a job are; of hidden symbols that were not drawn, only a bound."""
+    kind: str = job.signature.get("likelihood_kind", "exact")
+    return "bound" if kind == "joint" and job.spec.kind == "score" else kind
 
 
 def _metadata(job: Job, row: Row) -> dict[str, str]:
@@ -208,8 +219,10 @@ def _metadata(job: Job, row: Row) -> dict[str, str]:
 
 
 def _symbols_sha256(symbols: np.ndarray) -> str:
-    """Of the symbols in raster order as little-endian 16-bit integers, whatever type holds them."""
-    return hashlib.sha256(np.ascontiguousarray(symbols, dtype="<i2").tobytes()).hexdigest()
+    """Of the symbols in raster order, as 16-bit integers, or doubles for real ones, lowest byte
+    first, whatever type holds them."""
+    stored = "<f8" if symbols.dtype.kind == "f" else "<u2"
+    return hashlib.sha256(np.ascontiguousarray(symbols, dtype=stored).tobytes()).hexdigest()
 
 
 def _device(work: Work) -> str:

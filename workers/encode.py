@@ -1,50 +1,56 @@
-"""Arrays to the bytes of images and sounds, and back.
+"""What a model made to an artifact, and anybody's file to what a model takes; by its medium.
 
-Both formats are lossless, and what is written depends on nothing but the array and the metadata: no
+    medium   array                                          formats, the default first
+    image    uint8 (H, W), in colour (H, W, 3)              png, webp     images.py
+    audio    int16 (T,)                                     flac, wav     sounds.py
+    video    uint8 (F, H, W), in colour (F, H, W, 3)        webp, mp4     clips.py
+    series   float64 (T,)                                   npy           series.py
+
+All formats are lossless, and what is written depends on nothing but the array and the metadata: no
 date, no host, no version of ours. So equal artifacts have equal bytes, and equal sha256.
-
-    medium   array            format   metadata lies in
-    image    uint8 (H, W)     PNG      one tEXt chunk per key
-    audio    int16 (T,)       FLAC     the COMMENT tag, as JSON
 """
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import soundfile
-from PIL import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
 
+from ancestral.jobs.spec import Media
+from ancestral.workers.arrays import in_channels
+from ancestral.workers.clips import encode_clip, read_clip
 from ancestral.workers.errors import EncodeError
+from ancestral.workers.images import encode_image, read_image
+from ancestral.workers.series import encode_series, read_series
+from ancestral.workers.sounds import encode_audio, read_recording
 
-#: Of deflate, 0 to 9. Fixed, because it decides the bytes.
-PNG_COMPRESSION = 6
-
-#: Of FLAC, 0 to 1 in libsndfile's terms (1 is flac -8). Fixed, because it decides the bytes.
-FLAC_COMPRESSION = 0.625
-
-#: A FLAC header has 20 bits for the sample rate; libsndfile's encoder stops here.
-LARGEST_SAMPLE_RATE_HZ = 655_350
+#: By the medium and the format; a clip in WebP is an image that moves.
+MEDIA_TYPES = {
+    ("image", "png"): "image/png",
+    ("image", "webp"): "image/webp",
+    ("audio", "flac"): "audio/flac",
+    ("audio", "wav"): "audio/wav",
+    ("video", "webp"): "image/webp",
+    ("video", "mp4"): "video/mp4",
+    ("series", "npy"): "application/x-npy",
+}
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One encoded image or sound: its bytes, and the facts that the index tells of it.
+    """One encoded image, sound, clip or series: its bytes, and the facts that the index tells.
 
-    width, height and channels are those of an image; frames, channels, sample_rate_hz and
-    duration_seconds those of a sound. What does not apply is None.
+    width, height and channels are those of an image or a clip; a sound has channels and a sample
+    rate; a sound, a clip and a series have frames, and the first two last for duration_seconds.
+    What does not apply is None.
     """
 
     data: bytes
     suffix: str
     media_type: str
-    channels: int
+    channels: int | None = None
     width: int | None = None
     height: int | None = None
     frames: int | None = None
@@ -53,129 +59,61 @@ class Artifact:
 
 
 def encode(
-    signature: Mapping[str, Any], array: np.ndarray, metadata: Mapping[str, str]
+    signature: Mapping[str, Any], array: np.ndarray, metadata: Mapping[str, str], media: Media
 ) -> Artifact:
-    """The artifact of what a model of that signature made.
+    """The artifact of what a model of that signature made, in the formats of `media`.
 
-    Raises EncodeError when the array does not fit the medium.
+    Raises EncodeError when the array does not fit the medium or its format.
     """
-    if signature["medium"] == "image":
-        data = encode_image(array, metadata)
-        height, width = array.shape
-        return Artifact(data, "png", "image/png", channels=1, width=width, height=height)
-    if signature["medium"] == "audio":
-        sample_rate_hz = signature["sample_rate_hz"]
-        return Artifact(
-            encode_audio(array, sample_rate_hz, metadata),
-            "flac",
-            "audio/flac",
-            channels=1,
-            frames=len(array),
-            sample_rate_hz=sample_rate_hz,
-            duration_seconds=len(array) / sample_rate_hz,
-        )
-    raise EncodeError(f"no encoding is known for the medium {signature['medium']!r}")
+    facts: dict[str, Any]
+    match signature["medium"]:
+        case "image":
+            data = encode_image(array, metadata, media.image)
+            facts = _picture_facts(array.shape)
+        case "audio":
+            rate = signature["sample_rate_hz"]
+            data = encode_audio(array, rate, metadata, media.audio)
+            facts = {"channels": 1, "sample_rate_hz": rate, **_duration_facts(len(array), rate)}
+        case "video":
+            rate = signature["frames_per_second"]
+            data = encode_clip(array, rate, metadata, media.video)
+            facts = {**_picture_facts(array.shape[1:]), **_duration_facts(len(array), rate)}
+        case "series":
+            data = encode_series(array)
+            facts = {"frames": len(array)}
+        case medium:
+            raise EncodeError(f"no encoding is known for the medium {medium!r}")
+    suffix = getattr(media, signature["medium"])
+    return Artifact(data, suffix, MEDIA_TYPES[signature["medium"], suffix], **facts)
 
 
-def encode_image(array: np.ndarray, metadata: Mapping[str, str]) -> bytes:
-    """A greyscale PNG of `array` uint8 (H, W).
+def read_media(signature: Mapping[str, Any], data: bytes) -> np.ndarray:
+    """What is in anybody's file, as a model of that signature takes it, of whatever size.
 
-    Raises EncodeError for any other array, and for an empty one.
+    Greys become colours for a model of colours. Raises EncodeError when the file cannot be read,
+    has colours that a grey model would lose, or another sample rate.
     """
-    _check_array(array, np.uint8, dimensions=2)
-    chunks = PngInfo()
-    for key, value in metadata.items():
-        chunks.add_text(key, value)
-    file = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(array))
-    image.save(file, "PNG", pnginfo=chunks, compress_level=PNG_COMPRESSION)
-    return file.getvalue()
+    match signature["medium"]:
+        case "image":
+            return in_channels(read_image(data), signature["shape"])
+        case "audio":
+            sound, sample_rate_hz = read_recording(data)
+            wanted = signature["sample_rate_hz"]
+            if sample_rate_hz != wanted:
+                raise EncodeError(f"this sound has {sample_rate_hz} samples a second, not {wanted}")
+            return sound
+        case "video":
+            return in_channels(read_clip(data), signature["shape"])
+        case "series":
+            return read_series(data)
+        case medium:
+            raise EncodeError(f"no encoding is known for the medium {medium!r}")
 
 
-def decode_image(data: bytes) -> tuple[np.ndarray, dict[str, str]]:
-    """The array uint8 (H, W) and the metadata of a PNG that `encode_image` wrote.
-
-    Raises EncodeError when `data` is not a greyscale PNG.
-    """
-    try:
-        with PngImageFile(io.BytesIO(data)) as image:
-            image.load()
-            mode, array = image.mode, np.asarray(image)
-            metadata = {key: str(value) for key, value in image.text.items()}
-    except (OSError, SyntaxError) as error:
-        raise EncodeError(f"these {len(data)} bytes are not a PNG: {error}") from error
-    if mode != "L":
-        raise EncodeError(f"this PNG is not greyscale: its mode is {mode!r}")
-    return array, metadata
+def _picture_facts(shape: tuple[int, ...]) -> dict[str, int]:
+    """Of a picture (H, W) or (H, W, 3)."""
+    return {"height": shape[0], "width": shape[1], "channels": 1 if len(shape) == 2 else shape[2]}
 
 
-def encode_audio(array: np.ndarray, sample_rate_hz: int, metadata: Mapping[str, str]) -> bytes:
-    """A FLAC of one channel and 16 bits of `array` int16 (T,).
-
-    Raises EncodeError for any other array, for an empty one, and for a rate FLAC cannot tell.
-    """
-    _check_array(array, np.int16, dimensions=1)
-    if not 1 <= sample_rate_hz <= LARGEST_SAMPLE_RATE_HZ:
-        raise EncodeError(f"FLAC has no sample rate of {sample_rate_hz} Hz")
-    file = io.BytesIO()
-    try:
-        with soundfile.SoundFile(
-            file,
-            "w",
-            samplerate=sample_rate_hz,
-            channels=1,
-            format="FLAC",
-            subtype="PCM_16",
-            compression_level=FLAC_COMPRESSION,
-        ) as sound:
-            sound.comment = canonical_json(metadata)
-            sound.write(array)
-    except soundfile.SoundFileError as error:
-        raise EncodeError(f"{len(array)} samples cannot be written as FLAC: {error}") from error
-    return file.getvalue()
-
-
-def decode_audio(data: bytes) -> tuple[np.ndarray, int, dict[str, str]]:
-    """The array int16 (T,), its rate in Hz, and the metadata of a FLAC that `encode_audio` wrote.
-
-    Raises EncodeError when `data` is not one of those.
-    """
-    array, sample_rate_hz, comment = _read_sound(data)
-    try:
-        return array, sample_rate_hz, json.loads(comment)
-    except json.JSONDecodeError as error:
-        raise EncodeError(f"these {len(data)} bytes are not a FLAC of ours: {error}") from error
-
-
-def read_recording(data: bytes) -> tuple[np.ndarray, int]:
-    """The array int16 (T,) and the rate in Hz of anybody's sound file (FLAC, WAV, ...).
-
-    Raises EncodeError when it cannot be read or has more than one channel.
-    """
-    array, sample_rate_hz, _ = _read_sound(data)
-    return array, sample_rate_hz
-
-
-def _read_sound(data: bytes) -> tuple[np.ndarray, int, str]:
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as sound:
-            array, comment = sound.read(dtype="int16"), str(sound.comment)
-            sample_rate_hz = int(sound.samplerate)
-    except soundfile.SoundFileError as error:
-        raise EncodeError(f"these {len(data)} bytes are not a sound file: {error}") from error
-    if array.ndim != 1:
-        raise EncodeError(f"this sound has {array.shape[1]} channels, not one")
-    return array, sample_rate_hz, comment
-
-
-def canonical_json(data: Mapping[str, Any]) -> str:
-    """JSON that is equal when the data are: sorted keys, no spaces."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _check_array(array: np.ndarray, dtype: type[np.generic], dimensions: int) -> None:
-    if array.dtype != dtype or array.ndim != dimensions or array.size == 0:
-        raise EncodeError(
-            f"expected {np.dtype(dtype).name} of {dimensions} dimensions and at least one value, "
-            f"not {array.dtype} of shape {array.shape}"
-        )
+def _duration_facts(frames: int, rate: float) -> dict[str, float]:
+    return {"frames": frames, "duration_seconds": frames / rate}

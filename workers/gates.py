@@ -17,15 +17,15 @@ FULL_SCALE = 32768
 def check(signature: Mapping[str, Any], array: np.ndarray, gates: Gates) -> str | None:
     """Why the array should be rejected, or None if it may pass.
 
-    `array` is an image uint8 (H, W) or a sound int16 (T,), as the signature's medium says; a gate
-    of the other medium lets it pass.
+    `array` is what the signature's medium says, such as an image uint8 (H, W) or (H, W, 3) or a
+    sound int16 (T,); a gate of another medium lets it pass.
     """
     if signature["medium"] == "audio" and gates.silence_dbfs is not None:
         level = level_dbfs(array)
         if level < gates.silence_dbfs:
             return f"silence: {level:.1f} dBFS is below {gates.silence_dbfs:g} dBFS"
-    if signature["medium"] == "image" and gates.constant_image and array.min() == array.max():
-        return f"constant image: every pixel is {array.flat[0]}"
+    if signature["medium"] == "image" and gates.constant_image and (array == array[0, 0]).all():
+        return f"constant image: every pixel is {array[0, 0].tolist()}"
     return None
 
 

@@ -22,8 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ancestral.workers.encode import Artifact, canonical_json
+from ancestral.workers.encode import Artifact
 from ancestral.workers.errors import PackError
+from ancestral.workers.metadata import canonical_json
 
 
 @dataclass(frozen=True)

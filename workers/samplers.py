@@ -1,21 +1,25 @@
-"""Warm models: bundles loaded once and kept ready to draw. The one file that imports the models.
+"""Warm models: bundles loaded once and kept ready to draw or to score.
 
 job ──▶ registry (fetch the bundle) ──▶ load ──▶ Sampler with its slots ──▶ WarmSampler
-                                                                kept here, by digest
+                                            └──▶ Scorer, for score jobs  ──▶ WarmScorer
+                                                               kept here, by digest and kind
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job, Sampling
 from ancestral.models import (
+    Autoregressive,
     ConditionError,
     Sample,
     Sampler,
@@ -24,6 +28,9 @@ from ancestral.models import (
     load_bundle,
     to_media,
 )
+from ancestral.models.sampling.reference import single_threaded
+from ancestral.models.scoring import Score, Scorer
+from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
 from ancestral.workers.errors import RowRefused
 from ancestral.workers.work import WarmModel
 
@@ -32,11 +39,18 @@ WARM_MODELS = 4
 
 
 class WarmSampler:
-    """A `WarmModel` on a `Sampler`."""
+    """A `WarmModel` on a `Sampler`; `ask` says what a row's fields ask of the network."""
 
-    def __init__(self, sampler: Sampler, signature: Mapping[str, Any], device: str) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        signature: Mapping[str, Any],
+        device: str,
+        ask: Callable[[Mapping[str, Any]], Asked],
+    ) -> None:
         self._sampler = sampler
         self._signature = signature
+        self._ask = ask
         self.device = device
 
     @property
@@ -52,14 +66,52 @@ class WarmSampler:
         return self._sampler.steps
 
     def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+        settings = Settings(sampling.temperature, sampling.top_k, sampling.top_p)
         try:
-            settings = Settings(sampling.temperature, sampling.top_k, sampling.top_p)
-            self._sampler.admit(SampleRequest(key, row.fields, row.seed, row.sample, settings))
+            with torch.inference_mode(), single_threaded():
+                asked = self._ask(row.fields)
+            self._sampler.admit(
+                SampleRequest(key, asked.fields, row.seed, row.sample, settings, asked.prefix)
+            )
         except ConditionError as error:
             raise RowRefused(str(error)) from error
 
     def advance(self) -> Sequence[Sample]:
         return self._sampler.advance()
+
+    def to_media(self, symbols: np.ndarray) -> np.ndarray:
+        return to_media(self._signature, symbols)
+
+
+class WarmScorer:
+    """A `WarmModel` on a `Scorer`: it draws nothing, and its rows are scored many at once."""
+
+    def __init__(self, scorer: Scorer, signature: Mapping[str, Any], device: str) -> None:
+        self._scorer = scorer
+        self._signature = signature
+        self.device = device
+
+    @property
+    def numerics(self) -> str:
+        return self._scorer.numerics
+
+    @property
+    def free(self) -> int:
+        return self._scorer.free
+
+    @property
+    def steps(self) -> int:
+        return self._scorer.steps
+
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+        symbols = whole_event(self._signature, "artifact", row.fields["artifact"])
+        try:
+            self._scorer.admit(key, symbols, own_fields(row.fields))
+        except ConditionError as error:
+            raise RowRefused(str(error)) from error
+
+    def advance(self) -> Sequence[Score]:
+        return self._scorer.advance()
 
     def to_media(self, symbols: np.ndarray) -> np.ndarray:
         return to_media(self._signature, symbols)
@@ -73,27 +125,44 @@ class WarmSamplers:
         self._registry = registry
         self._device = device
         self._lock = threading.Lock()
-        # By digest, the one asked for longest ago first.
-        self._warm: dict[str, WarmSampler] = {}
+        # By digest and kind, the one asked for longest ago first.
+        self._warm: dict[tuple[str, str], WarmModel] = {}
 
-    def get(self, job: Job) -> WarmSampler:
+    def get(self, job: Job) -> WarmModel:
         """The job's model, from here or loaded.
 
         Raises ModelUnreadable, BundleError or StoreError when it cannot be had.
         """
         with self._lock:
-            warm = self._warm.pop(job.model.digest, None) or self._load(job)
-            self._warm[job.model.digest] = warm
+            key = job.model.digest, job.spec.kind
+            warm = self._warm.pop(key, None) or self._load(job)
+            self._warm[key] = warm
             if len(self._warm) > WARM_MODELS:
                 del self._warm[next(iter(self._warm))]
             return warm
 
     def forget(self, model: WarmModel) -> None:
         with self._lock:
-            self._warm = {digest: warm for digest, warm in self._warm.items() if warm is not model}
+            self._warm = {key: warm for key, warm in self._warm.items() if warm is not model}
 
-    def _load(self, job: Job) -> WarmSampler:
+    def _load(self, job: Job) -> WarmModel:
         folder = self._registry.fetch(job.model.uri, job.model.digest)
-        bundle = load_bundle(folder)
-        sampler = Sampler(bundle.net, slots=self.slots, device=self._device)
-        return WarmSampler(sampler, job.signature, self._device)
+        net = load_bundle(folder).net
+        if job.spec.kind == "score":
+            scorer = Scorer(net, slots=self.slots, device=self._device)
+            return WarmScorer(scorer, job.signature, self._device)
+        sampler = Sampler(net, slots=self.slots, device=self._device)
+        ask = _asking(job, net.to(self._device), torch.device(self._device))
+        return WarmSampler(sampler, job.signature, self._device, ask)
+
+
+def _asking(
+    job: Job, net: Autoregressive, device: torch.device
+) -> Callable[[Mapping[str, Any]], Asked]:
+    match job.spec.kind:
+        case "complete":
+            return partial(completion, job.signature, net)
+        case "reconstruct":
+            return partial(reconstruction, job.signature, net, device)
+        case _:
+            return lambda fields: Asked(dict(fields))

@@ -23,7 +23,8 @@ from ancestral.workers.encode import Artifact
 
 class Drawn(Protocol):
     """A finished row of a model: `symbols` in the event's shape, its likelihood in nats, what went
-    wrong with it (None: nothing), and its share of the sampler's time in seconds."""
+    wrong with it (None: nothing), its share of the sampler's time in seconds, and how many of its
+    symbols the likelihood counts: those that were not given."""
 
     @property
     def key(self) -> Hashable: ...
@@ -35,6 +36,8 @@ class Drawn(Protocol):
     def error(self) -> str | None: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def drawn(self) -> int: ...
 
 
 class WarmModel(Protocol):
@@ -63,7 +66,7 @@ class WarmModel(Protocol):
         """Draw for a moment; the rows that ended with it."""
 
     def to_media(self, symbols: np.ndarray) -> np.ndarray:
-        """What the symbols stand for: an image uint8 (H, W) or a sound int16 (T,)."""
+        """What the symbols stand for, as an array of the model's medium; `encode.py` lists them."""
 
 
 class WarmModels(Protocol):
@@ -93,7 +96,8 @@ class OpenJob:
 class Outcome:
     """What became of one row.
 
-    status: "ok", "failed" or "rejected". A failed row has no artifact, a rejected one keeps it.
+    status: "ok", "failed" or "rejected". A failed row has no artifact, a rejected one keeps it; a
+    row that was only scored is ok without one.
     """
 
     row: Row

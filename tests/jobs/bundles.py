@@ -31,6 +31,38 @@ SPEECH = {
     },
 }
 
+CLIPS = {
+    "medium": "video",
+    "levels": 2,
+    "frames_per_second": 8,
+    "shape": [6, 16, 16],
+    "fields": {"digits": {"type": "category", "values": ["1", "2"]}},
+}
+
+#: Real numbers, of a length that a request decides; it begins with values that the request gives.
+SERIES = {
+    "medium": "series",
+    "levels": None,
+    "shape": [None],
+    "max_length": 500,
+    "likelihood_kind": "density",
+    "fields": {
+        "length": {"type": "integer", "minimum": 4, "maximum": 500, "decides": "length"},
+        "initial": {"type": "vector", "length": 3, "default": None},
+    },
+}
+
+AUTOENCODER = {
+    "medium": "image",
+    "levels": 256,
+    "shape": [8, 8, 3],
+    "kinds": ["generate", "reconstruct", "score"],
+    "fields": {
+        "latent": {"type": "vector", "length": 4, "description": "what the image is like"},
+        "place": {"type": "map", "shape": [1, 2, 3], "default": None},
+    },
+}
+
 
 def write_bundle(
     folder: Path, signature: dict[str, Any] = DIGITS, weights: bytes = b"the weights"

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ancestral.jobs.datasets import read_table
+from ancestral.jobs.datasets import is_file, read_table
 from ancestral.jobs.errors import SpecError
 
 
@@ -80,3 +80,10 @@ def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         list(read_table(str(path), ["label"]))
     assert str(caught.value).startswith(f"{path}: is broken (")
+
+
+def test_a_file_is_there_or_is_not(table: str, tmp_path: Path) -> None:
+    assert is_file(table) and is_file(f"file://{table}")
+    assert not is_file(str(tmp_path)) and not is_file(f"{table}x")
+    with pytest.raises(SpecError, match="cannot be read"):
+        is_file("no-such-scheme://lake/x.parquet")

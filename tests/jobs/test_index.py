@@ -1,7 +1,9 @@
 """The columns of the index, and the parts that hold it."""
 
 import dataclasses
+import hashlib
 import json
+import struct
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from io import BytesIO
@@ -23,6 +25,7 @@ from ancestral.jobs.index import (
     schema,
 )
 from ancestral.jobs.ledger import RangeRecord
+from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
@@ -196,3 +199,38 @@ def test_created_at_keeps_its_microseconds(
     moment = make_row(job, 0).created_at + timedelta(microseconds=7)
     part = decode_part(encode_part([make_row(job, 0, created_at=moment)], job.signature))
     assert part["created_at"].to_pylist() == [moment]
+
+
+def test_media_and_numbers_have_typed_columns(
+    make_job: Callable[..., Job], make_row: Callable[..., IndexRow]
+) -> None:
+    fields = {
+        "prefix": {"type": "media"},
+        "latent": {"type": "vector", "length": 2},
+        "place": {"type": "map", "shape": [1, 1, 2], "default": None},
+        "mixed": {"type": "category", "values": ["a", 7]},
+    }
+    job = make_job(2, 2).model_copy(update={"signature": {**PLAIN, "fields": fields}})
+    value, numbers = MediaValue(b"half", "/half.png"), [[[0.5, 1.5]]]
+    given = {"prefix": value, "latent": [0.5, -1.0], "place": numbers, "mixed": 7}
+    rows = [
+        make_row(job, 0, conditioning=given),
+        make_row(job, 1, conditioning={**given, "place": None, "mixed": "a"}),
+    ]
+
+    table = decode_part(encode_part(rows, job.signature))
+
+    assert table.schema.field("condition_latent").type == pa.list_(pa.float64())
+    assert table["condition_latent"].to_pylist() == [[0.5, -1.0]] * 2
+    assert table["condition_prefix"].to_pylist() == [value.sha256] * 2
+    place = hashlib.sha256(struct.pack("<2d", 0.5, 1.5)).hexdigest()
+    assert table["condition_place"].to_pylist() == [place, None]
+    assert table["condition_mixed"].to_pylist() == ["7", "a"]
+    first, second = map(json.loads, table["conditioning"].to_pylist())
+    assert first == {
+        "prefix": {"uri": "/half.png", "sha256": value.sha256},
+        "latent": [0.5, -1.0],
+        "place": {"sha256": place},
+        "mixed": 7,
+    }
+    assert (second["place"], second["mixed"]) == (None, "a")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.recipe import read_recipe
+from ancestral.jobs.recipe import Recipe, read_recipe
 
 RECIPE: dict[str, Any] = {
     "name": "digits",
@@ -17,6 +17,8 @@ RECIPE: dict[str, Any] = {
     "data": {"path": "digits20", "fields": ["label"]},
     "training": {"budget_seconds": 90, "batch_size": 16},
 }
+
+CLIPS = {"clips": 5, "held_out_clips": 2}
 
 
 def changed(section: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -34,8 +36,25 @@ def test_a_recipe_is_read_from_a_file(tmp_path: Path) -> None:
 
     recipe = read_recipe(file)
 
+    assert recipe.training is not None
     assert (recipe.training.steps, recipe.training.budget_seconds) == (5, None)
-    assert (recipe.data.fields, recipe.model, recipe.seed) == ((), {}, 0)
+    assert (recipe.data.fields, recipe.model, recipe.seed) == ({}, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns"),
+    [
+        (["digit", "speaker"], {"digit": "digit", "speaker": "speaker"}),
+        ({"label": "category"}, {"label": "category"}),
+    ],
+)
+def test_fields_lie_in_columns_of_the_same_name_or_another(
+    fields: object, columns: dict[str, str]
+) -> None:
+    recipe = read_recipe(changed("data", fields=fields))
+
+    assert recipe.data.fields == columns
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
 @pytest.mark.parametrize(
@@ -47,6 +66,14 @@ def test_a_recipe_is_read_from_a_file(tmp_path: Path) -> None:
         (changed("training", budget_seconds=None), "exactly one of 'budget_seconds' and 'steps'"),
         (changed("training", batch_size=0), "'training.batch_size' should be greater than or"),
         (changed("data", path="s3://key:secret@lake/x"), "carries a password"),
+        (changed("data", fields=["label", 3]), "'data.fields' should hold keys and values"),
+        (changed("data", moving_digits={"clips": 5}), "'data.moving_digits.held_out_clips' is"),
+        (
+            changed("data", fields=[], moving_digits={**CLIPS, "frame": 9}),
+            "unknown key 'data.moving_digits.frame'; did you mean 'frames'?",
+        ),
+        (changed("data", moving_digits=CLIPS), "'data' has no 'fields' for 'moving_digits'"),
+        (changed("data", source="video"), "'data.source' should be 'audio', not 'video'"),
         (changed(name="My Digits"), "'name' "),
         ({"name": "digits"}, "the key 'family' is missing"),
     ],
@@ -64,6 +91,8 @@ def test_another_budget_replaces_whatever_ended_the_training() -> None:
 
     training = by_steps.with_budget(30.0).training
 
+    assert training is not None
+    assert (by_steps.budget_seconds, by_steps.with_budget(30.0).budget_seconds) == (0, 30)
     assert (training.budget_seconds, training.steps, training.batch_size) == (30.0, None, 16)
 
 
@@ -73,3 +102,10 @@ def test_another_name_is_checked_as_the_first_one_was() -> None:
     assert recipe.called("digits-2").name == "digits-2"
     with pytest.raises(SpecError, match="'name'"):
         recipe.called("no good")
+
+
+def test_what_is_fitted_at_once_has_no_budget() -> None:
+    recipe = read_recipe({key: value for key, value in RECIPE.items() if key != "training"})
+
+    assert recipe.with_budget(30.0) == recipe
+    assert recipe.budget_seconds == 0

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.finalise import finalise
-from ancestral.jobs.ledger import RangeRecord
+from ancestral.jobs.index import IndexRow, encode_part
+from ancestral.jobs.ledger import FileFact, Ledger, RangeRecord
 from ancestral.jobs.results import Artifact, Results
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
@@ -66,6 +68,40 @@ def test_a_row_that_was_not_drawn_has_no_bytes(store: Store, job: Job) -> None:
     failed = list(Results(store, job))[1]
     with pytest.raises(NotFound, match=r"row 1 \('request 1'\) was not drawn, failed: no luck"):
         failed.bytes()
+
+
+def test_a_job_that_scores_has_rows_and_no_files(
+    store: Store, make_job: MakeJob, make_row: Callable[..., IndexRow], tmp_path: Path
+) -> None:
+    # Given a unit whose rows are ok, and that wrote no pack
+    job, unit = make_job(2, 2), Unit(0, 2)
+    path = layout.attempt_path(job.job_id, unit, "a" * 32)
+    part = encode_part([make_row(job, ordinal) for ordinal in (0, 1)], job.signature)
+    store.put(path, part)
+    record = RangeRecord(
+        start=0,
+        end=2,
+        attempt="a" * 32,
+        worker="ann",
+        device="cpu",
+        numerics="x86-64/reference/float32",
+        model_digest=job.model.digest,
+        code_version="0.1.0",
+        statuses="oo",
+        index_part=FileFact.of(path, part),
+        packs=(),
+        created_at=datetime(2026, 11, 22, tzinfo=UTC),
+        sampling_seconds=0.5,
+    )
+    Ledger(store, job.job_id).decide(record)
+
+    results = Results(store, job)
+
+    assert [(artifact.ok, artifact.stored) for artifact in results] == [(True, False)] * 2
+    with pytest.raises(NotFound, match=r"row 0 \('request 0'\) was only scored"):
+        next(iter(results)).bytes()
+    assert results.download(tmp_path / "files") == 0
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 def test_damaged_bytes_are_noticed(store: Store, job: Job) -> None:
@@ -176,7 +212,16 @@ def test_two_artifacts_never_share_a_file(one: tuple[str, int], other: tuple[str
 
 
 @pytest.mark.parametrize(
-    ("media_type", "extension"), [("image/png", "png"), ("audio/flac", "flac"), ("x/y", "bin")]
+    ("media_type", "extension"),
+    [
+        ("image/png", "png"),
+        ("image/webp", "webp"),
+        ("audio/flac", "flac"),
+        ("audio/wav", "wav"),
+        ("video/mp4", "mp4"),
+        ("application/x-npy", "npy"),
+        ("x/y", "bin"),
+    ],
 )
 def test_a_file_has_the_extension_of_its_medium(media_type: str, extension: str) -> None:
     row = {"request_id": "seven", "sample": 3, "media_type": media_type}

@@ -13,7 +13,11 @@ def test_an_empty_environment_has_defaults(monkeypatch: pytest.MonkeyPatch, tmp_
     for environment in ({}, {"ANCESTRAL_HOME": "", "ANCESTRAL_REDIS_URL": "", "RAY_ADDRESS": ""}):
         settings = Settings.from_environment(environment)
         assert settings == Settings(
-            home=home, state_uri=str(home / "state"), redis_url=None, ray_address=None
+            home=home,
+            state_uri=str(home / "state"),
+            redis_url=None,
+            data_uri=None,
+            ray_address=None,
         )
         assert settings.cache_folder == home / "cache"
 
@@ -24,6 +28,7 @@ def test_every_variable_counts(tmp_path: Path) -> None:
             "ANCESTRAL_HOME": str(tmp_path),
             "ANCESTRAL_STATE": "s3://lake/state",
             "ANCESTRAL_REDIS_URL": "rediss://queue:6379",
+            "ANCESTRAL_DATA": "s3://lake/tables",
             "RAY_ADDRESS": "ray://head:10001",
         }
     )
@@ -31,6 +36,7 @@ def test_every_variable_counts(tmp_path: Path) -> None:
         home=tmp_path,
         state_uri="s3://lake/state",
         redis_url="rediss://queue:6379",
+        data_uri="s3://lake/tables",
         ray_address="ray://head:10001",
     )
 

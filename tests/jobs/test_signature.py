@@ -1,6 +1,9 @@
 """Requests against a model's signature."""
 
 import copy
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +20,12 @@ from ancestral.jobs.signature import (
     check_signature,
     fields_from_text,
 )
-from ancestral.jobs.spec import Sampling
-from tests.jobs.bundles import DIGITS, SPEECH
+from ancestral.jobs.spec import JobSpec, load_spec
+from tests.jobs.bundles import AUTOENCODER, CLIPS, DIGITS, SERIES, SPEECH
+
+
+def spec_of(**given: Any) -> JobSpec:
+    return load_spec({"name": "j", "model": "m", "grid": {}, "output": "o", **given})
 
 
 def test_fields_come_back_complete_and_in_order() -> None:
@@ -142,29 +149,77 @@ def test_seeds() -> None:
 
 
 def test_top_k_and_top_p_serve_small_alphabets_only() -> None:
-    large = {**SPEECH, "levels": 257}
-    for sampling in (Sampling(top_k=5), Sampling(top_p=0.9)):
-        check_settings(SPEECH, sampling)
-        with pytest.raises(SpecError, match=r"'sampling\.top_.' serves models of up to 256 levels"):
-            check_settings(large, sampling)
-    check_settings(large, Sampling(temperature=0.5))
+    large, real = {**SPEECH, "levels": 257}, {**SERIES, "levels": None}
+    for sampling in ({"top_k": 5}, {"top_p": 0.9}):
+        check_settings(SPEECH, spec_of(sampling=sampling))
+        for signature in (large, real):
+            with pytest.raises(SpecError, match=r"'sampling\.top_.' serves models of up to 256"):
+                check_settings(signature, spec_of(sampling=sampling))
+    check_settings(large, spec_of(sampling={"temperature": 0.5}))
 
 
-def test_sound_signatures() -> None:
-    check_signature(DIGITS, "digits")
-    check_signature(SPEECH, "speech")
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"sampling": {"samples": 2}}, "'sampling.samples'"),
+        ({"sampling": {"temperature": 0.9}}, "'sampling.temperature'"),
+        ({"sampling": {"top_k": 3}}, "'sampling.top_k'"),
+        ({"gates": {"constant_image": True}}, "'gates'"),
+    ],
+)
+def test_settings_of_drawing_mean_nothing_to_a_score_job(given: dict[str, Any], named: str) -> None:
+    check_settings(DIGITS, spec_of(**given))
+    check_settings(DIGITS, spec_of(kind="score", sampling={"seed": 3}))
+    with pytest.raises(SpecError, match=named):
+        check_settings(DIGITS, spec_of(kind="score", **given))
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "signature.md"
+DOCUMENTED = [
+    json.loads(block) for block in re.findall("```json\n(.+?)```", PAGE.read_text(), re.S)
+]
+
+
+@pytest.mark.parametrize("signature", [DIGITS, SPEECH, CLIPS, SERIES, AUTOENCODER, *DOCUMENTED])
+def test_sound_signatures(signature: dict[str, Any]) -> None:
+    check_signature(signature, "a model")
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"medium": "smell"}, "makes 'smell', and known media are image, audio"),
+        ({"medium": "smell"}, "makes 'smell', and known media are image, audio, video, series"),
         ({"levels": "many"}, "should have 'levels'"),
-        ({"fields": None}, "should have 'levels' (a whole number) and 'fields'"),
+        ({"levels": None}, "should have 'levels', a whole number, or null for a series"),
+        ({"fields": None}, "should have 'fields'"),
+        ({"shape": None}, "should have the 'shape' of its image"),
+        ({"shape": [20]}, "should have the 'shape' of its image"),
+        ({"shape": [20, 0]}, "has sizes in its 'shape' that are not positive"),
+        ({"shape": [20, None]}, "has sizes in its 'shape' that are not positive"),
+        ({"medium": "audio", "shape": [None]}, "should have 'sample_rate_hz'"),
+        ({"medium": "video", "shape": [4, 4, 4]}, "should have 'frames_per_second'"),
+        ({"likelihood_kind": "roughly"}, "a 'likelihood_kind' of exact, joint, bound, density"),
+        ({"kinds": []}, "should have 'kinds' among generate, complete, reconstruct, score"),
+        ({"kinds": ["generate", "dream"]}, "should have 'kinds' among generate"),
+        ({"kinds": ["reconstruct"]}, "says that it can reconstruct, but has no vector 'latent'"),
+        ({"hidden": -1}, "should have 'hidden', a whole number of symbols"),
+        ({"hidden": 4}, "says that it can complete, but what is hidden is drawn before"),
         ({"fields": {"seed": {"type": "integer"}}}, "calls a field 'seed'"),
+        ({"fields": {"prefix": {"type": "integer"}}}, "calls a field 'prefix', a name that kinds"),
+        ({"fields": {"fraction": {"type": "number"}}}, "calls a field 'fraction'"),
+        ({"fields": {"picture": {"type": "media"}}}, "gives 'picture' no type of category"),
+        ({"fields": {"z": {"type": "vector"}}}, "gives the vector 'z' no 'length'"),
+        ({"fields": {"z": {"type": "map", "shape": [2, 3]}}}, "gives the map 'z' no 'shape'"),
+        (
+            {"fields": {"size": {"type": "number", "decides": "colour"}}},
+            "lets 'size' decide 'colour', and a field can decide the 'length'",
+        ),
         ({"fields": {"label": {"type": "colour"}}}, "gives 'label' no type of"),
         ({"fields": {"label": {"type": "category"}}}, "gives the category 'label' no values"),
-        ({"fields": {"label": {"type": "category", "values": [0.5]}}}, "neither texts nor whole"),
+        (
+            {"fields": {"label": {"type": "category", "values": [0.5]}}},
+            "other than texts and whole",
+        ),
         (
             {"fields": {"size": {"type": "number", "maximum": 1, "default": 2}}},
             "has a wrong default: 'size' should lie between any and 1",

@@ -43,6 +43,13 @@ def test_what_is_left_out_has_a_default() -> None:
         "top_k": None,
         "top_p": None,
     }
+    assert spec.media.model_dump() == {
+        "image": "png",
+        "audio": "flac",
+        "video": "webp",
+        "series": "npy",
+        "layout": "packed",
+    }
     assert (spec.on_invalid, spec.priority, spec.max_attempts) == ("reject", 0, 3)
 
 
@@ -64,7 +71,7 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
     [
         ({"sampling": {"sed": 1}}, "unknown key 'sampling.sed'; did you mean 'seed'?"),
         ({"inputs": "x"}, "unknown key 'inputs'; did you mean 'input'?"),
-        ({"kind": "complete"}, "'kind' should be 'generate', not 'complete'"),
+        ({"kind": "finish"}, "'kind' should be 'generate', 'complete', 'reconstruct' or 'score'"),
         ({"input": None}, "give exactly one of 'input' and 'grid'"),
         ({"grid": {"label": [1]}}, "give exactly one of 'input' and 'grid'"),
         ({"input": None, "grid": {"label": []}}, "'grid.label' should hold at least one value"),
@@ -73,13 +80,17 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
             {"input": None, "grid": {"label": [1, float("nan")]}},
             "'grid.label.1' should be a text or a finite number, not nan",
         ),
-        ({"input": None, "grid": {"label": [[1]]}}, "'grid.label.0' should be a text"),
+        ({"input": None, "grid": {"label": [None]}}, "'grid.label.0' should be a text"),
+        ({"input": None, "grid": {"z": [[0.5, float("inf")]]}}, "'grid.z.0' should be a text"),
+        ({"input": None, "grid": {"prefix": [{"uri": None}]}}, "'grid.prefix.0' should be a text"),
         ({"sampling": {"seed": -1}}, "'sampling.seed' should be greater than or equal to 0"),
         ({"sampling": {"seed": 2**63}}, "'sampling.seed' should be less than"),
         ({"sampling": {"temperature": 0}}, "'sampling.temperature' should be greater than 0"),
         ({"sampling": {"temperature": float("inf")}}, "'sampling.temperature' should be a finite"),
         ({"sampling": {"samples": 0}}, "'sampling.samples' should be greater"),
         ({"sampling": {"top_p": 1.5}}, "'sampling.top_p' should be less than or equal to 1"),
+        ({"media": {"image": "gif"}}, "'media.image' should be 'png' or 'webp', not 'gif'"),
+        ({"media": {"video": "avi"}}, "'media.video' should be 'webp' or 'mp4', not 'avi'"),
         ({"unit": {"rows": 0}}, "'unit.rows' should be greater"),
         ({"name": ""}, "'name'"),
     ],
@@ -134,6 +145,8 @@ def test_the_order_of_a_grid_is_part_of_what_is_asked_for() -> None:
             st.booleans(),
             st.text(st.characters(exclude_categories=["Cs"])),
             st.floats(allow_nan=False, allow_infinity=False),
+            st.lists(st.floats(allow_nan=False, allow_infinity=False)),
+            st.fixed_dictionaries({"uri": st.just("packs/0.tar"), "offset": st.integers()}),
         ),
         min_size=1,
     )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ancestral.orchestration.drawings import histogram, nice_step, stacked_bars, waveform
+from ancestral.orchestration.drawings import curve, histogram, nice_step, stacked_bars, waveform
 from ancestral.orchestration.measures import drawing_seconds, throughput
 
 STARTED = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
@@ -24,6 +24,47 @@ def test_steps_are_few_round_and_no_larger_than_they_must_be(span: float, steps:
     assert span / step <= steps * 1.01
     assert span / step >= steps / 2.51
     assert f"{step:.0e}"[0] in "125"
+
+
+def points_of(drawing: str) -> list[tuple[float, float]]:
+    """Where a curve goes, in pixels."""
+    path = re.search(r'd="M([^"]*)"', drawing)
+    assert path is not None
+    return [(float(x), float(y)) for x, y in (point.split() for point in path[1].split("L"))]
+
+
+def test_a_curve_goes_through_every_value_from_the_lowest_to_the_highest() -> None:
+    drawing = curve(np.array([-5.0, 15.0, 5.0]), columns=30, height=22)
+
+    assert points_of(drawing) == [(5, 21), (15, 1), (25, 11)]
+
+
+def test_a_long_curve_misses_no_peak() -> None:
+    # Given more values than columns, with one peak and one trough
+    values = np.zeros(1000)
+    values[345], values[812] = 7.0, -1.0
+
+    points = points_of(curve(values, columns=10, height=10))
+
+    assert len(points) == 20
+    assert [x for x, y in points if y == 1] == [3.5]
+    assert [x for x, y in points if y == 9] == [8.5]
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [3.0], [3.0, 3.0], [np.inf, 1.0, 2.0]])
+def test_every_series_has_a_curve(values: list[float]) -> None:
+    drawing = curve(np.array(values))
+
+    assert "nan" not in drawing and "inf" not in drawing
+    assert drawing.count("<path") == (1 if np.isfinite(values).any() else 0)
+
+
+def test_values_that_differ_by_rounding_alone_have_a_histogram() -> None:
+    values = np.array([2.885390081777927, 2.8853900817779268])
+
+    drawing = histogram(values, unit="bits", description="bits", marks={"mean": values.mean()})
+
+    assert drawing.count("2 rows") == 1
 
 
 def test_a_waveform_has_a_stroke_for_each_column_from_its_lowest_to_its_highest_sample() -> None:

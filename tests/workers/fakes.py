@@ -65,6 +65,10 @@ class FakeDrawn:
     error: str | None
     seconds: float = 0.5
 
+    @property
+    def drawn(self) -> int:
+        return self.symbols.size
+
 
 class FakeSampler:
     """A `WarmModel`. `before_advance` is called before each advance, with the rows in slots."""

@@ -13,6 +13,8 @@ from ancestral.jobs.spec import Gates
 from ancestral.workers.gates import check, level_dbfs
 
 IMAGE = {"medium": "image"}
+CLIP = {"medium": "video"}
+SERIES = {"medium": "series"}
 AUDIO = {"medium": "audio"}
 ALL = Gates(silence_dbfs=-60, constant_image=True)
 
@@ -58,6 +60,20 @@ def test_one_other_pixel_lets_an_image_pass(place: int, value: int) -> None:
     assert check(IMAGE, image, ALL) is None
 
 
+def test_an_image_of_one_colour_is_rejected() -> None:
+    image = np.full((4, 5, 3), (1, 200, 30), np.uint8)
+
+    assert check(IMAGE, image, ALL) == "constant image: every pixel is [1, 200, 30]"
+
+
+@given(st.integers(0, 59))
+def test_one_other_colour_lets_an_image_pass(place: int) -> None:
+    image = np.full((4, 5, 3), (1, 200, 30), np.uint8)
+    image.flat[place] = 31
+
+    assert check(IMAGE, image, ALL) is None
+
+
 def test_gates_are_closed_only_when_asked_for() -> None:
     assert check(AUDIO, square_wave(0), Gates()) is None
     assert check(IMAGE, np.zeros((4, 5), np.uint8), Gates()) is None
@@ -66,3 +82,5 @@ def test_gates_are_closed_only_when_asked_for() -> None:
 def test_a_gate_lets_the_other_medium_pass() -> None:
     assert check(IMAGE, np.zeros((4, 5), np.uint8), Gates(silence_dbfs=0)) is None
     assert check(AUDIO, square_wave(0), Gates(constant_image=True)) is None
+    assert check(CLIP, np.zeros((2, 4, 5), np.uint8), ALL) is None
+    assert check(SERIES, np.zeros(9), ALL) is None

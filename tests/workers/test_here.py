@@ -26,7 +26,7 @@ from ancestral.workers.worker import Worker
 from tests.models.nets import DIGITS, SPEAKERS, image_case, sound_case
 from tests.workers.fakes import QUICK, Diary
 
-IMAGES = image_case(labelled=True)
+IMAGES = image_case(labels=DIGITS)
 SOUNDS = sound_case(speaker=True, digit=True)
 
 
@@ -135,7 +135,7 @@ def test_the_job_is_finished_and_what_a_second_run_finds_is_the_same(place: Plac
 def test_a_network_that_gives_no_numbers_fails_its_rows_and_says_so(
     place: Place,
 ) -> None:
-    case = image_case(labelled=True, seed=3)
+    case = image_case(labels=DIGITS, seed=3)
     for parameter in case.net.parameters():
         parameter.data.fill_(float("nan"))
     save_bundle(place.folder / "images", case.net, card="A wreck.", metrics={})

@@ -16,7 +16,7 @@ from ancestral.models import save_bundle, to_media
 from ancestral.models.naive import sample_naive
 from ancestral.workers.errors import RowRefused
 from ancestral.workers.samplers import WARM_MODELS, WarmSamplers
-from tests.models.nets import Case, image_case, sound_case
+from tests.models.nets import DIGITS, Case, image_case, sound_case
 
 
 class Shelf:
@@ -48,7 +48,7 @@ def row(case: Case, seed: int = 5, sample: int = 2, **fields: object) -> Row:
     return Row(0, "a", sample, seed, {**case.requests[0], **fields}, None)
 
 
-@pytest.mark.parametrize("case", [image_case(labelled=True), sound_case(speaker=True, digit=True)])
+@pytest.mark.parametrize("case", [image_case(labels=DIGITS), sound_case(speaker=True, digit=True)])
 def test_a_row_is_what_its_network_draws(shelf: Shelf, case: Case) -> None:
     job = shelf.job(case)
     warm = WarmSamplers(shelf.client.registry, slots=3).get(job)
@@ -71,7 +71,7 @@ def test_a_row_is_what_its_network_draws(shelf: Shelf, case: Case) -> None:
 
 
 def test_the_jobs_settings_reach_the_sampler(shelf: Shelf) -> None:
-    case = image_case(labelled=True)
+    case = image_case(labels=DIGITS)
     warm = WarmSamplers(shelf.client.registry, slots=2).get(shelf.job(case))
 
     # The likeliest symbol alone: whatever the seed, the same image.
@@ -85,7 +85,7 @@ def test_the_jobs_settings_reach_the_sampler(shelf: Shelf) -> None:
 
 
 def test_a_row_that_does_not_fit_the_network_is_refused(shelf: Shelf) -> None:
-    case = image_case(labelled=True)
+    case = image_case(labels=DIGITS)
     warm = WarmSamplers(shelf.client.registry, slots=2).get(shelf.job(case))
 
     with pytest.raises(RowRefused, match="label"):
@@ -94,7 +94,7 @@ def test_a_row_that_does_not_fit_the_network_is_refused(shelf: Shelf) -> None:
 
 
 def test_a_model_is_loaded_once_and_anew_when_it_was_forgotten(shelf: Shelf) -> None:
-    job = shelf.job(image_case(labelled=True))
+    job = shelf.job(image_case(labels=DIGITS))
     samplers = WarmSamplers(shelf.client.registry, slots=2)
 
     warm = samplers.get(job)
@@ -105,7 +105,7 @@ def test_a_model_is_loaded_once_and_anew_when_it_was_forgotten(shelf: Shelf) -> 
 
 
 def test_the_model_asked_for_longest_ago_is_the_first_to_go(shelf: Shelf) -> None:
-    cases = [image_case(labelled=True, seed=seed) for seed in range(WARM_MODELS + 1)]
+    cases = [image_case(labels=DIGITS, seed=seed) for seed in range(WARM_MODELS + 1)]
     jobs = [shelf.job(case, f"tiny-{number}") for number, case in enumerate(cases)]
     samplers = WarmSamplers(shelf.client.registry, slots=1)
     first, second = samplers.get(jobs[0]), samplers.get(jobs[1])
@@ -121,8 +121,8 @@ def test_the_model_asked_for_longest_ago_is_the_first_to_go(shelf: Shelf) -> Non
 
 
 def test_a_bundle_that_changed_since_the_job_was_accepted_is_refused(shelf: Shelf) -> None:
-    job = shelf.job(image_case(labelled=True))
-    shelf.job(image_case(labelled=True, seed=1))
+    job = shelf.job(image_case(labels=DIGITS))
+    shelf.job(image_case(labels=DIGITS, seed=1))
 
     with pytest.raises(ModelUnreadable, match="holds another model now"):
         WarmSamplers(shelf.client.registry).get(job)

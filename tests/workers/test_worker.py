@@ -17,11 +17,11 @@ from ancestral.jobs.finalise import finalise
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.units import RowCounts, Unit
-from ancestral.workers.encode import decode_image
 from ancestral.workers.events import (
     UnitCommitted,
     UnitFailed,
 )
+from ancestral.workers.images import decode_image
 from tests.workers.fakes import (
     HOLD,
     FakeModels,

@@ -1,0 +1,135 @@
+"""Media that requests give: files, pieces of packs, or bytes, read once when a job is submitted.
+
+    "halves/7.png"                                      a path, relative to the input's folder
+    "s3://lake/halves/7.png"                            a URI of any store that fsspec knows
+    {"uri": "packs/0-9.tar", "offset": 512, "length": 803}      a piece, as our own index names it
+    b"\\x89PNG..."                                       the bytes themselves (a binary column)
+
+What was read travels inside the request shards: a job never depends on files that may change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import fsspec
+
+from ancestral.jobs.documents import did_you_mean, shown
+from ancestral.jobs.errors import RequestProblem, SpecError
+from ancestral.jobs.inputs import reading
+from ancestral.jobs.spec import INTEGER_LIMIT, without_password
+
+#: The largest file that a request may give: some minutes of uncompressed sound.
+LARGEST_MEDIA_BYTES = 16 * 2**20
+
+_PIECE_KEYS = ("uri", "offset", "length")
+
+
+@dataclass(frozen=True)
+class MediaValue:
+    """An image, sound, clip or series that a request gave: its file's bytes, and where they were.
+
+    `uri` is absolute, and None where the request held the bytes themselves.
+    """
+
+    data: bytes = field(repr=False)
+    uri: str | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class MediaReference:
+    """A file that a request names, or `length` bytes of it from `offset` on."""
+
+    uri: str
+    offset: int = 0
+    length: int | None = None
+
+    def read(self, folder: str) -> MediaValue:
+        """What lies there; `folder` is where relative paths begin. Raises RequestProblem."""
+        uri = _absolute(self.uri, folder)
+        wanted = LARGEST_MEDIA_BYTES + 1 if self.length is None else self.length
+        try:
+            with reading(uri):
+                # Without the cache of listings, a file that was replaced is read as it is now.
+                files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
+                data = files.cat_file(path, start=self.offset, end=self.offset + wanted)
+        except SpecError as error:
+            raise RequestProblem(str(error)) from error
+        if self.length is not None and len(data) < self.length:
+            raise RequestProblem(f"{uri}: ends before byte {self.offset + self.length}")
+        return MediaValue(_sized(data, uri), uri)
+
+
+def media_given(name: str, value: object) -> MediaReference | MediaValue:
+    """What a request gives as the medium `name`. Raises RequestProblem."""
+    if isinstance(value, MediaValue):
+        return value
+    if isinstance(value, bytes):
+        return MediaValue(_sized(value, name))
+    if isinstance(value, str):
+        return MediaReference(_checked_uri(name, value))
+    if isinstance(value, Mapping):
+        return _piece(name, value)
+    raise RequestProblem(
+        f"{name!r} should be the path or URI of a file, bytes, or 'uri', 'offset' and 'length' of "
+        f"a piece, not {shown(value)}"
+    )
+
+
+def _piece(name: str, value: Mapping[str, object]) -> MediaReference:
+    for key in value:
+        if key not in _PIECE_KEYS:
+            hint = did_you_mean(key, _PIECE_KEYS)
+            raise RequestProblem(f"{name!r} has an unknown key {key!r}{hint}")
+    uri, offset, length = (value.get(key) for key in _PIECE_KEYS)
+    if not isinstance(uri, str):
+        raise RequestProblem(f"{name!r} should have a 'uri' that is a text, not {shown(uri)}")
+    return MediaReference(
+        _checked_uri(name, uri),
+        0 if offset is None else _checked_size(f"{name}.offset", offset, INTEGER_LIMIT),
+        None if length is None else _checked_size(f"{name}.length", length, LARGEST_MEDIA_BYTES),
+    )
+
+
+def _checked_uri(name: str, uri: str) -> str:
+    if not uri or "\0" in uri or "::" in uri:
+        raise RequestProblem(
+            f"{name!r} should be a path or a URI like s3://bucket/file without '::', not "
+            f"{shown(uri)}"
+        )
+    try:
+        return without_password(uri)
+    except ValueError as error:
+        raise RequestProblem(f"{name!r} {error}") from error
+
+
+def _checked_size(name: str, value: object, limit: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
+        wanted = f"a whole number in [0, {limit}]"
+        raise RequestProblem(f"{name!r} should be {wanted}, not {shown(value)}")
+    return value
+
+
+def _sized(data: bytes, origin: str) -> bytes:
+    if not data:
+        raise RequestProblem(f"{origin}: is empty")
+    if len(data) > LARGEST_MEDIA_BYTES:
+        raise RequestProblem(f"{origin}: is larger than {LARGEST_MEDIA_BYTES} bytes")
+    return data
+
+
+def _absolute(uri: str, folder: str) -> str:
+    """`uri` as every folder understands it; `folder` may be a URI itself."""
+    path = os.path.expanduser(uri)
+    if "://" in path or os.path.isabs(path):
+        return path
+    return f"{folder}/{path}" if "://" in folder else os.path.abspath(os.path.join(folder, path))

@@ -1,0 +1,105 @@
+"""Media that requests give: files, pieces of packs, and bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from ancestral.jobs import media_values
+from ancestral.jobs.errors import RequestProblem
+from ancestral.jobs.media_values import MediaReference, MediaValue, media_given
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """A folder that holds half.png."""
+    (tmp_path / "half.png").write_bytes(b"the upper half")
+    return str(tmp_path)
+
+
+def read(value: object, folder: str) -> MediaValue:
+    given = media_given("prefix", value)
+    return given.read(folder) if isinstance(given, MediaReference) else given
+
+
+def test_a_file_is_read_whole(folder: str) -> None:
+    value = read("half.png", folder)
+    assert value == MediaValue(b"the upper half", f"{folder}/half.png")
+    assert value.sha256 == hashlib.sha256(b"the upper half").hexdigest()
+
+
+def test_a_piece_is_read_as_an_index_names_it(folder: str) -> None:
+    piece = {"uri": "half.png", "offset": 4, "length": 5}
+    assert read(piece, folder) == MediaValue(b"upper", f"{folder}/half.png")
+    assert read({"uri": "half.png", "offset": 4, "length": None}, folder).data == b"upper half"
+    assert read({"uri": "half.png"}, folder).data == b"the upper half"
+
+
+def test_bytes_are_taken_as_they_are() -> None:
+    assert media_given("prefix", b"sound") == MediaValue(b"sound", None)
+
+
+def test_where_relative_paths_begin(folder: str) -> None:
+    with fsspec.open("memory://media-values/7.png", "wb") as file:
+        file.write(b"seven")
+    assert read("7.png", "memory://media-values") == read("memory://media-values/7.png", folder)
+    assert read(f"{folder}/half.png", "memory://media-values").data == b"the upper half"
+    assert read("x/../half.png", folder).uri == f"{folder}/half.png"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("none.png", "none.png: there is no such file"),
+        (".", "cannot be read"),
+        ("empty.png", "empty.png: is empty"),
+        ({"uri": "half.png", "offset": 10, "length": 5}, "half.png: ends before byte 15"),
+        ({"uri": "half.png", "offset": 99}, "half.png: is empty"),
+        ({"uri": "half.png", "offset": -1}, "'prefix.offset' should be a whole number"),
+        ({"uri": "half.png", "length": True}, "'prefix.length' should be a whole number"),
+        ({"uri": "half.png", "size": 5}, "'prefix' has an unknown key 'size'; known are uri"),
+        ({"offset": 5}, "'prefix' should have a 'uri' that is a text, not nothing"),
+        ("", "'prefix' should be a path or a URI"),
+        ("simplecache::s3://lake/7.png", "without '::'"),
+        ("odd://lake/7.png", "odd://lake/7.png: cannot be read"),
+        (b"", "prefix: is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem_of_its_request(
+    folder: str, value: object, sentence: str
+) -> None:
+    (Path(folder) / "empty.png").touch()
+    with pytest.raises(RequestProblem) as caught:
+        read(value, folder)
+    assert sentence in str(caught.value)
+
+
+def test_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(RequestProblem, match="carries a password") as caught:
+        media_given("prefix", "s3://me:open-sesame@lake/7.png")
+    assert "open-sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["half.png", {"uri": "half.png"}, b"the upper half"])
+def test_what_is_too_large_is_refused(
+    folder: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_values, "LARGEST_MEDIA_BYTES", 14)
+    assert read(value, folder).data == b"the upper half"
+    monkeypatch.setattr(media_values, "LARGEST_MEDIA_BYTES", 13)
+    with pytest.raises(RequestProblem, match="is larger than 13 bytes"):
+        read(value, folder)
+
+
+@pytest.mark.s3
+def test_a_piece_of_an_object_in_a_bucket_is_read(s3_server: str) -> None:
+    with fsspec.open("s3://ancestral-tests/media/pack.tar", "wb") as file:
+        file.write(b"the upper half")
+    assert read("pack.tar", "s3://ancestral-tests/media").data == b"the upper half"
+    piece = {"uri": "s3://ancestral-tests/media/pack.tar", "offset": 4, "length": 5}
+    assert read(piece, "/").data == b"upper"
+    with pytest.raises(RequestProblem, match="there is no such file"):
+        read("none.tar", "s3://ancestral-tests/media")

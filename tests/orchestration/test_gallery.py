@@ -1,0 +1,226 @@
+"""What a report shows of jobs of every medium, drawn without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.request_shards import Row
+from ancestral.jobs.results import Results
+from ancestral.jobs.spec import Job, Sampling
+from ancestral.models import to_media
+from ancestral.orchestration.gallery import CLIPS_PER_LINE, Gallery, Item, make_gallery
+from ancestral.orchestration.report import render_report
+from ancestral.workers.encode import read_media
+from ancestral.workers.images import encode_image
+from tests.jobs.bundles import write_bundle
+from tests.orchestration.pages import Reading, read_page
+from tests.workers.fakes import FakeDrawn, House
+
+FIELDS = {
+    "label": {"type": "category", "values": ["cat", "dog"]},
+    "voice": {"type": "category", "values": ["ada", "bob"], "default": "ada"},
+}
+
+COLOUR = {"medium": "image", "levels": 8, "shape": [3, 5, 3], "fields": FIELDS}
+CLIP = {
+    "medium": "video",
+    "levels": 2,
+    "shape": [4, 3, 5],
+    "frames_per_second": 10,
+    "fields": FIELDS,
+}
+SOUND = {
+    "medium": "audio",
+    "levels": 65536,
+    "encoding": "linear",
+    "sample_rate_hz": 8000,
+    "shape": [400],
+    "fields": FIELDS,
+}
+SERIES = {
+    "medium": "series",
+    "levels": None,
+    "shape": [50],
+    "likelihood_kind": "density",
+    "fields": FIELDS,
+}
+
+
+class Painter:
+    """A `WarmModel` that draws noise of its signature's shape in one advance."""
+
+    device, numerics, free = "cpu", "fake", 8
+
+    def __init__(self, signature: dict[str, Any]) -> None:
+        self.steps = 0
+        self._signature = signature
+        self._rows: list[tuple[Hashable, Row]] = []
+
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+        self._rows.append((key, row))
+
+    def advance(self) -> Sequence[FakeDrawn]:
+        self.steps += 1
+        rows, self._rows = self._rows, []
+        return [FakeDrawn(key, self._symbols(row.seed), -100.0, None) for key, row in rows]
+
+    def to_media(self, symbols: np.ndarray) -> np.ndarray:
+        return to_media(self._signature, symbols)
+
+    def _symbols(self, seed: int) -> np.ndarray:
+        generator = np.random.Generator(np.random.Philox(key=seed))
+        if self._signature["levels"] is None:
+            return generator.standard_normal(self._signature["shape"])
+        return generator.integers(0, self._signature["levels"], self._signature["shape"])
+
+
+class Painters:
+    """The `WarmModels` of one worker."""
+
+    slots = 8
+
+    def get(self, job: Job) -> Painter:
+        return Painter(job.signature)
+
+    def forget(self, model: object) -> None:
+        raise AssertionError("a painter does not break")
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Callable[..., tuple[Job, Results, Reading]]:
+    """drawn(signature, labels, ...) is a finished job, its results and its report, read."""
+
+    def make(
+        signature: dict[str, Any], labels: Sequence[str], **spec: Any
+    ) -> tuple[Job, Results, Reading]:
+        house = House(tmp_path)
+        write_bundle(tmp_path / "model", signature)
+        job = house.submit(labels, **spec)
+        house.work(job, Painters())  # type: ignore[arg-type]
+        results = house.client.results(job.job_id)
+        manifest = finalise(house.client.store(job.job_id), job.job_id)
+        report = tmp_path / "report.html"
+        report.write_text(render_report(results, job, manifest), encoding="utf-8")
+        return job, results, read_page(report)
+
+    return make
+
+
+def items_of(gallery: Gallery | None) -> list[Item]:
+    assert gallery is not None
+    return [item for line in gallery.lines for item in line.items if item is not None]
+
+
+def bytes_of(item: Item) -> bytes:
+    return base64.b64decode(item.data.partition(",")[2], validate=True)
+
+
+@pytest.mark.parametrize(
+    ("signature", "media", "media_type", "element"),
+    [
+        (COLOUR, {"image": "png"}, "image/png", "img"),
+        (COLOUR, {"image": "webp"}, "image/webp", "img"),
+        (CLIP, {"video": "webp"}, "image/webp", "img"),
+        (CLIP, {"video": "mp4"}, "video/mp4", "video"),
+        (SOUND, {"audio": "flac"}, "audio/flac", "audio"),
+        (SOUND, {"audio": "wav"}, "audio/wav", "audio"),
+        (SERIES, {}, "application/x-npy", "a"),
+    ],
+)
+def test_artifacts_of_every_medium_are_shown_as_they_are(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+    signature: dict[str, Any],
+    media: dict[str, str],
+    media_type: str,
+    element: str,
+) -> None:
+    # When
+    job, results, page = drawn(signature, ["cat", "dog"], media=media)
+
+    # Then every artifact is on the page, byte for byte, and gives back what was drawn
+    kept = sorted(artifact.bytes() for artifact in results)
+    items = items_of(make_gallery(job.signature, results.table(), results))
+    assert sorted(map(bytes_of, items)) == kept
+    assert all(item.data.startswith(f"data:{media_type};base64,") for item in items)
+    addresses = {
+        attributes.get("href" if element == "a" else "src") for attributes in page.all(element)
+    }
+    assert {item.data for item in items} == addresses
+    for artifact in results:
+        drawn_again = Painter(signature)._symbols(artifact.row["seed"])
+        np.testing.assert_array_equal(
+            read_media(signature, artifact.bytes()), to_media(signature, drawn_again)
+        )
+        assert artifact.row["media_type"] == media_type
+
+
+def test_clips_stand_in_lines_by_label_and_are_enlarged(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    # Given more clips of one label than fit in a line
+    job, results, page = drawn(CLIP, ["dog", *["cat"] * 10])
+
+    gallery = make_gallery(job.signature, results.table(), results)
+
+    assert gallery is not None
+    assert [(line.label, len(line.items)) for line in gallery.lines] == [
+        ("cat", CLIPS_PER_LINE),
+        ("dog", 1),
+    ]
+    assert {(item.width, item.height) for item in items_of(gallery)} == {(80, 48)}
+    assert f"{CLIPS_PER_LINE + 1} of 11 clips: the first of each label, not picked." in page.text
+    assert "11 clips asked for by label and voice" in page.text
+
+
+@pytest.mark.parametrize(
+    ("signature", "length", "words"),
+    [(SOUND, "0.05 s", "2 of 3 sounds"), (SERIES, "50 values", "2 of 3 series")],
+)
+def test_sounds_and_series_stand_by_two_categories_each_with_a_drawing(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+    signature: dict[str, Any],
+    length: str,
+    words: str,
+) -> None:
+    job, results, page = drawn(signature, ["cat", "dog", "cat"])
+
+    gallery = make_gallery(job.signature, results.table(), results)
+
+    assert gallery is not None
+    assert (gallery.columns, [line.label for line in gallery.lines]) == (["ada"], ["cat", "dog"])
+    assert [item.length for item in items_of(gallery)] == [length] * 2
+    assert [item.name for item in items_of(gallery)] == [
+        "label cat, voice ada",
+        "label dog, voice ada",
+    ]
+    assert len([svg for svg in page.all("svg") if svg.get("class") == "wave"]) == 2
+    assert f"{words}: the first of each label and voice, not picked." in page.text
+    symbols = "real numbers" if signature["levels"] is None else "65,536 levels"
+    assert symbols in page.text
+
+
+def test_a_job_that_only_scores_has_a_report_without_a_gallery(
+    drawn: Callable[..., tuple[Job, Results, Reading]], tmp_path: Path
+) -> None:
+    # Given two images to score
+    (tmp_path / "image.png").write_bytes(encode_image(np.zeros((3, 5, 3), np.uint8), {}))
+    requests = tmp_path / "scores.jsonl"
+    line = json.dumps({"label": "cat", "artifact": str(tmp_path / "image.png")})
+    requests.write_text(f"{line}\n{line}\n")
+
+    job, results, page = drawn(COLOUR, ["cat"], kind="score", input=str(requests))
+
+    assert [(artifact.ok, artifact.stored) for artifact in results] == [(True, False)] * 2
+    assert make_gallery(job.signature, results.table(), results) is None
+    assert page.all("img") == []
+    assert "2 ok, of 2" in page.text
+    # 100 nats of 45 symbols
+    assert "3.206 on average" in page.text

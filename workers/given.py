@@ -1,0 +1,55 @@
+"""Media that rows give: read, held against what the network draws, and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ancestral.jobs.media_values import MediaValue
+from ancestral.workers.encode import read_media
+from ancestral.workers.errors import EncodeError, RowRefused
+
+
+def read_given(signature: Mapping[str, Any], name: str, value: MediaValue) -> np.ndarray:
+    """The array of the medium `name`, of any length, but with the other sizes of an event.
+
+    Raises RowRefused.
+    """
+    try:
+        array = read_media(signature, value.data)
+    except EncodeError as error:
+        raise RowRefused(f"{name!r} cannot be used: {error}") from error
+    if array.ndim != len(signature["shape"]) or not fits(signature["shape"][1:], array.shape[1:]):
+        raise RowRefused(misfit(signature, name, array))
+    if not np.isfinite(array).all():
+        raise RowRefused(f"{name!r} holds values that are no numbers")
+    return array
+
+
+def cut(signature: Mapping[str, Any], array: np.ndarray, keep: float | None) -> np.ndarray:
+    """The beginning of a medium: so many rows, frames or values of it, or seconds of a sound.
+
+    Raises RowRefused when it is shorter than that.
+    """
+    if keep is None:
+        return array
+    units = round(keep * signature["sample_rate_hz"]) if signature["medium"] == "audio" else keep
+    if units > len(array):
+        raise RowRefused(f"'keep' asks for {units} of a 'prefix' that has {len(array)}")
+    return array[: int(units)]
+
+
+def fits(wanted: Sequence[int | None], sizes: Sequence[int]) -> bool:
+    """Whether sizes are those of a signature's shape, where null is any."""
+    return all(want in (None, size) for want, size in zip(wanted, sizes, strict=True))
+
+
+def misfit(signature: Mapping[str, Any], name: str, array: np.ndarray) -> str:
+    """That the medium `name` is no event of the model, as a sentence."""
+    return f"{name!r} is {_sizes(array.shape)}, and the model draws {_sizes(signature['shape'])}"
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape)

@@ -1,0 +1,128 @@
+"""Images to PNG and WebP, and back; anybody's pictures to arrays.
+
+    format   array                      metadata lies in
+    png      uint8 (H, W), (H, W, 3)    one tEXt chunk per key
+    webp     uint8 (H, W), (H, W, 3)    EXIF, see webp.py
+
+Pillow's whole list of formats is not opened to anybody's files: some of them start programs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile, PngInfo
+
+from ancestral.workers.arrays import Pixels, check_array, check_pixels
+from ancestral.workers.errors import EncodeError
+from ancestral.workers.webp import encode_still, read_exif
+
+#: Of deflate, 0 to 9. Fixed, because it decides the bytes.
+PNG_COMPRESSION = 6
+
+#: What anybody's image may be.
+STILL_FORMATS = ("PNG", "WEBP", "JPEG", "GIF", "BMP")
+
+#: Pixels of these are numbers of more than 8 bits.
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+#: What Pillow raises when a file is broken; the last one where warnings are errors.
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+def encode_image(
+    array: np.ndarray, metadata: Mapping[str, str], format: Literal["png", "webp"] = "png"
+) -> bytes:
+    """A PNG or a lossless WebP of `array` uint8, grey (H, W) or in colour (H, W, 3).
+
+    Raises EncodeError for any other array, and for an empty one.
+    """
+    check_array(array, np.uint8, "HW", colours=True)
+    if format == "webp":
+        return encode_still(array, metadata)
+    chunks = PngInfo()
+    for key, value in metadata.items():
+        chunks.add_text(key, value)
+    file = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(array))
+    image.save(file, "PNG", pnginfo=chunks, compress_level=PNG_COMPRESSION)
+    return file.getvalue()
+
+
+def decode_image(data: bytes) -> tuple[Pixels, dict[str, str]]:
+    """The array and the metadata of an image that `encode_image` wrote.
+
+    Raises EncodeError when `data` is not one of those.
+    """
+    with opened(data, ("PNG", "WEBP")) as image:
+        _check_still(image)
+        array = np.asarray(image)
+        if isinstance(image, PngImageFile):
+            if image.mode not in ("L", "RGB"):
+                raise EncodeError(f"this PNG is none of ours: its mode is {image.mode!r}")
+            return array, {key: str(value) for key, value in image.text.items()}
+        channels, metadata = read_exif(image)
+        return array if channels == 3 else array[..., 0], metadata
+
+
+def read_image(data: bytes) -> Pixels:
+    """The pixels uint8, (H, W) or (H, W, 3), of anybody's picture (PNG, WebP, JPEG, ...).
+
+    Raises EncodeError when it cannot be read, moves, or has transparent pixels or more than 8 bits.
+    """
+    with opened(data, STILL_FORMATS) as image:
+        _check_still(image)
+        return pixels_of(ImageOps.exif_transpose(image))
+
+
+@contextlib.contextmanager
+def opened(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """The image in `data`. Raises EncodeError when it is broken, too large or of another format."""
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            check_pixels(frames_of(image), image.height, image.width)
+            yield image
+    except _BROKEN as error:
+        named = " or ".join(formats)
+        raise EncodeError(f"these {len(data)} bytes are not an image ({named}): {error}") from error
+
+
+def frames_of(image: Image.Image) -> int:
+    """How many pictures the file has."""
+    return int(getattr(image, "n_frames", 1))
+
+
+def pixels_of(image: Image.Image, *, coloured: bool = False) -> Pixels:
+    """A picture, or the current one of a clip, as uint8 (H, W), or (H, W, 3) if it has colours.
+
+    With `coloured` it is (H, W, 3) in any case. Raises EncodeError for transparent pixels, and for
+    more than 8 bits.
+    """
+    if image.mode in _DEEP_MODES:
+        raise EncodeError("this image has more than 8 bits for each colour")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if np.asarray(image)[..., 3].min() < 255:
+            raise EncodeError("this image has transparent pixels: put it on a background first")
+    grey = image.mode in ("1", "L") and not coloured
+    return np.asarray(image.convert("L" if grey else "RGB"))
+
+
+def _check_still(image: Image.Image) -> None:
+    if frames_of(image) > 1:
+        raise EncodeError(f"this is a clip of {frames_of(image)} frames, not an image")
