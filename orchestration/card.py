@@ -17,7 +17,7 @@ A {family} model, trained by `ancestral train`.
 
 | | |
 | --- | --- |
-| held-out bits per dimension | {held_out:.4f} |
+| held-out bits per dimension | {held_out:.4f} ({kind}) |
 | steps | {steps:,} |
 | seconds of training | {seconds:,} |
 | data-parallel workers | {workers} ({device}) |
@@ -42,6 +42,7 @@ def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         name=recipe.name,
         family=recipe.family,
         held_out=metrics[HELD_OUT],
+        kind=metrics["held_out_kind"],
         steps=metrics["steps"],
         seconds=metrics["seconds"],
         workers=metrics["workers"],

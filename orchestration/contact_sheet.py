@@ -1,7 +1,12 @@
 """A picture of what a freshly trained network draws, to be looked at before a job of millions.
 
-images    a row of samples for each value of the first field
-sounds    a spectrogram for each value of the first field: time to the right, pitch upwards
+There is a row for each value of the first field that has a few; what every other field says is its
+default, or the most usual.
+
+    images    several samples in each row
+    clips     one sample in each row, its frames side by side
+    sounds    one spectrogram: time to the right, pitch upwards
+    series    one curve: time to the right
 """
 
 from __future__ import annotations
@@ -13,13 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ancestral.models import Autoregressive, Sampler, SampleRequest, to_media
-from ancestral.workers.encode import encode_image
+from ancestral.workers.images import encode_image
 
-#: Values of the first field that get a row.
+#: Values of the first category that get a row.
 MOST_ROWS = 10
 
-#: Samples in a row of images. Of sounds, which take long, there is one.
+#: Samples in a row of images. Of everything else, which takes long, there is one.
 IMAGES_IN_A_ROW = 10
+
+#: How long a sample is where that can be asked for: seconds, values, frames.
+LENGTHS = {"audio": 1.0, "series": 400, "video": 12}
 
 #: Pixels that one pixel of an image is drawn as, along each side.
 IMAGE_SCALE = 2
@@ -27,31 +35,35 @@ IMAGE_SCALE = 2
 #: Spectrograms: samples in a window, from one window to the next; decibels from black to white.
 WINDOW, HOP, RANGE_DECIBELS = 256, 64, 70.0
 
+#: Pixels from the lowest to the highest value of a series.
+CURVE_HEIGHT = 128
+
 #: Between two pictures, in pixels, and how bright that is.
 GAP, GAP_GREY = 4, 90
 
 
 def draw_contact_sheet(net: Autoregressive) -> bytes:
     """A PNG of samples of `net`; the same for the same network."""
-    image = net.signature["medium"] == "image"
-    asked = _rows(net.signature["fields"])
+    signature = net.signature
+    asked = _rows(signature)
     requests = [
         SampleRequest(f"{row:02d} {sample:02d}", fields, seed=row, sample=sample)
         for row, fields in enumerate(asked)
-        for sample in range(IMAGES_IN_A_ROW if image else 1)
+        for sample in range(IMAGES_IN_A_ROW if signature["medium"] == "image" else 1)
     ]
     samples = sorted(Sampler(net).sample(requests), key=lambda sample: str(sample.key))
-    tiles = [_tile(to_media(net.signature, sample.symbols)) for sample in samples]
+    tiles = [_tile(signature, to_media(signature, sample.symbols)) for sample in samples]
     in_a_row = len(tiles) // len(asked)
     rows = [tiles[row * in_a_row : (row + 1) * in_a_row] for row in range(len(asked))]
     return encode_image(arrange(rows), {})
 
 
 def arrange(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Grey pictures (H, W) in rows, on one sheet, with gaps between them and around."""
+    """Pictures, all grey (H, W) or all in colour (H, W, 3), in rows on one sheet, with gaps between
+    them and around."""
     height = sum(max(tile.shape[0] for tile in row) + GAP for row in rows) + GAP
     width = max(sum(tile.shape[1] + GAP for tile in row) for row in rows) + GAP
-    sheet = np.full((height, width), GAP_GREY, np.uint8)
+    sheet = np.full((height, width, *rows[0][0].shape[2:]), GAP_GREY, np.uint8)
     top = GAP
     for row in rows:
         left = GAP
@@ -72,25 +84,48 @@ def spectrogram(sound: NDArray[Any]) -> NDArray[np.uint8]:
     return greys.T[::-1]
 
 
-def _tile(media: NDArray[Any]) -> NDArray[np.uint8]:
-    """An image (H, W), enlarged, or the spectrogram of a sound (T,)."""
-    if media.ndim == 1:
-        return spectrogram(media)
+def curve(series: NDArray[Any]) -> NDArray[np.uint8]:
+    """The course of a series (T,), (CURVE_HEIGHT, T): white on black, from its lowest value to its
+    highest."""
+    span = np.ptp(series) or 1.0
+    height = np.rint((series - series.min()) / span * (CURVE_HEIGHT - 1))
+    before = np.concatenate([height[:1], height[:-1]])
+    level = np.arange(CURVE_HEIGHT)[::-1, None]
+    on = (np.minimum(before, height) <= level) & (level <= np.maximum(before, height))
+    return np.where(on, 255, 0).astype(np.uint8)
+
+
+def _tile(signature: Mapping[str, Any], media: NDArray[Any]) -> NDArray[np.uint8]:
+    match signature["medium"]:
+        case "audio":
+            return spectrogram(media)
+        case "series":
+            return curve(media)
+        case "video":
+            media = np.concatenate(list(media), axis=1)
     return media.repeat(IMAGE_SCALE, 0).repeat(IMAGE_SCALE, 1)
 
 
-def _rows(fields: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What to ask for: each value of the first field, with the first value of every other."""
-    usual = {name: _values(field)[0] for name, field in fields.items()}
-    if not fields:
-        return [usual]
-    first = next(iter(fields))
-    return [{**usual, first: value} for value in _values(fields[first])[:MOST_ROWS]]
+def _rows(signature: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What to ask for in each row."""
+    fields: Mapping[str, Mapping[str, Any]] = signature["fields"]
+    usual = {name: _usual(field, signature["medium"]) for name, field in fields.items()}
+    for name, field in fields.items():
+        if field["type"] == "category":
+            return [{**usual, name: value} for value in field["values"][:MOST_ROWS]]
+    return [usual]
 
 
-def _values(field: Mapping[str, Any]) -> Sequence[Any]:
-    """What a field can be: all its categories, or the number that is nearest to 1."""
-    if field["type"] == "category":
-        values: Sequence[Any] = field["values"]
-        return values
-    return [min(max(1, field["minimum"]), field["maximum"])]
+def _usual(field: Mapping[str, Any], medium: str) -> Any:
+    if "default" in field:
+        return field["default"]
+    match field["type"]:
+        case "category":
+            return field["values"][0]
+        case "vector":
+            return [0.0] * field["length"]
+        case "map":
+            return np.zeros(field["shape"]).tolist()
+        case _:
+            wanted = LENGTHS[medium] if field.get("decides") == "length" else 1
+            return min(max(wanted, field.get("minimum", wanted)), field.get("maximum", wanted))

@@ -122,7 +122,7 @@ def recipes_for(budget_seconds: float | None) -> dict[str, Recipe]:
     recipes = {act.recipe: find_recipe(act.recipe) for act in ACTS}
     if budget_seconds is None:
         return recipes
-    usual = {name: recipe.training.budget_seconds or 0.0 for name, recipe in recipes.items()}
+    usual = {name: recipe.budget_seconds for name, recipe in recipes.items()}
     scale = budget_seconds / sum(usual.values())
     return {name: recipe.with_budget(usual[name] * scale) for name, recipe in recipes.items()}
 

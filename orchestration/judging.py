@@ -7,7 +7,7 @@ import numpy as np
 from ancestral.jobs.datasets import read_table
 from ancestral.jobs.results import Artifact, Results
 from ancestral.jobs.spec import Job
-from ancestral.orchestration.examples import decode_sound
+from ancestral.orchestration.events import decode_sound
 from ancestral.orchestration.judge import (
     Judgement,
     Pictures,
@@ -15,8 +15,9 @@ from ancestral.orchestration.judge import (
     judge_pictures,
     judge_sounds,
 )
-from ancestral.orchestration.recipe import table_uri
-from ancestral.workers.encode import decode_audio, decode_image
+from ancestral.orchestration.tables import table_uri
+from ancestral.workers.images import decode_image
+from ancestral.workers.sounds import decode_audio
 
 
 def judge_job(job: Job, results: Results, table: str) -> Judgement | None:

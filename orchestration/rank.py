@@ -7,7 +7,8 @@
                                      └──► bundle files and a picture, returned
 
 All ranks stop at the same step, though each has a watch of its own: rank 0 looks at its watch and
-tells the others.
+tells the others. A network that is fitted in closed form takes no steps: rank 0 fits it to all
+events at once.
 """
 
 from __future__ import annotations
@@ -19,19 +20,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from ancestral.jobs.recipe import Recipe, Training
 from ancestral.models import (
     Autoregressive,
     Batch,
+    Item,
+    TrainingLoss,
     TrainProgress,
     TrainSettings,
-    batches_in_order,
-    bits_per_dim,
     save_bundle,
     shuffled_batches,
     train,
@@ -42,10 +44,15 @@ from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
 from ancestral.orchestration.cluster import ray_module
 from ancestral.orchestration.contact_sheet import draw_contact_sheet
 from ancestral.orchestration.examples import items_of, network, read_examples
-from ancestral.orchestration.measures import HELD_OUT
+from ancestral.orchestration.held_out import held_out_batches, held_out_metrics
 
-#: Events that are scored at a time.
-HELD_OUT_BATCH = 90
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A network that is fitted at once, not step by step."""
+
+    def fit(self, x: Sequence[Tensor]) -> None:
+        """To events `x`, each (*E)."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,8 @@ def train_rank(config: dict[str, Any]) -> Trained | None:
     rank = _Rank(
         plan=plan,
         net=net,
-        module=ray_torch.prepare_model(net),
+        # What is fitted in closed form has no gradients that ranks could share.
+        module=net if isinstance(net, ClosedForm) else ray_torch.prepare_model(TrainingLoss(net)),
         device=ray_torch.get_device(),
         number=context.get_world_rank(),
         ranks=context.get_world_size(),
@@ -129,7 +137,7 @@ def train_rank(config: dict[str, Any]) -> Trained | None:
 
 @dataclass
 class _Rank:
-    """The rank `number` of `ranks`. `module` is `net`, wrapped if there are several."""
+    """The rank `number` of `ranks`. `module` is what training calls, wrapped for several ranks."""
 
     plan: RankPlan
     net: Autoregressive
@@ -141,11 +149,32 @@ class _Rank:
     def train(self, board: Any) -> Trained | None:
         """Rank 0's result; the others have none, and tell nothing."""
         leads = self.number == 0
-        recipe = self.plan.recipe
-        held_out = self._held_out() if leads else []
+        held_out = held_out_batches(self._items(held_out=True), self.device) if leads else []
+        metrics: dict[str, Any] = {}
+        if self.plan.recipe.training is not None:
+            metrics |= self._descend(self.plan.recipe.training, held_out, board)
+        elif leads:
+            metrics |= self._fit()
+        if not leads:
+            return None
+        return self._finish(
+            {
+                **held_out_metrics(self.net, held_out),
+                **metrics,
+                "workers": self.ranks,
+                "device": self.device.type,
+                "parameters": sum(weights.numel() for weights in self.net.parameters()),
+            }
+        )
+
+    def _descend(
+        self, training: Training, held_out: Sequence[Batch], board: Any
+    ) -> dict[str, float]:
+        """Train step by step, from the last checkpoint if there is one; what is to be told."""
+        leads = self.number == 0
         checkpoints = Checkpoints(self.plan.state_uri, self.plan.run)
         before = checkpoints.load()
-        clock = Clock(recipe.training, before.seconds if before else 0.0, self.device)
+        clock = Clock(training, before.seconds if before else 0.0, self.device)
         told: list[TrainProgress] = []
 
         def report(progress: TrainProgress) -> None:
@@ -160,45 +189,43 @@ class _Rank:
         steps = train(
             self.module,
             self.net,
-            self._batches(before.state["step"] if before else 0),
-            train_settings(recipe.training),
+            self._batches(training, before.state["step"] if before else 0),
+            train_settings(training),
             fraction_done=clock,
             validation=held_out,
             report=report,
             save=save,
             resume=before.state if before else None,
         )
-        if not leads:
-            return None
-        metrics = {
-            HELD_OUT: bits_per_dim(self.net, held_out),
-            "steps": steps,
-            "seconds": round(clock.seconds, 1),
-            "workers": self.ranks,
-            "device": self.device.type,
-            "parameters": sum(weights.numel() for weights in self.net.parameters()),
-        }
-        if told:
-            metrics["train_bits_per_dim"] = told[-1].bits_per_dim
-        return self._finish(metrics)
+        metrics = {"steps": steps, "seconds": round(clock.seconds, 1)}
+        return {**metrics, "train_bits_per_dim": told[-1].bits_per_dim} if told else metrics
 
-    def _batches(self, steps_before: int) -> Iterator[Batch]:
+    def _fit(self) -> dict[str, float]:
+        """Fit in closed form; what is to be told."""
+        assert isinstance(self.net, ClosedForm), "a recipe without 'training' was checked for it"
+        start = time.monotonic()
+        self.net.fit([item.x for item in self._items()])
+        return {"steps": 1, "seconds": round(time.monotonic() - start, 1)}
+
+    def _items(self, held_out: bool = False) -> list[Item]:
+        examples = read_examples(self.plan.recipe, self.net.signature, held_out=held_out)
+        return items_of(self.net, examples)
+
+    def _batches(self, training: Training, steps_before: int) -> Iterator[Batch]:
         """This rank's share of each batch, from that step on."""
-        training = self.plan.recipe.training
-        items = items_of(self.net, read_examples(self.plan.recipe, "train"))
+        seed = self.plan.recipe.seed
         batches = shuffled_batches(
-            items,
+            self._items(),
             max(1, training.batch_size // self.ranks),
-            seed=self.plan.recipe.seed,
+            seed=seed,
             rank=self.number,
             world_size=self.ranks,
-            crop_columns=training.crop_columns,
+            crop_samples=training.crop_samples,
         )
-        return (batch.to(self.device) for batch in islice(batches, steps_before, None))
-
-    def _held_out(self) -> Sequence[Batch]:
-        items = items_of(self.net, read_examples(self.plan.recipe, "test"))
-        return [batch.to(self.device) for batch in batches_in_order(items, HELD_OUT_BATCH)]
+        for step, batch in enumerate(islice(batches, steps_before, None), start=steps_before):
+            # So that what is random in a step is the same however often the run was interrupted.
+            torch.manual_seed(int(np.random.default_rng([seed, self.number, step]).integers(2**63)))
+            yield batch.to(self.device)
 
     def _finish(self, metrics: dict[str, Any]) -> Trained:
         net = self.net.cpu().eval()

@@ -1,4 +1,4 @@
-"""Recipes and tables by the names under which they ship, and budgets as people write them."""
+"""Recipes by the names under which they ship, and budgets as people write them."""
 
 from __future__ import annotations
 
@@ -21,25 +21,13 @@ def find_recipe(name_or_path: str) -> Recipe:
 
     Raises SpecError.
     """
-    shipped = _shipped(".yaml")
-    if name_or_path in shipped:
-        return read_recipe(shipped[name_or_path])
+    ships = shipped(".yaml")
+    if name_or_path in ships:
+        return read_recipe(ships[name_or_path])
     if not os.path.exists(name_or_path) and re.fullmatch(r"[\w-]+", name_or_path):
-        hint = did_you_mean(name_or_path, shipped)
+        hint = did_you_mean(name_or_path, ships)
         raise SpecError(f"no recipe is called {name_or_path!r}{hint}")
     return read_recipe(name_or_path)
-
-
-def table_uri(path: str) -> str:
-    """Where a recipe's table lies: a path or URI as it is, or the table that ships by that name."""
-    return str(_shipped(".parquet").get(path, path))
-
-
-def absolute_table(path: str) -> str:
-    """The same table, for processes whose working folder is another."""
-    if path in _shipped(".parquet") or "://" in path:
-        return path
-    return os.path.abspath(path)
 
 
 def parse_budget(text: str) -> float:
@@ -54,5 +42,6 @@ def parse_budget(text: str) -> float:
     return seconds
 
 
-def _shipped(suffix: str) -> dict[str, Path]:
+def shipped(suffix: str) -> dict[str, Path]:
+    """What ships with that end of its name (.yaml, .parquet), by what stands before it."""
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{suffix}"))}

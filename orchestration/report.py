@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from ancestral.jobs.finalise import Manifest
 from ancestral.jobs.results import Results
 from ancestral.jobs.spec import Job
-from ancestral.orchestration.gallery import Gallery, make_gallery
+from ancestral.orchestration.comparison import make_comparison
+from ancestral.orchestration.gallery import PLURALS, Gallery, make_gallery
 from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.measures import (
     HELD_OUT,
@@ -30,6 +31,14 @@ from ancestral.orchestration.measures import (
     ok_rows,
     throughput,
 )
+
+#: What a job of each kind did with its requests.
+DONE = {
+    "generate": "drawn",
+    "complete": "completed",
+    "reconstruct": "reconstructed",
+    "score": "scored",
+}
 
 #: Rows that are not ok are listed up to this many.
 LARGEST_PROBLEMS = 25
@@ -81,6 +90,7 @@ class Page:
     stats: Sequence[Stat]
     findings: Sequence[Finding]
     gallery: Gallery | None
+    comparison: Gallery | None
     charts: Sequence[Chart]
     problems: Problems | None
     facts: Sequence[Facts]
@@ -134,14 +144,15 @@ def make_page(
 ) -> Page:
     """Everything that the report of a finished job says."""
     table = results.table()
-    medium = "images" if job.signature["medium"] == "image" else "sounds"
+    medium = PLURALS[job.signature["medium"]]
     fields = " and ".join(job.signature["fields"]) or "nothing"
     per_request = job.spec.sampling.samples
     summary = (
         f"{manifest.rows:,} {medium} asked for by {fields}, in {job.requests:,} requests of "
-        f"{per_request:,} sample{'s' if per_request != 1 else ''} each; drawn by "
+        f"{per_request:,} sample{'s' if per_request != 1 else ''} each; {DONE[job.spec.kind]} by "
         f"{job.model.name} ({job.model.family}) and finished {_moment(manifest.finished_at)}."
     )
+    comparison = make_comparison(job, table, results)
     charts = [likelihoods(table, metrics), throughput(table)]
     facts = [_settings(job), _model(job), _training(metrics), _lineage(table, job, manifest)]
     return Page(
@@ -152,7 +163,9 @@ def make_page(
         index=manifest.index,
         stats=_stats(table, manifest, metrics),
         findings=[] if judgement is None else [_finding(judgement)],
-        gallery=make_gallery(job.signature, table, results),
+        # What a comparison shows needs no second place.
+        gallery=None if comparison else make_gallery(job.signature, table, results),
+        comparison=comparison,
         charts=[chart for chart in charts if chart is not None],
         problems=_problems(table),
         facts=[group for group in facts if group.facts],
@@ -168,20 +181,23 @@ def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> l
     ok = ok_rows(table)
     if not ok.num_rows:
         return stats
-    distinct = pc.count_distinct(ok["sha256"]).as_py()
     held_out = metrics.get(HELD_OUT)
     seconds = drawing_seconds(table)
-    return [
-        *stats,
-        Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of ok rows"),
+    stats += [
         Stat(
             "Bits per dimension",
             f"{pc.mean(ok['bits_per_dim']).as_py():.3f}",
             "on average" if held_out is None else f"held-out data: {held_out:.3f}",
         ),
         Stat("Rows a second", f"{manifest.rows / seconds:,.1f}", f"over {_duration(seconds)}"),
-        Stat("Artifacts", _size(pc.sum(ok["length"]).as_py()), "of the ok rows"),
     ]
+    # A job that only scores has no artifacts.
+    if distinct := pc.count_distinct(ok["sha256"]).as_py():
+        stats += [
+            Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of ok rows"),
+            Stat("Artifacts", _size(pc.sum(ok["length"]).as_py()), "of the ok rows"),
+        ]
+    return stats
 
 
 def _finding(judgement: Judgement) -> Finding:
@@ -216,18 +232,20 @@ def _settings(job: Job) -> Facts:
     if gates.silence_dbfs is not None:
         facts.append(("gate", f"reject sounds below {gates.silence_dbfs:g} dBFS"))
     if gates.constant_image:
-        facts.append(("gate", "reject images of a single value"))
+        facts.append(("gate", "reject images of a single grey value or colour"))
     return Facts("Settings", facts)
 
 
 def _model(job: Job) -> Facts:
     signature = job.signature
     shape = " × ".join("any length" if size is None else str(size) for size in signature["shape"])
+    levels = signature["levels"]
+    symbols = "real numbers" if levels is None else f"{levels:,} levels"
     facts = [
         ("name", job.model.name),
         ("family", job.model.family),
         ("digest", job.model.digest),
-        ("draws", f"{signature['medium']}, {shape}, {signature['levels']} levels"),
+        ("draws", f"{signature['medium']}, {shape}, {symbols}"),
     ]
     return Facts("Model", facts)
 

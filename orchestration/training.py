@@ -20,15 +20,23 @@ from typing import Any, TextIO
 from ancestral.jobs.errors import SpecError, StoreDenied
 from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.registry import ModelEntry, Registry
-from ancestral.models import ModelError, TrainProgress
+from ancestral.models import Autoregressive, ModelError, TrainProgress
 from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.cluster import ray, ray_module
+from ancestral.orchestration.completion import complete
 from ancestral.orchestration.errors import TrainingFailed
-from ancestral.orchestration.examples import complete, items_of, network, read_examples
+from ancestral.orchestration.examples import items_of, network, read_examples
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.progress import ProgressLine, Rate, clock_text
-from ancestral.orchestration.rank import Board, RankPlan, Trained, train_rank, train_settings
-from ancestral.orchestration.recipe import absolute_table
+from ancestral.orchestration.rank import (
+    Board,
+    ClosedForm,
+    RankPlan,
+    Trained,
+    train_rank,
+    train_settings,
+)
+from ancestral.orchestration.tables import absolute_table
 
 #: Times that a run begins again from its last checkpoint after ranks died.
 RESTARTS = 3
@@ -185,22 +193,43 @@ class _Watch:
 
 def _checked(name: str, recipe: Recipe, state_uri: str) -> TrainingRun:
     try:
-        train_settings(recipe.training)
-        examples, held_out = (read_examples(recipe, split) for split in ("train", "test"))
-        recipe = complete(recipe, examples)
+        recipe = complete(recipe)
         net = network(recipe)
-        for each in (examples, held_out):
-            items_of(net, each)
+        check_training(recipe, net)
+        learnt, held_out = (
+            items_of(net, read_examples(recipe, net.signature, held_out=apart))
+            for apart in (False, True)
+        )
     except ModelError as error:
         raise SpecError(f"the recipe {recipe.name!r}: {error}") from error
     return TrainingRun(
         name=name,
         recipe=recipe,
         state_uri=state_uri,
-        training_rows=len(examples),
+        training_rows=len(learnt),
         held_out_rows=len(held_out),
         parameters=sum(weights.numel() for weights in net.parameters()),
     )
+
+
+def check_training(recipe: Recipe, net: Autoregressive) -> None:
+    """Raises SpecError or ConfigError when the network is not trained in that way."""
+    training, at_once = recipe.training, isinstance(net, ClosedForm)
+    if at_once and training is not None:
+        raise SpecError(
+            f"the recipe {recipe.name!r}: a {recipe.family} is fitted in closed form: leave out "
+            "'training'"
+        )
+    if training is None:
+        if not at_once:
+            raise SpecError(f"the recipe {recipe.name!r}: the key 'training' is missing")
+        return
+    train_settings(training)
+    if training.crop_samples is not None and len(net.signature["shape"]) > 1:
+        raise SpecError(
+            f"the recipe {recipe.name!r}: 'training.crop_samples' is for sounds and series, and a "
+            f"{recipe.family} makes {net.signature['medium']}"
+        )
 
 
 def _fit(plan: RankPlan, board: Any, workers: int, device: str, restarts: int) -> Trained | None:

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from ancestral.orchestration.commands.output import DONE, json_option, print_json, print_table
+from ancestral.orchestration.commands.output import (
+    DONE,
+    json_option,
+    print_columns,
+    print_json,
+    print_table,
+)
 
 
 @click.group()
@@ -21,7 +27,7 @@ def list_models(as_json: bool) -> int:
     """List the latest version of every model."""
     entries = _registry().list()
     if as_json:
-        print_json([_document(entry) for entry in entries])
+        print_json([dataclasses.asdict(entry) for entry in entries])
     elif not entries:
         click.echo("There are no models yet; train one: ancestral train digits")
     else:
@@ -36,23 +42,62 @@ def list_models(as_json: bool) -> int:
 @click.argument("model")
 @json_option
 def show_model(model: str, as_json: bool) -> int:
-    """Show one model: NAME, NAME@DIGEST, or the path or URI of a bundle."""
+    """Show one model: NAME, NAME@DIGEST, or the path or URI of a bundle.
+
+    For each kind of job that it can do: what a request is asked for, and a job to paste.
+    """
+    from ancestral.jobs.kinds import fields_of, kinds_of
+    from ancestral.orchestration.job_examples import example_job, makes
+
     entry = _registry().resolve(model)
+    kinds = kinds_of(entry.signature)
     if as_json:
-        print_json(_document(entry))
+        told = {
+            kind: {
+                "fields": fields_of(entry.signature, kind),
+                "example": example_job(model, entry.signature, kind),
+            }
+            for kind in kinds
+        }
+        print_json({**dataclasses.asdict(entry), "kinds": told})
         return DONE
     lines = [
         ("name", entry.name),
         ("digest", entry.digest),
         ("family", entry.family),
         ("bundle", entry.uri),
-        ("makes", _makes(entry.signature)),
+        ("makes", makes(entry.signature)),
+        ("kinds", ", ".join(kinds)),
     ]
-    for name, field in entry.signature["fields"].items():
-        lines.append((f"field {name}", _field(field)))
     lines += [(name, str(value)) for name, value in entry.metrics.items()]
     print_table(lines)
+    for kind in kinds:
+        _show_kind(model, entry.signature, kind)
     return DONE
+
+
+def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
+    import yaml
+
+    from ancestral.jobs.kinds import fields_of
+    from ancestral.orchestration.job_examples import default, example_job, takes
+
+    click.echo(f"\nA job of kind {kind} asks for:")
+    fields = fields_of(signature, kind)
+    if fields:
+        print_columns(
+            ("field", "type", "default", "takes", "what it is"),
+            [
+                (name, field["type"], default(field), takes(field), field.get("description", ""))
+                for name, field in fields.items()
+            ],
+        )
+    else:
+        click.echo("nothing: a request only has an id and a seed")
+    example = yaml.safe_dump(
+        example_job(model, signature, kind), sort_keys=False, default_flow_style=None, width=100
+    )
+    click.echo(f"\n{example.rstrip()}")
 
 
 def _registry() -> Any:
@@ -61,21 +106,3 @@ def _registry() -> Any:
 
     settings = Settings.from_environment()
     return Registry(settings.state_uri, settings.cache_folder)
-
-
-def _document(entry: Any) -> dict[str, Any]:
-    return dataclasses.asdict(entry)
-
-
-def _makes(signature: dict[str, Any]) -> str:
-    if signature["medium"] == "image":
-        height, width = signature["shape"]
-        return f"images of {height} x {width} pixels in {signature['levels']} levels"
-    return f"sounds at {signature['sample_rate_hz']} Hz in {signature['levels']} levels"
-
-
-def _field(field: dict[str, Any]) -> str:
-    if field["type"] == "category":
-        return "one of " + ", ".join(str(value) for value in field["values"])
-    low, high = field.get("minimum", "any"), field.get("maximum", "any")
-    return f"{field['type']} from {low} to {high}"

@@ -67,6 +67,14 @@ def print_table(lines: Sequence[tuple[str, str]]) -> None:
         click.echo(f"{name:<{width}}  {value}")
 
 
+def print_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table with a head for each column."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
 def exit_code(status: JobStatus) -> int:
     """Of a command that shows a job: 1 once it has ended with failed rows."""
     return ROWS_FAILED if status.finished and status.rows_failed else DONE

@@ -47,8 +47,22 @@ def train(
     """Train a model by a recipe: a YAML file, or the name of one that ships.
 
     \b
-      digits           handwritten digits, asked for by label
-      spoken-digits    spoken digits, asked for by digit and speaker
+    On data that ships:
+      digits               handwritten digits, asked for by label (gated_pixelcnn)
+      digits-pixelcnn      the same by a pixelcnn
+      digits-made          the same in black and white by a made
+      digits-darn          the same in black and white by a darn
+      digit-autoencoder    handwritten digits as ten numbers (pixelcnn_autoencoder)
+      moving-digits        clips of two digits that move about (video_pixel)
+      spoken-digits        spoken digits, asked for by digit and speaker (wavenet)
+
+    \b
+    On tables in the folder ANCESTRAL_DATA:
+      emoji                emoji in colour, asked for by category (pixelcnn_pp)
+      patches              patches of photos in colour (pixelcnn_pp)
+      fsdd                 spoken English digits, asked for by digit and speaker (wavenet)
+      piano                piano music (wavenet)
+      piano-linear         the same as a series, fitted at once (linear)
     """
     from ancestral.jobs.settings import Settings
     from ancestral.orchestration.recipe import find_recipe, parse_budget

@@ -1,4 +1,5 @@
-"""A training run that takes a moment: striped images, whose label says how bright they are."""
+"""Training runs that take a moment: striped images, whose label says how bright they are; the same
+in motion; and series."""
 
 from __future__ import annotations
 
@@ -47,6 +48,42 @@ def recipe(folder: Path, **training: Any) -> Recipe:
 
 def plan(folder: Path, **training: Any) -> TrainingRun:
     return plan_training(recipe(folder, **training), str(folder / "state"))
+
+
+def moving_stripes(folder: Path) -> Recipe:
+    """Clips of three frames of 6 x 6 pixels, in which one of the stripes moves about."""
+    model = {"height": 6, "width": 6, "levels": 2, "frames": 3, "embedding": 4, "channels": 6}
+    encoder = {"encoder_channels": 6, "encoder_layers": 1}
+    made = {"clips": 8, "held_out_clips": 2, "frames": 3, "canvas": 6, "digits": 1}
+    return read_recipe(
+        {
+            "name": "moving-stripes",
+            "family": "video_pixel",
+            "model": {**model, **encoder, "layers": 1, "first_reach": 1, "head": 8},
+            "data": {"path": table_of_stripes(folder), "moving_digits": made},
+            "training": {"steps": 8, "batch_size": 4, "learning_rate": 0.03},
+        }
+    )
+
+
+def waves(folder: Path) -> Recipe:
+    """Series of 3,000 values: each is 3/4 of the one before it, and noise of unit variance."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for split in ("train", "train", "test"):
+        series = [0.0]
+        for noise in draw.normal(size=3000):
+            series.append(0.75 * series[-1] + noise)
+        rows.append({"series": series, "split": split})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "waves.parquet")
+    return read_recipe(
+        {
+            "name": "waves",
+            "family": "linear",
+            "model": {"order": 1},
+            "data": {"path": str(folder / "waves.parquet")},
+        }
+    )
 
 
 def digest(trained: Trained) -> str:

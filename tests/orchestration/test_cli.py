@@ -261,10 +261,31 @@ def test_models_are_listed_and_shown(home: Home) -> None:
     assert "3.0000 held-out bits/dim" in home.call("models", "ls")[1]
 
     code, out, _ = home.call("models", "show", f"tiny@{listed['digest'][:6]}", "--json")
-    assert (code, json.loads(out)) == (0, listed)
+    shown = json.loads(out)
+    assert (code, shown.items() >= listed.items()) == (0, True)
+    assert list(shown["kinds"]) == ["generate", "complete", "score"]
     out = home.call("models", "show", "tiny")[1]
     assert "images of 5 x 6 pixels in 8 levels" in out
-    assert "one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in out
+    assert "label   category  (required)  one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in out
+    assert "keep    integer   null        from 1 to 4" in out
+
+
+def test_the_jobs_that_a_model_is_shown_with_can_be_pasted(home: Home) -> None:
+    run_here(tiny_spec(home.lake, samples=1), settings=home.settings)
+    artifact = next(iter(Client(home.settings).results(Client(home.settings).jobs()[0].job_id)))
+    (home.folder / "image.png").write_bytes(artifact.bytes())
+
+    blocks = home.call("models", "show", "tiny")[1].split("\n\n")
+
+    jobs = [block for block in blocks if block.startswith("name: my-")]
+    assert len(jobs) == 3
+    for number, job in enumerate(jobs):
+        (home.folder / f"{number}.yaml").write_text(job)
+        run_here(str(home.folder / f"{number}.yaml"), settings=home.settings)
+    states = [
+        Client(home.settings).status(job.job_id).state for job in Client(home.settings).jobs()
+    ]
+    assert states == ["done"] * 4
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,21 @@ from ancestral.orchestration.commands.train import keep
 from ancestral.orchestration.demo import ACTS, recipes_for
 from ancestral.orchestration.rank import Trained
 from ancestral.orchestration.recipe import find_recipe
-from tests.models.nets import image_case
+from tests.models.nets import DIGITS, image_case
 from tests.orchestration.tiny import tiny_settings
 
 
 def test_a_budget_is_shared_as_the_recipes_share_theirs() -> None:
-    usual = [find_recipe(act.recipe).training.budget_seconds for act in ACTS]
+    usual = [find_recipe(act.recipe).budget_seconds for act in ACTS]
 
-    assert [each.training.budget_seconds for each in recipes_for(None).values()] == usual
-    scaled = [each.training.budget_seconds for each in recipes_for(27.0).values()]
+    assert [each.budget_seconds for each in recipes_for(None).values()] == usual
+    scaled = [each.budget_seconds for each in recipes_for(27.0).values()]
     assert sum(scaled) == pytest.approx(27.0)
     assert scaled[0] / scaled[1] == pytest.approx(usual[0] / usual[1])
 
 
 def test_the_demo_leaves_time_to_draw_within_eight_minutes() -> None:
-    assert sum(each.training.budget_seconds for each in recipes_for(None).values()) <= 300
+    assert sum(each.budget_seconds for each in recipes_for(None).values()) <= 300
 
 
 @pytest.mark.parametrize("output", [None, "a/folder"])
@@ -37,7 +37,9 @@ def test_a_trained_model_goes_where_it_was_asked_for(
     monkeypatch.chdir(tmp_path)
     settings = tiny_settings(tmp_path)
     metrics = {"held_out_bits_per_dim": 1.5}
-    digest = save_bundle(tmp_path / "b", image_case(True).net, card="A card.", metrics=metrics)
+    digest = save_bundle(
+        tmp_path / "b", image_case(labels=DIGITS).net, card="A card.", metrics=metrics
+    )
     files = {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
 
     # When

@@ -15,7 +15,7 @@ from ancestral.orchestration.judge import (
     judge_pictures,
     judge_sounds,
 )
-from ancestral.orchestration.recipe import table_uri
+from ancestral.orchestration.tables import table_uri
 
 Sounds = list[NDArray[np.int16]]
 

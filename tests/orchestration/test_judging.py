@@ -26,8 +26,9 @@ from ancestral.models import (
 )
 from ancestral.orchestration.judge import PictureJudgement, SoundJudgement
 from ancestral.orchestration.judging import judge_job
-from ancestral.workers.encode import decode_audio, decode_image
 from ancestral.workers.here import run_here
+from ancestral.workers.images import decode_image
+from ancestral.workers.sounds import decode_audio
 
 SPEAKERS = ("ada", "bob")
 

@@ -1,4 +1,4 @@
-"""Recipes by name, and what they make of the rows of a table."""
+"""Recipes by name, those that ship, and budgets."""
 
 from __future__ import annotations
 
@@ -9,57 +9,73 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.recipe import Recipe, read_recipe
-from ancestral.models.errors import DataError
-from ancestral.orchestration.examples import (
-    complete,
-    items_of,
-    network,
-    read_examples,
-)
+from ancestral.models import DataError
+from ancestral.orchestration.cli import cli
+from ancestral.orchestration.completion import complete
+from ancestral.orchestration.examples import items_of, network, read_examples
 from ancestral.orchestration.recipe import SHIPPED, find_recipe, parse_budget
-from ancestral.workers.encode import encode_audio
+from ancestral.orchestration.training import check_training
+from tests.orchestration.sounds import RATE_HZ, noise
 
-SHIPPED_NAMES = [path.stem for path in sorted(SHIPPED.glob("*.yaml"))]
+SHIPPED_NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def words(rows: list[dict[str, Any]], path: Path) -> Recipe:
-    """A recipe for sounds in a table of these rows; what they leave out is usual."""
-    usual = {
-        "codec": "pcm_s16le",
-        "sample_rate": 8000,
-        "speaker": "ada",
-        "digit": 1,
-        "split": "train",
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder ANCESTRAL_DATA: for each table that recipes name and that does not ship, a few rows
+    with its columns."""
+    folder = tmp_path_factory.mktemp("tables")
+    draw = np.random.default_rng(0)
+    picture = {"image": draw.integers(0, 256, 32 * 32 * 3).astype(np.uint8).tobytes()}
+    sound = {"audio": noise(1.5).tobytes(), "codec": "pcm_s16le", "sample_rate": RATE_HZ}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "emoji32": [{**picture, "category": name} for name in ("Flags", "Objects")],
+        "patches32": [picture],
+        "fsdd": [{**sound, "digit": n, "speaker": who} for n in (0, 7) for who in ("jo", "di")],
+        "piano": [sound],
     }
-    pq.write_table(pa.Table.from_pylist([{**usual, **row} for row in rows]), path)
-    return read_recipe(
-        {
-            "name": "words",
-            "family": "wavenet",
-            "data": {"path": str(path), "fields": ["digit", "speaker"]},
-            "training": {"steps": 1, "batch_size": 1},
-        }
-    )
-
-
-def noise(seconds: float) -> np.ndarray:
-    return np.random.default_rng(0).integers(-3000, 3000, round(8000 * seconds)).astype(np.int16)
+    for name, each in rows.items():
+        both = [{**row, "split": split} for split in ("train", "test") for row in each]
+        pq.write_table(pa.Table.from_pylist(both), folder / f"{name}.parquet")
+    return folder
 
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
-def test_a_recipe_that_ships_fits_the_data_that_ships(name: str) -> None:
-    recipe = find_recipe(name)
+def test_a_recipe_that_ships_fits_its_data(
+    name: str, stand_ins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCESTRAL_DATA", str(stand_ins))
 
-    examples, held_out = (read_examples(recipe, split) for split in ("train", "test"))
-    net = network(complete(recipe, examples))
+    recipe = complete(find_recipe(name))
+    net = network(recipe)
+    learnt, held_out = (
+        read_examples(recipe, net.signature, held_out=apart) for apart in (False, True)
+    )
 
-    assert recipe.name == name
-    assert sorted(net.signature["fields"]) == sorted(recipe.data.fields)
-    assert len(items_of(net, held_out)) == len(held_out) > 0
-    assert len(examples) > len(held_out)
+    check_training(recipe, net)
+    assert (recipe.name, net.family) == (name, recipe.family)
+    assert set(recipe.data.fields) <= set(net.signature["fields"])
+    assert recipe.data.license
+    assert len(learnt) >= len(held_out) == len(items_of(net, held_out)) > 0
+
+
+def test_the_help_tells_every_recipe_that_ships() -> None:
+    lines = CliRunner().invoke(cli, ["train", "--help"]).output.splitlines()
+
+    # Names are indented by four; continued descriptions of options by more.
+    told = [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "]
+    assert sorted(told) == SHIPPED_NAMES
+
+
+def test_every_recipe_says_what_it_is() -> None:
+    readme = (SHIPPED / "README.md").read_text()
+
+    for name in SHIPPED_NAMES:
+        assert (SHIPPED / f"{name}.yaml").read_text().startswith("# ")
+        assert f"`{name}`" in readme
 
 
 def test_the_data_that_ships_is_small() -> None:
@@ -86,6 +102,15 @@ def test_an_unknown_recipe_is_named_with_the_one_that_was_meant() -> None:
         find_recipe("mine.yaml")
 
 
+def test_a_network_that_is_conditioned_otherwise_is_refused() -> None:
+    # Given a network without labels, since the recipe is not completed
+    recipe = find_recipe("digits")
+    net = network(recipe)
+
+    with pytest.raises(DataError, match="training row 0: the model has no field 'label'"):
+        items_of(net, read_examples(recipe, net.signature, held_out=True))
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("1.5m", 90), ("2h", 7200), ("90", 90), (" 3 s ", 3)]
 )
@@ -97,98 +122,3 @@ def test_budgets(text: str, seconds: float) -> None:
 def test_what_is_no_budget(text: str) -> None:
     with pytest.raises(SpecError, match="is no budget"):
         parse_budget(text)
-
-
-def test_speakers_digits_and_durations_are_those_of_the_training_rows(tmp_path: Path) -> None:
-    # Given two takes of "one" by ada, one of "two" by ada, one of "one" by bob; bob's "two" is held
-    # out
-    rows = [
-        {"audio": noise(0.5).tobytes()},
-        {"audio": noise(0.7).tobytes()},
-        {"audio": noise(0.2).tobytes(), "digit": 2},
-        {"audio": noise(0.4).tobytes(), "speaker": "bob"},
-        {"audio": noise(0.9).tobytes(), "speaker": "bob", "digit": 2, "split": "test"},
-    ]
-    recipe = words(rows, tmp_path / "words.parquet")
-
-    # When
-    model = complete(recipe, read_examples(recipe, "train")).model
-
-    # Then what bob was not heard to say takes as long as what he was
-    assert (model["digits"], model["speakers"]) == ([1, 2], ["ada", "bob"])
-    assert model["seconds"] == [[0.6, 0.2], [0.4, 0.4]]
-
-
-def test_what_a_recipe_says_of_its_model_stands(tmp_path: Path) -> None:
-    recipe = words([{"audio": noise(0.5).tobytes()}], tmp_path / "words.parquet")
-    recipe = recipe.model_copy(update={"model": {"digits": [1, 9], "seconds": [[0.5, 0.5]]}})
-
-    model = complete(recipe, read_examples(recipe, "train")).model
-
-    assert (model["digits"], model["seconds"]) == ([1, 9], [[0.5, 0.5]])
-
-
-def test_flac_and_pcm_are_the_same_sound(tmp_path: Path) -> None:
-    sound = noise(0.3)
-    rows = [
-        {"audio": sound.tobytes()},
-        {"audio": encode_audio(sound, 8000, {}), "codec": "flac"},
-    ]
-    recipe = words(rows, tmp_path / "words.parquet")
-
-    first, second = read_examples(recipe, "train").arrays
-
-    assert np.array_equal(first, second)
-    loudness = 20 * np.log10(np.sqrt(np.mean(first.astype(float) ** 2)) / 32767)
-    assert loudness == pytest.approx(recipe.data.loudness_dbfs, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        ({"audio": b"123"}, "row 1 of split 'train': these 3 bytes of audio"),
-        ({"audio": b"1234", "codec": "flac"}, "row 1 of split 'train': these 4 bytes"),
-        ({"audio": b"1234", "codec": "mp3"}, "are no 'mp3' that we can read"),
-        ({"audio": b"1234", "sample_rate": 16000}, "16000 samples a second, not 8000"),
-        ({"audio": b"1234", "speaker": None}, "the column 'speaker' holds nothing"),
-    ],
-)
-def test_a_row_that_cannot_be_learnt_from_is_named(
-    row: dict[str, Any], problem: str, tmp_path: Path
-) -> None:
-    recipe = words([{"audio": noise(0.1).tobytes()}, row], tmp_path / "words.parquet")
-
-    with pytest.raises(DataError) as caught:
-        read_examples(recipe, "train")
-
-    assert problem in str(caught.value)
-
-
-def test_an_image_of_another_size_is_named() -> None:
-    recipe = find_recipe("digits")
-    recipe = recipe.model_copy(update={"model": {**recipe.model, "width": 21}})
-
-    with pytest.raises(DataError, match="row 0 of split 'train': the image has 400 bytes"):
-        read_examples(recipe, "train")
-
-
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    recipe = words([{"audio": noise(0.1).tobytes()}], tmp_path / "words.parquet")
-    data = recipe.data.model_copy(update={"fields": ("digit", "voice")})
-
-    with pytest.raises(SpecError, match="no column 'voice'"):
-        read_examples(recipe.model_copy(update={"data": data}), "train")
-
-
-def test_a_network_that_is_conditioned_otherwise_is_refused() -> None:
-    recipe = find_recipe("digits")
-
-    with pytest.raises(SpecError, match=r"'data.fields' are \['label'\], but .* on \[\]"):
-        network(recipe)
-
-
-def test_an_unknown_family_is_named() -> None:
-    recipe = find_recipe("digits").model_copy(update={"family": "wavenets"})
-
-    with pytest.raises(SpecError, match="no family 'wavenets' can be trained; did you mean"):
-        read_examples(recipe, "train")

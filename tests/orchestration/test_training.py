@@ -26,8 +26,8 @@ from ancestral.orchestration.training import (
     write_bundle,
     write_picture,
 )
-from ancestral.workers.encode import decode_image
-from tests.orchestration.stripes import digest, plan, recipe
+from ancestral.workers.images import decode_image
+from tests.orchestration.stripes import digest, moving_stripes, plan, recipe, waves
 from tests.orchestration.tiny import small_ray
 
 ray_test = pytest.mark.ray
@@ -144,13 +144,52 @@ def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> No
         )
 
 
+@ray_test
+def test_what_has_a_closed_form_is_fitted_at_once(ray_cluster: None, tmp_path: Path) -> None:
+    # Given series in which a value is 3/4 of the one before it, and unit noise
+    run = plan_training(waves(tmp_path), str(tmp_path / "state"))
+
+    trained = train(run, workers=2, stream=io.StringIO(), interrupt=Interrupt())
+
+    # Then the held-out figure is the density of what cannot be foretold: ½ log2(2πe) bits
+    assert trained.metrics["held_out_bits_per_dim"] == pytest.approx(2.047, abs=0.03)
+    assert (trained.metrics["held_out_kind"], trained.metrics["steps"]) == ("density", 1)
+    assert "(density)" in trained.files["card.md"].decode()
+    write_bundle(trained, tmp_path / "bundle")
+    net = load_bundle(tmp_path / "bundle").net
+    assert net.get_parameter("coefficients").item() == pytest.approx(0.75, abs=0.02)
+    assert trained.picture is not None
+
+
+@ray_test
+def test_clips_are_trained_on(ray_cluster: None, tmp_path: Path) -> None:
+    run = plan_training(moving_stripes(tmp_path), str(tmp_path / "state"))
+
+    trained = train(run, workers=2, stream=io.StringIO(), interrupt=Interrupt())
+
+    assert (run.training_rows, run.held_out_rows) == (8, 2)
+    assert trained.metrics["held_out_bits_per_dim"] < 1
+    assert trained.picture is not None
+
+
+def test_a_closed_form_takes_no_steps(tmp_path: Path) -> None:
+    steps = recipe(tmp_path).training
+    wrong = waves(tmp_path).model_copy(update={"training": steps})
+
+    with pytest.raises(SpecError, match="linear is fitted in closed form: leave out 'training'"):
+        plan_training(wrong, str(tmp_path / "state"))
+
+
 def test_a_run_is_checked_before_it_begins(tmp_path: Path) -> None:
     good = recipe(tmp_path)
+    assert good.training is not None
     for wrong, sentence in (
         ({"model": {**good.model, "layerss": 3}}, "no 'layerss'"),
-        ({"model": {**good.model, "height": 5}}, "has 16 bytes"),
+        ({"model": {**good.model, "height": 5}}, "has 16 bytes, not 5 x 4 bytes"),
         ({"model": {**good.model, "labels": [0, 1]}}, "label cannot be 2"),
         ({"training": good.training.model_copy(update={"ema_decay": 2.0})}, "ema_decay"),
+        ({"training": good.training.model_copy(update={"crop_samples": 4})}, "makes image"),
+        ({"training": None}, "the key 'training' is missing"),
     ):
         with pytest.raises(SpecError, match=sentence):
             plan_training(good.model_copy(update=wrong), str(tmp_path / "state"))
@@ -173,7 +212,7 @@ def test_a_run_can_be_resumed_for_another_time(tmp_path: Path) -> None:
 
     resumed = resume_training(run.name, run.state_uri, budget_seconds=7.0)
 
-    assert resumed.recipe.training.budget_seconds == 7.0
+    assert resumed.recipe.budget_seconds == 7.0
     assert resumed.recipe.model == run.recipe.model
 
 

@@ -1,0 +1,69 @@
+"""What the training rows tell of a model, so that its recipe need not say it.
+
+    labels, digits, ...    the values of the field `label`, `digit`, ...
+    seconds                how long each speaker takes for each digit, on average
+
+A family gets what its configuration has a key for and the recipe leaves out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+from ancestral.jobs.documents import did_you_mean
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.recipe import Recipe
+from ancestral.models import FAMILIES
+from ancestral.orchestration.events import SOUND_COLUMNS, sound_of
+from ancestral.orchestration.rows import Row, fields_of, read_rows
+
+
+def complete(recipe: Recipe) -> Recipe:
+    """The recipe with everything in its model that the training rows tell.
+
+    Raises SpecError when there is no such family, file, column or row, and DataError, which names
+    the row, when one lacks a field or a sound of it cannot be read.
+    """
+    data, keys = recipe.data, _keys(recipe.family)
+    model = dict(recipe.model)
+    if any(f"{name}s" in keys - set(model) for name in data.fields):
+        rows = read_rows(data, (), lambda row: fields_of(row, data))
+        for name in data.fields:
+            if f"{name}s" in keys:
+                model.setdefault(f"{name}s", sorted({fields[name] for fields in rows}))
+    if "digit" in data.fields and "seconds" in keys - set(model):
+        model["seconds"] = _durations(recipe, model)
+    return recipe.model_copy(update={"model": model})
+
+
+def _keys(family: str) -> set[str]:
+    if family not in FAMILIES:
+        hint = did_you_mean(family, FAMILIES)
+        raise SpecError(f"no family {family!r} can be trained{hint}")
+    return {field.name for field in dataclasses.fields(FAMILIES[family].config)}
+
+
+def _durations(recipe: Recipe, model: Mapping[str, Any]) -> list[list[float]]:
+    """How many seconds each speaker takes for each digit, on average: a row for each speaker.
+
+    A digit that a speaker is not heard to say takes as long as the speaker's other ones.
+    """
+
+    def spoken(row: Row) -> tuple[Any, Any, float]:
+        fields = fields_of(row, recipe.data)
+        seconds = len(sound_of(row)) / row["sample_rate"]
+        return fields.get("speaker"), fields["digit"], seconds
+
+    heard: defaultdict[tuple[Any, Any], list[float]] = defaultdict(list)
+    for speaker, digit, seconds in read_rows(recipe.data, SOUND_COLUMNS, spoken):
+        heard[speaker, digit].append(seconds)
+    table = []
+    for speaker in model.get("speakers") or (None,):
+        usually = {digit: fmean(heard[who, digit]) for who, digit in heard if who == speaker}
+        other = fmean(usually.values()) if usually else fmean(map(fmean, heard.values()))
+        table.append([round(usually.get(digit, other), 4) for digit in model["digits"]])
+    return table

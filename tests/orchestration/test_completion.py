@@ -1,0 +1,90 @@
+"""What the training rows tell of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.recipe import Recipe, read_recipe
+from ancestral.models.errors import DataError
+from ancestral.orchestration.completion import complete
+from tests.orchestration.sounds import noise, words
+
+
+def pictures(folder: Path, rows: list[dict[str, Any]], **fields: str) -> Recipe:
+    pq.write_table(pa.Table.from_pylist(rows), folder / "pictures.parquet")
+    return read_recipe(
+        {
+            "name": "pictures",
+            "family": "gated_pixelcnn",
+            "data": {"path": str(folder / "pictures.parquet"), "fields": fields},
+            "training": {"steps": 1, "batch_size": 1},
+        }
+    )
+
+
+def test_speakers_digits_and_durations_are_those_of_the_training_rows(tmp_path: Path) -> None:
+    # Given two takes of "one" by ada, one of "two" by ada, one of "one" by bob; bob's "two" is held
+    # out
+    rows = [
+        {"audio": noise(0.5).tobytes()},
+        {"audio": noise(0.7).tobytes()},
+        {"audio": noise(0.2).tobytes(), "digit": 2},
+        {"audio": noise(0.4).tobytes(), "speaker": "bob"},
+        {"audio": noise(0.9).tobytes(), "speaker": "bob", "digit": 2, "split": "test"},
+    ]
+
+    model = complete(words(rows, tmp_path)).model
+
+    # Then what bob was not heard to say takes as long as what he was
+    assert (model["digits"], model["speakers"]) == ([1, 2], ["ada", "bob"])
+    assert model["seconds"] == [[0.6, 0.2], [0.4, 0.4]]
+
+
+def test_values_come_from_the_column_that_holds_the_field(tmp_path: Path) -> None:
+    rows = [{"category": name, "label": 3, "split": "train"} for name in ("sun", "cat", "sun")]
+
+    model = complete(pictures(tmp_path, rows, label="category")).model
+
+    assert model == {"labels": ["cat", "sun"]}
+
+
+def test_what_a_recipe_says_of_its_model_stands(tmp_path: Path) -> None:
+    recipe = words([{"audio": noise(0.5).tobytes()}], tmp_path, digits=[1, 9], seconds=[[0.5, 0.5]])
+
+    model = complete(recipe).model
+
+    assert (model["digits"], model["seconds"]) == ([1, 9], [[0.5, 0.5]])
+    assert model["speakers"] == ["ada"]
+
+
+def test_without_fields_no_table_is_needed() -> None:
+    recipe = read_recipe(
+        {
+            "name": "pictures",
+            "family": "gated_pixelcnn",
+            "data": {"path": "none.parquet"},
+            "training": {"steps": 1, "batch_size": 1},
+        }
+    )
+
+    assert complete(recipe) == recipe
+
+
+def test_a_row_that_lacks_its_field_is_named(tmp_path: Path) -> None:
+    rows = [{"audio": noise(0.1).tobytes(), "speaker": speaker} for speaker in ("ada", None)]
+
+    with pytest.raises(DataError, match="row 1 of split 'train': the column 'speaker' holds"):
+        complete(words(rows, tmp_path))
+
+
+def test_an_unknown_family_is_named(tmp_path: Path) -> None:
+    recipe = words([{"audio": b""}], tmp_path).model_copy(update={"family": "wavenets"})
+
+    with pytest.raises(SpecError, match="no family 'wavenets' can be trained; did you mean"):
+        complete(recipe)

@@ -1,0 +1,69 @@
+"""The held-out figure: every event whole, and of the right kind."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from ancestral.models import Autoregressive, Item, bits_per_dim, build
+from ancestral.orchestration.held_out import (
+    SYMBOLS_AT_A_TIME,
+    held_out_batches,
+    held_out_metrics,
+)
+
+CPU = torch.device("cpu")
+
+
+def images(net: Autoregressive, count: int) -> list[Item]:
+    """Black and white images of 4 x 4 pixels."""
+    torch.manual_seed(0)
+    items = []
+    for _ in range(count):
+        x, conditions = net.example(torch.randint(0, 2, (4, 4)), {})
+        items.append(Item(x, torch.ones(4, 4), conditions))
+    return items
+
+
+def test_long_events_come_one_by_one_and_short_ones_together() -> None:
+    def sizes(length: int) -> list[int]:
+        items = [Item(torch.zeros(length), torch.ones(length), {}) for _ in range(5)]
+        return [len(batch.x) for batch in held_out_batches(items, CPU)]
+
+    assert sizes(SYMBOLS_AT_A_TIME + 1) == [1] * 5
+    assert sizes(SYMBOLS_AT_A_TIME // 2) == [2, 2, 1]
+    assert sizes(10) == [5]
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "kind"),
+    [
+        ("made", {"hidden": [8], "dropout": 0.5}, "exact"),
+        ("darn", {"code": 3, "deterministic": 4, "encoder": 5}, "bound"),
+    ],
+)
+def test_the_figure_is_the_networks_own_score(
+    family: str, config: dict[str, Any], kind: str
+) -> None:
+    # Given a network in the state in which training leaves it
+    net = build(family, {"height": 4, "width": 4, **config}).train()
+    items = images(net, 7)
+
+    metrics = held_out_metrics(net, held_out_batches(items, CPU))
+
+    nats = -sum(net.score(item.x[None], item.conditions).item() for item in items)
+    assert metrics["held_out_bits_per_dim"] == pytest.approx(nats / math.log(2) / (7 * 16))
+    assert metrics["held_out_kind"] == kind
+
+
+def test_a_bound_of_many_codes_is_tighter_than_that_of_training() -> None:
+    net = build("darn", {"height": 4, "width": 4, "code": 3, "deterministic": 4, "encoder": 5})
+    # Given weights that make the code matter
+    for weights in net.parameters():
+        weights.data.add_(torch.randn_like(weights))
+    batches = held_out_batches(images(net, 40), CPU)
+
+    assert held_out_metrics(net, batches)["held_out_bits_per_dim"] < bits_per_dim(net, batches)

@@ -1,0 +1,79 @@
+"""What a model is said to take, and the jobs that can be pasted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.kinds import KINDS, kinds_of
+from ancestral.jobs.settings import Settings
+from ancestral.orchestration.job_examples import FILES, default, example_job, makes, takes
+from tests.jobs.bundles import AUTOENCODER, CLIPS, DIGITS, SERIES, SPEECH, write_bundle
+
+SIGNATURES = {
+    "digits": DIGITS,
+    "speech": SPEECH,
+    "clips": CLIPS,
+    "series": SERIES,
+    "autoencoder": AUTOENCODER,
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [(model, kind) for model, one in SIGNATURES.items() for kind in KINDS if kind in kinds_of(one)],
+)
+def test_an_example_is_accepted_as_it_is(
+    model: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given the files that it names
+    monkeypatch.chdir(tmp_path)
+    for file in FILES.values():
+        for name in (file, f"another-{file}"):
+            (tmp_path / name).write_bytes(b"some medium")
+    write_bundle(tmp_path / model, SIGNATURES[model])
+    client = Client(Settings(tmp_path / "home", str(tmp_path / "state")))
+
+    spec = example_job(f"./{model}", SIGNATURES[model], kind)
+
+    job = client.submit(spec)
+    assert (job.spec.kind, job.requests) == (kind, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("digits", "images of 20 x 20 pixels in 16 levels"),
+        ("speech", "sounds at 8,000 Hz in 256 levels"),
+        ("clips", "clips of 6 frames of 16 x 16 pixels in 2 levels, 8 frames a second"),
+        ("series", "series of real numbers"),
+        ("autoencoder", "images of 8 x 8 pixels in colour in 256 levels"),
+    ],
+)
+def test_what_a_model_makes(model: str, words: str) -> None:
+    assert makes(SIGNATURES[model]) == words
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ({"type": "category", "values": ["a", 7]}, "one of a, 7"),
+        ({"type": "category", "values": list(range(99))}, "one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ({"type": "number", "minimum": 0.5, "maximum": 2}, "from 0.5 to 2"),
+        ({"type": "integer", "minimum": 0}, "from 0"),
+        ({"type": "number"}, "any"),
+        ({"type": "vector", "length": 4}, "4 numbers"),
+        ({"type": "map", "shape": [1, 2, 3]}, "1 x 2 x 3 numbers"),
+        ({"type": "media"}, "a file, a piece of one, or its bytes"),
+    ],
+)
+def test_what_a_field_takes(field: dict[str, Any], words: str) -> None:
+    assert takes(field).startswith(words)
+
+
+def test_what_a_request_without_the_field_gets() -> None:
+    fields = [{}, {"default": None}, {"default": 0}]
+    assert [default(field) for field in fields] == ["(required)", "null", "0"]
