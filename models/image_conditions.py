@@ -44,6 +44,9 @@ class ImageConditions(nn.Module):
         self.map = nn.Linear(map_shape[0], width, bias=False) if map_shape else None
         if self.label is not None:
             nn.init.normal_(self.label.weight, std=0.3)
+        if self.latent is not None:
+            # Vectors of unit variance are heard as loudly as the features they are added to.
+            nn.init.normal_(self.latent.weight, std=latent**-0.5)
 
     @property
     def fields(self) -> dict[str, Any]:

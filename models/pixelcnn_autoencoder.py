@@ -8,8 +8,11 @@ latent vector. Trained together, end to end, the decoder takes care of the textu
 and the latent vector is left to say what the image shows: other samples for the same latent vector
 are images like the one that was encoded.
 
-    encoder     H x W ──▶ H/2 x W/2 ──▶ H/4 x W/4 ──▶ ... ──▶ dense ──▶ latent
-                each arrow a 3 x 3 convolution with stride 2 and a rectifier
+    encoder     H x W ──▶ H/2 x W/2 ──▶ H/4 x W/4 ──▶ ... ──▶ dense ──▶ normalise ──▶ latent
+                each arrow between sizes a 3 x 3 convolution with stride 2 and a rectifier
+
+The latent vector is brought to mean 0 and variance 1 over its floats, so that the decoder hears it
+from the first step on; else it learns to do without.
 
 Shapes: B batch, H rows, W columns, L levels, Z floats of the latent vector.
 """
@@ -40,8 +43,9 @@ class PixelCNNAutoencoderConfig(GatedPixelCNNConfig):
     def __post_init__(self) -> None:
         """Raises ConfigError when a size makes no network."""
         super().__post_init__()
-        if self.latent < 1:
-            raise ConfigError(f"latent must be at least 1, not {self.latent}")
+        # Two floats that are normalised are one bit.
+        if self.latent < 3:
+            raise ConfigError(f"latent must be at least 3, not {self.latent}")
         if not self.encoder or min(self.encoder) < 1:
             raise ConfigError(f"encoder needs channels of at least 1, not {self.encoder}")
 
@@ -72,7 +76,10 @@ class PixelCNNAutoencoder(Autoregressive):
             convolutions += [nn.Conv2d(channels, wider, 3, stride=2, padding=1), nn.ReLU()]
             channels, height, width = wider, -(-height // 2), -(-width // 2)
         self.encoder = nn.Sequential(
-            *convolutions, nn.Flatten(), nn.Linear(channels * height * width, config.latent)
+            *convolutions,
+            nn.Flatten(),
+            nn.Linear(channels * height * width, config.latent),
+            nn.LayerNorm(config.latent, elementwise_affine=False),
         )
 
     @property
