@@ -24,7 +24,8 @@ import torch
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, digits20
 from ancestral.models.sampling.sampler import Sampler, SampleRequest
-from ancestral.models.wavenet import WaveNet, spoken_digits
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import spoken_digits
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ An encoder q(h | x) (darn_encoder.py) is trained with it, by minimum description
 at the cost log q(h | x) − log p(h), and of the image given the code (description_length.py).
 
 A step adds one column of the triangle to the logits of all bits, N products; the deterministic
-layer costs H·C and N·H products once. So an event costs O(N·(N + H)), and no weight is used twice.
+layer costs M·C and N·M products once. So an event costs O(N·(N + M)), and no weight is used twice.
 
-Shapes: B batch, H units of the deterministic layer, K codes of an image.
+Shapes: B batch, H rows, W columns, M units of the deterministic layer, K codes of an image.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class DarnConfig:
     labels: tuple[int | str, ...] = ()
     #: C: bits of the hidden code.
     code: int = 200
-    #: H: units of the deterministic layer between code and image; 0 for none.
+    #: M: units of the deterministic layer between code and image; 0 for none.
     deterministic: int = 500
     #: Units of the encoder's hidden layer.
     encoder: int = 500
@@ -184,7 +184,7 @@ class Darn(Autoregressive):
         return x, self.conditions(fields)
 
     def project(self, conditions: Conditions) -> Projection:
-        """The biases of all N logits, then those of the deterministic layer: (B, N + H)."""
+        """The biases of all N logits, then those of the deterministic layer: (B, N + M)."""
         return Projection(fixed=self.starts(conditions))
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
@@ -211,7 +211,7 @@ class Darn(Autoregressive):
 
         Images are scored one by one, so that none depends on its batch.
         """
-        count = codes or self.config.score_codes
+        count = self.config.score_codes if codes is None else codes
         bounds = []
         for row, image in enumerate(x.flatten(1)):
             own = {name: values[row : row + 1] for name, values in conditions.items()}

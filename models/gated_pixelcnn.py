@@ -101,7 +101,7 @@ class GatedPixelCNNConfig:
 
 def binarized_mnist() -> GatedPixelCNNConfig:
     """The literature's yardstick: digits of 28 by 28 bits, without labels."""
-    return GatedPixelCNNConfig(height=28, width=28, levels=2, channels=40, layers=8)
+    return GatedPixelCNNConfig(height=28, width=28, levels=2, embedding=2, channels=48)
 
 
 def digits20() -> GatedPixelCNNConfig:

@@ -28,8 +28,8 @@ of the layer behind them. Every weight, masked ones included, is used once for a
 layer of U units, without direct connections, a pixel costs U·(E + P) products, and an image D times
 that.
 
-Shapes: B batch, D pixels, L levels, P parameters of a pixel, E floats of an embedded pixel, U units
-of a layer.
+Shapes: B batch, H rows, W columns, D pixels, L levels, P parameters of a pixel, E floats of an
+embedded pixel, U units of a layer.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class MadeConfig:
 
 def binarized_mnist() -> MadeConfig:
     """Handwritten digits of 28 by 28 bits, the yardstick of the literature."""
-    return MadeConfig(height=28, width=28, hidden=(2 * 784,))
+    return MadeConfig(height=28, width=28, hidden=(784,))
 
 
 def digits20() -> MadeConfig:

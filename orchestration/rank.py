@@ -121,6 +121,8 @@ def train_rank(config: dict[str, Any]) -> Trained | None:
     context = ray_module("ray.train").get_context()
     plan: RankPlan = config["plan"]
     torch.set_num_threads(1)
+    # Numbers too small to matter cost a processor as much as three trainings.
+    torch.set_flush_denormal(True)
     torch.manual_seed(plan.recipe.seed)
     net = network(plan.recipe)
     rank = _Rank(

@@ -1,0 +1,175 @@
+"""How well each family foretells what it has not seen, beside ways to code the same symbols.
+
+    python benchmarks/density.py [--quick] [--seconds S] [--cases NAME ...] [--json FILE]
+    python benchmarks/density.py --mnist [--quick] [--seconds S] [--cases NAME ...] [--json FILE]
+
+Each network learns for S seconds on one thread, asked for nothing; then it scores the held-out
+events of its table. Baselines are measured on the same symbols in the same run: every position by
+itself, files that people use (all bytes, headers included; also with all events in one file), an
+adaptive linear predictor for sounds, and a small VAE that learns for as long.
+
+With --mnist the networks learn the literature's binarized MNIST for the time that their cases
+state, and their nats per image stand beside what was published. FILE then keeps the curves;
+`python -m parts.curves FILE.json FILE.svg` in this folder draws them.
+
+Tables that do not ship are looked for in the folder ANCESTRAL_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from parts import mnist
+from parts.cases import CASES, Case
+from parts.compared import baselines
+from parts.learning import compute_on, fresh, learn, read_events
+
+from ancestral.jobs.errors import SpecError
+from ancestral.orchestration.tables import table_uri
+
+#: Seconds that a network learns, and held-out events at most, by default and with --quick.
+SECONDS, QUICK_SECONDS = 120.0, 3.0
+HELD_OUT, QUICK_HELD_OUT = 400, 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a network, or a baseline, whose other columns are empty."""
+
+    data: str
+    what: str
+    bits_per_dim: float
+    kind: str = "exact"
+    parameters: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    bytes: int | None = None
+
+
+def measure(cases: Sequence[Case], seconds: float, most_held_out: int) -> list[Row]:
+    """Rows by table and alphabet, the fewest bits first. Raises SpecError without a table."""
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    for case in cases:
+        recipe = case.read()
+        net = fresh(recipe)
+        events = read_events(recipe, net, most_held_out)
+        data = f"{recipe.name if recipe.data.moving_digits else recipe.data.path}"
+        data += f", {events.levels:,} levels"
+        if data not in groups:
+            for baseline in baselines(events, seconds):
+                say(data, baseline.name)
+                groups[data].append(
+                    Row(data, baseline.name, baseline.bits_per_dim, bytes=baseline.bytes)
+                )
+        say(data, case.name)
+        learned = learn(recipe, net, events, seconds)
+        kind = events.signature["likelihood_kind"]
+        groups[data].append(
+            Row(
+                data=data,
+                what=case.name,
+                # Real events do not tell the hidden symbols that a joint likelihood is of.
+                kind="bound" if kind == "joint" else kind,
+                **asdict(learned),
+            )
+        )
+    return [
+        row for rows in groups.values() for row in sorted(rows, key=lambda row: row.bits_per_dim)
+    ]
+
+
+def say(data: str, what: str) -> None:
+    """Progress, apart from the table."""
+    print(f"{data}: {what}", file=sys.stderr)
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """One part for each table and alphabet; networks are marked by a star."""
+    previous = None
+    for row in rows:
+        if row.data != previous:
+            print(f"\n{row.data:50} {'bits/dim':>8} {'bytes':>11} {'parameters':>10} {'steps':>7}")
+        previous = row.data
+        of_files = "" if row.bytes is None else f"{row.bytes:11,}"
+        of_networks = "" if row.parameters is None else f"{row.parameters:10,} {row.steps:7,}"
+        star = " " if row.parameters is None else "*"
+        kind = "" if row.kind == "exact" else f" ({row.kind})"
+        print(f"{star} {row.what + kind:48} {row.bits_per_dim:8.4f} {of_files:11} {of_networks}")
+
+
+def with_tables(cases: Sequence[Case]) -> list[Case]:
+    """Those whose table is there; the others are named in one sentence."""
+    there, missing = [], {}
+    for case in cases:
+        try:
+            table_uri(case.read().data.path)
+        except SpecError as error:
+            missing[case.name] = error
+        else:
+            there.append(case)
+    if missing:
+        print(f"left out: {', '.join(missing)} ({next(iter(missing.values()))})", file=sys.stderr)
+    return there
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few seconds for each network")
+    parser.add_argument("--seconds", type=float, metavar="S", help="how long each network learns")
+    parser.add_argument("--cases", nargs="+", metavar="NAME", help="these networks alone")
+    parser.add_argument("--mnist", action="store_true", help="the literature's yardstick instead")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    arguments = parser.parse_args()
+    names = list(mnist.RECIPES) if arguments.mnist else [case.name for case in CASES]
+    for name in arguments.cases or ():
+        if name not in names:
+            parser.error(f"no case {name!r}: there are {', '.join(names)}")
+    compute_on(threads=1)
+    try:
+        (run_mnist if arguments.mnist else run)(arguments)
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """All cases, or those named. Raises SpecError when the table of a named one is not there."""
+    named = arguments.cases
+    cases = [case for case in CASES if case.name in named] if named else with_tables(CASES)
+    seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
+    rows = measure(cases, seconds, QUICK_HELD_OUT if arguments.quick else HELD_OUT)
+    print(f"{seconds:g} seconds of training each, one thread; * networks")
+    print_table(rows)
+    if arguments.json:
+        document = {
+            "processor": platform.processor() or platform.machine(),
+            "torch": torch.__version__,
+            "seconds": seconds,
+            "rows": [asdict(row) for row in rows],
+        }
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def run_mnist(arguments: argparse.Namespace) -> None:
+    """All four networks, or those named. Raises SpecError when the table is not there."""
+    seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else None)
+    images = 20 if arguments.quick else None
+    results = []
+    for family in arguments.cases or mnist.RECIPES:
+        say("binarized_mnist", family)
+        results.append(mnist.learn_mnist(family, seconds, images))
+        if arguments.json:
+            mnist.keep(arguments.json, results)
+    mnist.print_table(results)
+
+
+if __name__ == "__main__":
+    main()

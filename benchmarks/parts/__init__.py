@@ -1,0 +1,1 @@
+"""What `density.py` is made of: what is trained and how, and what its figures are compared with."""
