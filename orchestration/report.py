@@ -145,12 +145,12 @@ def make_page(
     """Everything that the report of a finished job says."""
     table = results.table()
     medium = PLURALS[job.signature["medium"]]
-    fields = " and ".join(job.signature["fields"]) or "nothing"
-    per_request = job.spec.sampling.samples
+    fields = " and ".join(job.signature["fields"])
     summary = (
-        f"{manifest.rows:,} {medium} asked for by {fields}, in {job.requests:,} requests of "
-        f"{per_request:,} sample{'s' if per_request != 1 else ''} each; {DONE[job.spec.kind]} by "
-        f"{job.model.name} ({job.model.family}) and finished {_moment(manifest.finished_at)}."
+        f"{manifest.rows:,} {medium}{f' asked for by {fields}' if fields else ''}, in "
+        f"{_counted(job.requests, 'request')} of {_counted(job.spec.sampling.samples, 'sample')} "
+        f"each; {DONE[job.spec.kind]} by {job.model.name} ({job.model.family}) and finished "
+        f"{_moment(manifest.finished_at)}."
     )
     comparison = make_comparison(job, table, results)
     charts = [likelihoods(table, metrics), throughput(table)]
@@ -277,6 +277,10 @@ def _lineage(table: pa.Table, job: Job, manifest: Manifest) -> Facts:
 def _moment(text: str) -> str:
     """An ISO moment for people: 2026-11-22 15:30 UTC."""
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:
