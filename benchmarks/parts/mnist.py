@@ -42,7 +42,7 @@ RECIPES = {
     "darn": _recipe(
         "darn",
         {},
-        budget_seconds=5400,
+        budget_seconds=1200,
         batch_size=100,
         learning_rate=2.5e-3,
         ema_decay=0.999,
@@ -50,11 +50,11 @@ RECIPES = {
     ),
     "made": _recipe(
         "made",
-        {"levels": 2, "hidden": [1568]},
-        budget_seconds=1800,
+        {"levels": 2, "hidden": [784]},
+        budget_seconds=140,
         batch_size=100,
-        learning_rate=2e-3,
-        ema_decay=0.999,
+        learning_rate=3e-3,
+        ema_decay=0.998,
         warmup_steps=100,
     ),
     "pixelcnn": _recipe(

@@ -85,6 +85,7 @@ def _check_lists(program: StepProgram) -> None:
         raise ProgramError("rows and columns are both known or both not")
     if program.columns is None and (program.row_sweep or program.frame_sweep):
         raise ProgramError("a sweep needs rows of known length: give the program its columns")
+    _check_strides(program, whens)
     if any(isinstance(op, Condition) and op.scope == "local" for op in program.frame_sweep):
         raise ProgramError("aligned conditioning belongs to the step or the row sweep")
     if len({draw.distribution.levels for draw in program.draws}) > 1:
@@ -95,6 +96,18 @@ def _check_lists(program: StepProgram) -> None:
                 f"{draw.parameters.width} parameters cannot draw from a distribution of "
                 f"{draw.distribution.parameters}"
             )
+
+
+def _check_strides(program: StepProgram, whens: list[When]) -> None:
+    """An image is whole cells, and a whole number of rounds of what is due."""
+    if program.rows is None or program.columns is None:
+        return
+    steps = [(when.row_step, when.column_step) for when in whens]
+    steps += [(grid.row_stride, grid.column_stride) for grid in program.grids]
+    if any(program.rows % row or program.columns % column for row, column in steps):
+        raise ProgramError(
+            f"strides and steps divide the {program.rows} rows and {program.columns} columns"
+        )
 
 
 def _check_read(

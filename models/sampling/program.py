@@ -61,9 +61,7 @@ from ancestral.models.sampling.ops import (
     Grid,
     Op,
     When,
-    Window,
     Write,
-    sources,
 )
 
 
@@ -98,14 +96,10 @@ class StepProgram:
         row_step = math.lcm(1, *(block.row_step for block in blocks))
         if self.columns is None:
             return math.lcm(1, *(block.column_step for block in blocks))
-        assert self.rows is not None
         if self.frame_sweep:
-            return self.rows * self.columns
-        by_column = any(isinstance(op, ByColumn) or _windows(op) for op in self.ops)
+            return (self.rows or 1) * self.columns
         # The second row of an image lies under the first: all its slots stand at one column.
-        if self.rows > 1 or row_step > 1 or self.row_sweep or by_column or self.cells > 1:
-            return row_step * self.columns
-        return math.lcm(1, *(block.column_step for block in blocks))
+        return row_step * self.columns
 
     @cached_property
     def draws(self) -> tuple[Draw, ...]:
@@ -151,7 +145,3 @@ class StepProgram:
             elif isinstance(op, ByColumn):
                 total += op.weight[0].numel() / (when.row_step * when.column_step)
         return total
-
-
-def _windows(op: Op) -> bool:
-    return any(isinstance(source, Window) for source in sources(op))

@@ -79,6 +79,16 @@ def test_what_is_never_due_is_refused(when: When) -> None:
         image(row_sweep=(when,))
 
 
+@pytest.mark.parametrize(
+    "item",
+    [When((), row_step=ROWS + 1), When((), column_step=COLUMNS + 1)],
+    ids=["rows", "columns"],
+)
+def test_an_image_is_a_whole_number_of_rounds(item: When) -> None:
+    with pytest.raises(ProgramError, match="strides and steps divide the"):
+        image(item)
+
+
 def test_rows_and_columns_are_known_together_and_to_every_sweep() -> None:
     for rows, columns in ((None, COLUMNS), (ROWS, None)):
         with pytest.raises(ProgramError, match="both known or both not"):

@@ -180,6 +180,8 @@ def start_parent(body: str) -> tuple[subprocess.Popen[str], str]:
     program = "\n".join(
         [
             "import os, signal, sys, threading, time",
+            # As a terminal has it; a shell's background processes ignore it.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)",
             "from ancestral.orchestration.valkey import EmbeddedValkey",
             "server = EmbeddedValkey()",
             textwrap.dedent(body),
