@@ -90,10 +90,11 @@ def test_python_examples_work(about: str, lines: int, bundle: Path, demo: None) 
     assert len([line for line in printed if re.search(r"\.\d{4}|PNG", line)]) == lines
 
 
-def test_the_job_is_one() -> None:
-    (job,) = blocks("yaml")
+def test_the_jobs_are_jobs() -> None:
+    thousand, endings = (load_spec(yaml.safe_load(job)) for job in blocks("yaml"))
 
-    assert load_spec(yaml.safe_load(job)).sampling.samples == 1000
+    assert (thousand.kind, thousand.sampling.samples) == ("generate", 1000)
+    assert (endings.kind, endings.sampling.samples) == ("complete", 4)
 
 
 def test_the_commands_are_there() -> None:
