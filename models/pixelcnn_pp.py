@@ -114,7 +114,7 @@ class PixelCNNPlusPlusConfig:
 
 def digits20() -> PixelCNNPlusPlusConfig:
     """Handwritten digits of 20 by 20 pixels, small enough to learn in minutes on two cores."""
-    return PixelCNNPlusPlusConfig(height=20, width=20, levels=16, labels=tuple(range(10)))
+    return PixelCNNPlusPlusConfig(20, 20, levels=16, labels=tuple(range(10)), channels=16)
 
 
 def patches32() -> PixelCNNPlusPlusConfig:
