@@ -37,6 +37,8 @@ def check_program(program: StepProgram) -> None:
     sweeps = len(program.frame_sweep), len(_flat(program.row_sweep))
     drawn = 0
     for place, (op, when) in enumerate(program.placed_ops()):
+        in_frame = place < sweeps[0]
+        in_row = not in_frame and place < sum(sweeps)
         if isinstance(op, Draw):
             drawn += 1
         _check_widths(op)
@@ -58,14 +60,10 @@ def check_program(program: StepProgram) -> None:
             if isinstance(source, Read):
                 if source.grid not in written:
                     raise ProgramError("a grid is read that is never written")
-                in_frame = place < sweeps[0]
-                in_row = not in_frame and place < sum(sweeps)
                 _check_read(program, source, when, in_frame=in_frame, in_row=in_row)
                 if source.grid not in remembered:
                     _check_before(source, in_frame=in_frame, in_row=in_row)
         if isinstance(op, Write):
-            in_frame = place < sweeps[0]
-            in_row = not in_frame and place < sum(sweeps)
             _check_read(program, Read(op.grid, 0, 0), when, in_frame=in_frame, in_row=in_row)
             remembered.add(op.grid)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ancestral.models.alignment import aligned_features
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.wavenet import WaveNet
-from ancestral.models.wavenet_config import WaveNetConfig
+from ancestral.models.wavenet_config import WaveNetConfig, piano, sixteen_bits
 from tests.models import laws
 
 SPEAKERS = ("ada", "bob", "eve")
@@ -123,6 +123,11 @@ def test_a_mixture_is_normalised_and_sees_amplitudes(levels: int) -> None:
     torch.testing.assert_close(probabilities.sum(0), torch.ones(x.shape[1]).double())
     # And a sampler draws levels that a plain one would
     laws.check_definition(net, {"seconds": 0.002}, seed=3)
+
+
+def test_presets_make_networks() -> None:
+    assert WaveNet(piano()).program().levels == 256
+    assert WaveNet(sixteen_bits()).program().levels == 65536
 
 
 def test_a_recording_says_itself_how_long_it_is() -> None:
