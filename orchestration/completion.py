@@ -17,7 +17,8 @@ from typing import Any
 from ancestral.jobs.documents import did_you_mean
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.recipe import Recipe
-from ancestral.models import FAMILIES
+from ancestral.models import FAMILIES, find_family
+from ancestral.models.errors import ConfigError
 from ancestral.orchestration.events import SOUND_COLUMNS, sound_of
 from ancestral.orchestration.rows import Row, fields_of, read_rows
 
@@ -41,10 +42,12 @@ def complete(recipe: Recipe) -> Recipe:
 
 
 def _keys(family: str) -> set[str]:
-    if family not in FAMILIES:
+    try:
+        config = find_family(family).config
+    except ConfigError as error:
         hint = did_you_mean(family, FAMILIES)
-        raise SpecError(f"no family {family!r} can be trained{hint}")
-    return {field.name for field in dataclasses.fields(FAMILIES[family].config)}
+        raise SpecError(f"{error}{hint}") from error
+    return {field.name for field in dataclasses.fields(config)}
 
 
 def _durations(recipe: Recipe, model: Mapping[str, Any]) -> list[list[float]]:
