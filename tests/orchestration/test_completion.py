@@ -86,5 +86,7 @@ def test_a_row_that_lacks_its_field_is_named(tmp_path: Path) -> None:
 def test_an_unknown_family_is_named(tmp_path: Path) -> None:
     recipe = words([{"audio": b""}], tmp_path).model_copy(update={"family": "wavenets"})
 
-    with pytest.raises(SpecError, match="no family 'wavenets': there are .*; did you mean 'wavenet'"):
+    with pytest.raises(
+        SpecError, match=r"no family 'wavenets': there are .*; did you mean 'wavenet'"
+    ):
         complete(recipe)
