@@ -18,8 +18,9 @@ white image. Both layers are autoregressive, and a deterministic layer lies betw
 An encoder q(h | x) (darn_encoder.py) is trained with it, by minimum description length: of the code
 at the cost log q(h | x) − log p(h), and of the image given the code (description_length.py).
 
-A step adds one column of the triangle to the logits of all bits, N products; the deterministic
-layer costs M·C and N·M products once. So an event costs O(N·(N + M)), and no weight is used twice.
+Each drawn bit adds what lies in its column of the triangle to the logits of the bits behind it
+(masked.py), and the deterministic layer adds its share once: an event costs N·(N − 1) / 2 + M·C +
+D·M products, and no weight is used twice.
 
 Shapes: B batch, H rows, W columns, M units of the deterministic layer, K codes of an image.
 """
@@ -47,24 +48,27 @@ from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.image_conditions import check_labels
 from ancestral.models.masked import (
     MaskedDense,
-    RunningSum,
     Starts,
-    columns_of,
+    after,
+    always,
+    cut,
     dense_layer,
+    in_turn,
+    vector,
 )
 from ancestral.models.sampling.distributions import Bernoulli
 from ancestral.models.sampling.ops import (
     Activation,
+    Add,
+    ByColumn,
     Condition,
     Dense,
     Draw,
     Grid,
     Op,
-    Read,
     Register,
     Value,
     When,
-    Write,
 )
 from ancestral.models.sampling.program import StepProgram
 
@@ -227,38 +231,36 @@ class Darn(Autoregressive):
         return torch.cat(bounds)
 
     def program(self) -> StepProgram:
-        config, bits = self.config, self._bits
-        sums = RunningSum(bits, bits)
-        drawn, logit = Register(1), Register(1)
-        past = Grid(rows=1, columns=config.code, width=1)
+        bits, sums, logit = vector(self._bits), vector(self._bits), Register(1)
+        bit, asked = in_turn(bits, 1), in_turn(sums, 1)
+        later = after(asked)
         return StepProgram(
             rows=1,
-            columns=bits,
+            columns=self._bits,
             step=(
-                *sums.ops([(Read(past, 0, -1), columns_of(self._triangle()))], start=0),
-                *self._between(past, sums),
-                sums.keep(),
-                sums.part(range(bits), logit),
+                *self._between(bits, sums),
+                Condition("global", asked.starts, logit, accumulate=False),
+                Add(asked, logit),
                 Draw(logit, self.distribution),
-                Value(1.0, 0.0, drawn),
-                Write(drawn, past),
+                Value(1.0, 0.0, bit),
+                ByColumn((bit,), cut(self._triangle(), later, bit), later, accumulate=True),
             ),
-            global_width=bits + config.deterministic,
+            global_width=self._bits + self.config.deterministic,
         )
 
-    def _between(self, past: Grid, sums: RunningSum) -> list[When]:
+    def _between(self, bits: Grid, sums: Grid) -> list[When]:
         """The deterministic layer, due before the first pixel, when all of the code is drawn."""
         if self.mixing is None:
             return []
         code, units = self.config.code, self.config.deterministic
-        before, after = Register(units), Register(units)
-        share = F.pad(self.readout.weight.detach(), (0, 0, code, 0))
-        reads = tuple(Read(past, 0, bit - code) for bit in range(code))
+        between, squashed = Register(units), Register(units)
+        drawn = always(bits, 0, code, self._bits)
+        pixels = always(sums, code, self._pixels, self._bits)
         ops: tuple[Op, ...] = (
-            Dense(reads, self.mixing.weight.detach(), None, before),
-            Condition("global", self._bits, before),
-            Activation("tanh", before, after),
-            Dense((after,), share, None, sums.now, accumulate=True),
+            Condition("global", self._bits, between, accumulate=False),
+            Dense((drawn,), self.mixing.weight.detach(), None, between, accumulate=True),
+            Activation("tanh", between, squashed),
+            Dense((squashed,), self.readout.weight.detach(), None, pixels, accumulate=True),
         )
         return [When(ops, column_step=self._bits, column=code)]
 

@@ -22,11 +22,10 @@ hidden unit has a degree m, and sees pixels before m alone; masks hold all other
 Units are sorted by degree, and all degrees are as frequent. The paper's direct connections, from
 pixels to the outputs of later ones, are a strictly lower triangle of their own.
 
-Step by step, each drawn pixel adds one row of weights to the sums of the first layer. Then the
-units of one degree are complete: they alone pass their rectifier and add their weights to the sums
-of the layer behind them. Every weight, masked ones included, is used once for an image: with one
-layer of U units, without direct connections, a pixel costs U·(E + P) products, and an image D times
-that.
+Step by step, the units of degree t are computed at pixel t, when all that they see is known; so are
+the parameters of pixel t, or, if it has a single one, its units and then its own value add to those
+of later pixels (masked.py). No masked weight is touched, so that with one layer of U units, without
+direct connections, an image costs about half of D·E·U + U·D·P products.
 
 Shapes: B batch, H rows, W columns, D pixels, L levels, P parameters of a pixel, E floats of an
 embedded pixel, U units of a layer.
@@ -48,19 +47,28 @@ from ancestral.models.autoregressive import Autoregressive, Conditions, Projecti
 from ancestral.models.errors import ConfigError
 from ancestral.models.image_conditions import check_labels
 from ancestral.models.layers import SymbolTable
-from ancestral.models.masked import MaskedDense, RunningSum, Starts, columns_of
+from ancestral.models.masked import (
+    MaskedDense,
+    Starts,
+    after,
+    before,
+    cut,
+    in_turn,
+    since,
+    until,
+    vector,
+)
 from ancestral.models.sampling.distributions import Bernoulli, Categorical, Distribution
 from ancestral.models.sampling.ops import (
     Activation,
+    Add,
+    ByColumn,
+    Condition,
     Draw,
     Embed,
-    Grid,
     Op,
-    Read,
     Register,
-    Source,
-    When,
-    Write,
+    Window,
 )
 from ancestral.models.sampling.program import StepProgram
 
@@ -124,8 +132,8 @@ class Made(Autoregressive):
         asked = pixel.repeat_interleave(self.distribution.parameters)
         self.table = SymbolTable(config.levels, config.embedding)
         self.layers = nn.ModuleList(
-            _masked(before, after, gain=math.sqrt(2))
-            for before, after in itertools.pairwise([known, *self._degrees])
+            _masked(inputs, outputs, gain=math.sqrt(2))
+            for inputs, outputs in itertools.pairwise([known, *self._degrees])
         )
         self.outputs = _masked(self._degrees[-1], asked, gain=0.3)
         self.direct = _masked(known, asked, gain=0.0) if config.direct else None
@@ -172,74 +180,80 @@ class Made(Autoregressive):
         return placed.movedim(3, 1)
 
     def program(self) -> StepProgram:
-        pixel, parameters = Register(self.config.embedding), Register(self.distribution.parameters)
-        before = Grid(rows=1, columns=1, width=pixel.width)
-        known = Read(before, 0, -1)
-        ops: list[Op | When] = []
-        added: list[tuple[Source, Tensor]] = [
-            (known, columns_of(self._stack[0].masked, pixel.width))
-        ]
-        start = 0
-        for size, degrees, onward in zip(
-            self.config.hidden, self._degrees, [*self._stack[1:], self.outputs], strict=True
-        ):
-            sums, window = RunningSum(size, self._pixels), window_of(degrees, self._pixels)
-            complete, units = Register(window.width), Register(window.width)
-            ops += [
-                *sums.ops(added, start),
-                sums.keep(),
-                sums.part(window.starts, complete),
-                Activation("relu", complete, units),
-            ]
-            added = [(units, window.columns_of(onward.masked))]
-            start += size
-        if self.direct is not None:
-            added.append((known, columns_of(self.direct.masked, pixel.width)))
-        outputs = RunningSum(self._outputs, self._pixels)
-        ops += [
-            *outputs.ops(added, start),
-            outputs.keep(),
-            outputs.part(range(0, self._outputs, parameters.width), parameters),
-            Draw(parameters, self.distribution),
-            Embed(self.table.weight.detach(), pixel),
-            Write(pixel, before),
-        ]
+        pixel = in_turn(vector(self._pixels * self.config.embedding), self.config.embedding)
+        hidden, units = self._hidden(pixel)
+        draw = self._pushed if self.distribution.parameters == 1 else self._pulled
         return StepProgram(
-            rows=1, columns=self._pixels, step=tuple(ops), global_width=start + self._outputs
+            rows=1,
+            columns=self._pixels,
+            step=(*hidden, *draw(pixel, units)),
+            global_width=sum(self.config.hidden) + self._outputs,
         )
+
+    def _hidden(self, pixel: Window) -> tuple[list[Op], Window]:
+        """How the units due at each pixel are computed, and where those of the last layer are."""
+        ops: list[Op] = []
+        units, seen, start = pixel, before(pixel), 0
+        for layer, degrees in zip(self._stack, self._degrees, strict=True):
+            units = units_due(degrees, self._pixels)
+            ops += [
+                Condition("global", _from(start, units), units, accumulate=False),
+                ByColumn((seen,), cut(layer.masked, units, seen), units, accumulate=True),
+                Activation("relu", units, units),
+            ]
+            seen, start = until(units), start + len(degrees)
+        return ops, units
+
+    def _pulled(self, pixel: Window, units: Window) -> list[Op]:
+        """A pixel's parameters from all the units and pixels that they see, and its symbol."""
+        parameters = Register(self.distribution.parameters)
+        asked = in_turn(vector(self._outputs), parameters.width)
+        seen = [(until(units), self.outputs)]
+        if self.direct is not None:
+            seen.append((before(pixel), self.direct))
+        weights = (cut(layer.masked, asked, window) for window, layer in seen)
+        side_by_side = tuple(torch.cat(parts, dim=1) for parts in zip(*weights, strict=True))
+        return [
+            Condition("global", self._starts_of(asked), parameters, accumulate=False),
+            ByColumn(tuple(window for window, _ in seen), side_by_side, parameters, True),
+            *self._symbol(parameters, pixel),
+        ]
+
+    def _pushed(self, pixel: Window, units: Window) -> list[Op]:
+        """A pixel's logit from the sums that units and pixels before it added to, and its symbol,
+        which adds to the sums of those behind it."""
+        logit = Register(1)
+        asked = in_turn(vector(self._outputs), 1)
+        onward, later = since(asked), after(asked)
+        ops: list[Op] = [
+            ByColumn((units,), cut(self.outputs.masked, onward, units), onward, accumulate=True),
+            Condition("global", self._starts_of(asked), logit, accumulate=False),
+            Add(asked, logit),
+            *self._symbol(logit, pixel),
+        ]
+        if self.direct is not None:
+            ops.append(ByColumn((pixel,), cut(self.direct.masked, later, pixel), later, True))
+        return ops
+
+    def _symbol(self, parameters: Register, pixel: Window) -> tuple[Op, Op]:
+        return Draw(parameters, self.distribution), Embed(self.table.weight.detach(), pixel)
+
+    def _starts_of(self, asked: Window) -> tuple[int, ...]:
+        """Where the conditioning of each pixel's parameters begins, behind that of the units."""
+        return _from(sum(self.config.hidden), asked)
 
     @property
     def _stack(self) -> list[MaskedDense]:
         return cast("list[MaskedDense]", list(self.layers))
 
 
-@dataclass(frozen=True)
-class DegreeWindow:
-    """Where the units of each degree lie among the sorted ones: `width` units from `starts[m]` on.
-
-    `degrees` (N, width) are those of a window's units: some may be of another degree than m.
-    """
-
-    width: int
-    starts: tuple[int, ...]
-    degrees: Tensor
-
-    def columns_of(self, weight: Tensor) -> Tensor:
-        """Weights (O, U) as what the units of each degree alone add: (N, O, width)."""
-        places = torch.tensor(self.starts).unsqueeze(1) + torch.arange(self.width)
-        of_degree = self.degrees == torch.arange(len(self.starts)).unsqueeze(1)
-        each = weight.detach()[:, places] * of_degree.to(weight)
-        return each.transpose(0, 1).contiguous()
-
-
-def window_of(degrees: Tensor, count: int) -> DegreeWindow:
-    """The windows of sorted degrees (U,) below `count`."""
-    wanted = torch.arange(count)
-    first, behind = (torch.searchsorted(degrees, wanted, right=right) for right in (False, True))
-    width = max(1, int((behind - first).max()))
-    starts = first.clamp_max(len(degrees) - width)
-    places = starts.unsqueeze(1) + torch.arange(width)
-    return DegreeWindow(width, tuple(starts.tolist()), degrees[places])
+def units_due(degrees: Tensor, count: int) -> Window:
+    """Where, among units of sorted degrees (U,) below `count`, those of each degree lie."""
+    first, behind = (
+        torch.searchsorted(degrees, torch.arange(count), right=right) for right in (False, True)
+    )
+    widths = (behind - first).tolist()
+    return Window(vector(len(degrees)), tuple(first.tolist()), tuple(widths))
 
 
 def spread_degrees(units: int, count: int) -> Tensor:
@@ -247,6 +261,11 @@ def spread_degrees(units: int, count: int) -> Tensor:
     return torch.arange(units) * count // units
 
 
-def _masked(before: Tensor, after: Tensor, *, gain: float) -> MaskedDense:
-    """A dense layer to units of degrees `after` that sees those of degrees `before` up to them."""
-    return MaskedDense(before <= after.unsqueeze(1), gain=gain)
+def _from(start: int, window: Window) -> tuple[int, ...]:
+    """Where the floats of a window begin in what has its vector at `start`."""
+    return tuple(start + first for first in window.starts)
+
+
+def _masked(inputs: Tensor, outputs: Tensor, *, gain: float) -> MaskedDense:
+    """A dense layer to units of degrees `outputs`: they see the `inputs` of up to their degree."""
+    return MaskedDense(inputs <= outputs.unsqueeze(1), gain=gain)

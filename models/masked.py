@@ -1,16 +1,19 @@
-"""The masked dense layer of MADE and DARN, and the vector of sums that their steps keep.
+"""The masked dense layer of MADE and DARN, and the pieces in which a step computes it.
 
 What such a network computes for symbol t is a sum over what was drawn before. Over whole events it
-is a dense layer under a mask; step by step it is a *running sum*, to which every drawn symbol adds
-one column of weights, so that no weight is used twice for an event:
+is a dense layer under a mask; step by step each column cuts a piece out of it, so that no weight is
+used twice for an event and none that is masked is used at all:
 
-    mask        s0 s1 s2 s3            running sums, column by column
-    y0           ·  ·  ·  ·            y0 y1 y2 y3   +=  (·  w  w  w) · s0
-    y1           w  ·  ·  ·            y0 y1 y2 y3   +=  (·  ·  w  w) · s1
-    y2           w  w  ·  ·                          ...
-    y3           w  w  w  ·            at column t, y_t is complete
+    mask   s0 s1 s2 s3            pulled at column 2              pushed at column 1
+    y0      ·  ·  ·  ·
+    y1      w  ·  ·  ·
+    y2      w  w  ·  ·             y2 =  w  w  · (s0, s1)           y2 +=  w  · s1
+    y3      w  w  w  ·                                              y3 +=  w
 
-Shapes: B batch, I floats in, O floats out, N columns, w floats that a column adds from.
+Several outputs of a column are pulled, for they share what is read; a single one is pushed to, as
+it would read everything for one sum.
+
+Shapes: B batch, I floats in, O floats out.
 """
 
 from __future__ import annotations
@@ -24,20 +27,7 @@ from torch.nn import functional as F
 
 from ancestral.models.autoregressive import Conditions
 from ancestral.models.image_conditions import ImageConditions
-from ancestral.models.sampling.ops import (
-    Add,
-    ByColumn,
-    Condition,
-    Dense,
-    Grid,
-    Op,
-    Read,
-    Register,
-    Source,
-    When,
-    Window,
-    Write,
-)
+from ancestral.models.sampling.ops import Grid, Window
 
 
 class MaskedDense(nn.Module):
@@ -84,45 +74,56 @@ class Starts(nn.Module):
         return self.bias.unsqueeze(0) if of_label is None else self.bias + of_label
 
 
-class RunningSum:
-    """A vector of sums over what was drawn so far, for a program of one row of N columns."""
-
-    def __init__(self, width: int, columns: int) -> None:
-        self.now = Register(width)
-        self._before = Grid(rows=1, columns=1, width=width)
-        self._columns = columns
-
-    def ops(self, added: Sequence[tuple[Source, Tensor]], start: int) -> list[Op | When]:
-        """sums = sums before + weight · source, for each pair.
-
-        A pair's weights are (N, width, w): each column has its own. The sums begin, at the first
-        column, with the projected conditioning from `start` on.
-        """
-        return [
-            *(
-                ByColumn((source,), weight, None, self.now, accumulate=index > 0)
-                for index, (source, weight) in enumerate(added)
-            ),
-            Add(Read(self._before, 0, -1), self.now),
-            When((Condition("global", start, self.now),), column_step=self._columns),
-        ]
-
-    def keep(self) -> Op:
-        """Remember the sums for the next column."""
-        return Write(self.now, self._before)
-
-    def part(self, starts: Sequence[int], target: Register) -> Op:
-        """target = as many of the sums as it holds, from `starts[column]` on."""
-        window = Window(self.now, tuple(starts), target.width)
-        return Dense((window,), torch.eye(target.width), None, target)
+def cut(weight: Tensor, outputs: Window, inputs: Window) -> tuple[Tensor, ...]:
+    """The weights (O, I) from what a window of the inputs holds to a window of the outputs, column
+    by column."""
+    rows, columns = (
+        [slice(start, start + width) for start, width in zip(w.starts, w.widths, strict=True)]
+        for w in (outputs, inputs)
+    )
+    return tuple(weight.detach()[at] for at in zip(rows, columns, strict=True))
 
 
-def columns_of(weight: Tensor, width: int = 1) -> Tensor:
-    """Weights (O, N·w) of what is drawn, `width` floats a column, as each column adds them:
-    (N, O, w).
+def vector(width: int) -> Grid:
+    """A vector that lasts for an event."""
+    return Grid(rows=1, columns=1, width=width)
 
-    What is drawn at a column is added at the next one, so the first adds nothing.
-    """
-    outputs, inputs = weight.shape
-    each = weight.detach().view(outputs, inputs // width, width).transpose(0, 1)
-    return torch.cat([torch.zeros_like(each[:1]), each[:-1]])
+
+def always(of: Grid, start: int, width: int, columns: int) -> Window:
+    """The same floats at each of so many columns."""
+    return Window(of, (start,) * columns, (width,) * columns)
+
+
+def in_turn(of: Grid, width: int) -> Window:
+    """`width` floats at each column, one behind the other."""
+    starts = range(0, of.width, width)
+    return Window(of, tuple(starts), (width,) * len(starts))
+
+
+def before(window: Window) -> Window:
+    """All floats before those of a window."""
+    return _between(window, [0] * len(window.starts), window.starts)
+
+
+def until(window: Window) -> Window:
+    """The floats of a window and all before them."""
+    return _between(window, [0] * len(window.starts), _ends(window))
+
+
+def since(window: Window) -> Window:
+    """The floats of a window and all behind them."""
+    return _between(window, window.starts, [window.of.width] * len(window.starts))
+
+
+def after(window: Window) -> Window:
+    """All floats behind those of a window."""
+    return _between(window, _ends(window), [window.of.width] * len(window.starts))
+
+
+def _ends(window: Window) -> list[int]:
+    return [start + width for start, width in zip(window.starts, window.widths, strict=True)]
+
+
+def _between(window: Window, starts: Sequence[int], ends: Sequence[int]) -> Window:
+    widths = (end - start for start, end in zip(starts, ends, strict=True))
+    return Window(window.of, tuple(starts), tuple(widths))

@@ -111,10 +111,8 @@ def emoji32() -> PixelCNNConfig:
 
 @dataclass(frozen=True)
 class _BlockMemory:
-    """What a block has at a position: a register and a grid for each colour, and `raw`, which takes
-    sums before their relu."""
+    """What a block has at a position: registers and a grid for each colour."""
 
-    raw: Register
     entered: Sequence[Register]
     narrowed: Sequence[Register]
     looked: Sequence[Register]
@@ -141,17 +139,17 @@ class _Block(nn.Module):
     def ops(
         self, colour: int, memory: _BlockMemory, path: Register, bias: Sequence[Op]
     ) -> list[Op]:
-        """The part of one colour at one position, added to `path`; `bias` is added to `raw`."""
-        raw, entered = memory.raw, memory.entered
-        narrowed, looked = memory.narrowed, memory.looked
+        """The part of one colour at one position, added to `path`; `bias` is added to what it
+        looked at."""
+        entered, narrowed, looked = memory.entered, memory.narrowed, memory.looked
         return [
             Activation("relu", path, entered[colour]),
-            self.narrow.dense(colour, (), entered, raw),
-            Activation("relu", raw, narrowed[colour]),
+            self.narrow.dense(colour, (), entered, narrowed[colour]),
+            Activation("relu", narrowed[colour], narrowed[colour]),
             Write(narrowed[colour], memory.grids[colour]),
-            self.look.dense(colour, memory.grids, narrowed, raw),
+            self.look.dense(colour, memory.grids, narrowed, looked[colour]),
             *bias,
-            Activation("relu", raw, looked[colour]),
+            Activation("relu", looked[colour], looked[colour]),
             self.widen.dense(colour, (), looked, path, accumulate=True),
         ]
 
@@ -232,7 +230,7 @@ class PixelCNN(Autoregressive):
             step.append(self.first.dense(colour, pixels, values, path[colour]))
             step += self._label_bias(0, colour, path[colour])
             for index, (block, memory) in enumerate(zip(self._stack, memories, strict=True)):
-                bias = self._label_bias(index + 1, colour, memory.raw)
+                bias = self._label_bias(index + 1, colour, memory.looked[colour])
                 step += block.ops(colour, memory, path[colour], bias)
             step += [
                 Activation("relu", path[colour], rectified[colour]),
@@ -259,7 +257,6 @@ class PixelCNN(Autoregressive):
     def _block_memory(self) -> _BlockMemory:
         h = self.config.channels
         return _BlockMemory(
-            raw=Register(h // self.config.colours),
             entered=self._registers(2 * h),
             narrowed=self._registers(h),
             looked=self._registers(h),

@@ -35,9 +35,11 @@ from ancestral.models.sampling.ops import (
     Read,
     Register,
     Source,
+    Target,
     Value,
     Window,
     Write,
+    width_at,
 )
 
 #: An op made ready: called with the position's frame, row and column (a sweep's column is 0).
@@ -64,19 +66,18 @@ def make_ready(op: Op, memory: TileMemory, span: Span, symbols: Sequence[Tensor]
         case Activation():
             return _activation(op, memory, span)
         case Add():
-            read, target = _reader(op.source, memory, span), memory.register(op.target, span)
-            return lambda frame, row, column: target.add_(read(frame, row, column))
+            read, sums = _reader(op.source, memory, span), memory.register(op.target, span)
+            return lambda frame, row, column: sums.add_(read(frame, row, column))
         case Write():
             return _write(op, memory, span)
         case Embed():
-            target, drawn = memory.register(op.target, span), symbols[op.channel]
-            table = memory.zeros(op.table.shape[0], target.shape[1])
-            table[:, : op.target.width] = op.table.to(table)
-            return lambda frame, row, column: torch.index_select(table, 0, drawn, out=target)
+            return _embed(op, memory, span, symbols[op.channel])
         case Value():
-            number, drawn = memory.register(op.target, span)[:, 0], symbols[op.channel]
+            number, drawn = _floats(op.target, memory, span), symbols[op.channel]
             scale, shift = op.scale, op.shift
-            return lambda frame, row, column: number.copy_(drawn).mul_(scale).add_(shift)
+            return lambda frame, row, column: (
+                number(frame, row, column)[:, 0].copy_(drawn).mul_(scale).add_(shift)
+            )
         case ColourMixture():
             raw = memory.register(op.raw, span)[:, : op.raw.width]
             target = memory.register(op.target, span)[:, : op.target.width]
@@ -89,14 +90,17 @@ def make_ready(op: Op, memory: TileMemory, span: Span, symbols: Sequence[Tensor]
 
 
 def _dense(op: Dense, memory: TileMemory, span: Span) -> Action:
-    target = memory.register(op.target, span)
-    rows, columns = _input_places(op.sources), padded_places(op.target.width, op.target.parts)
-    weight = memory.zeros(_input_width(op.sources), target.shape[1])
-    weight[rows[:, None], columns] = op.weight.detach().t().to(weight)
-    bias = memory.zeros(target.shape[1])
-    if op.bias is not None:
-        bias[columns] = op.bias.detach().to(bias)
     gather = _gatherer(op.sources, memory, span)
+    weight = _padded_weight(op, op.weight, 0, memory)
+    bias = memory.zeros(weight.shape[1])
+    if op.bias is not None:
+        bias[_places(op.target, 0)] = op.bias.detach().to(bias)
+    if isinstance(op.target, Window):
+        floats = _floats(op.target, memory, span)
+        return lambda f, r, c: _put(
+            floats(f, r, c), torch.addmm(bias, gather(f, r, c), weight), op.accumulate
+        )
+    target = memory.register(op.target, span)
     if span.kind != "frame":
         return _product(op, weight, bias, gather, target)
     # A row at a time: what a whole frame reads, side by side, is larger than any cache.
@@ -113,77 +117,80 @@ def _product(op: Dense, weight: Tensor, bias: Tensor, gather: _Reader, target: T
 
 
 def _by_column(op: ByColumn, memory: TileMemory, span: Span) -> Action:
-    """Each column's own product. One float in or out is no product at all, so nothing is padded."""
-    columns, outputs, inputs = op.weight.shape
-    target = memory.register(op.target, span)
-    places = padded_places(op.target.width, op.target.parts)
-    bias = memory.zeros(columns, target.shape[1])
-    if op.bias is not None:
-        bias[:, places] = op.bias.detach().to(bias)
-    gather = _gatherer(op.sources, memory, span)
-    scratch = target if not op.accumulate else torch.empty_like(target)
-    if inputs == 1:
-        outer = memory.zeros(columns, target.shape[1])
-        outer[:, places] = op.weight.detach()[:, :, 0].to(outer)
+    """Each column's own product."""
+    readers = [_reader(source, memory, span) for source in op.sources]
+    weights = [_padded_weight(op, each, column, memory) for column, each in enumerate(op.weight)]
+    target = _floats(op.target, memory, span)
 
-        def compute(f: int, r: int, c: int) -> None:
-            torch.addcmul(bias[c], gather(f, r, c)[:, :1], outer[c], out=scratch)
+    def by_column(frame: int, row: int, column: int) -> None:
+        read = torch.cat([reader(frame, row, column) for reader in readers], dim=1)
+        _put(target(frame, row, column), read @ weights[column], op.accumulate)
 
-    elif outputs == 1:
-        inner = memory.zeros(columns, _input_width(op.sources))
-        inner[:, _input_places(op.sources)] = op.weight.detach()[:, 0].to(inner)
+    return by_column
 
-        def compute(f: int, r: int, c: int) -> None:
-            torch.sum(gather(f, r, c) * inner[c], dim=1, keepdim=True, out=scratch[:, :1])
-            scratch.add_(bias[c])
 
-    else:
-        weight = memory.zeros(columns, _input_width(op.sources), target.shape[1])
-        weight[:, _input_places(op.sources)[:, None], places] = (
-            op.weight.detach().transpose(1, 2).to(weight)
-        )
+def _put(place: Tensor, product: Tensor, accumulate: bool) -> None:
+    """Take a padded product (S, O) to a register or a window."""
+    floats = product[:, : place.shape[1]]
+    place.add_(floats) if accumulate else place.copy_(floats)
 
-        def compute(f: int, r: int, c: int) -> None:
-            torch.addmm(bias[c], gather(f, r, c), weight[c], out=scratch)
 
-    if not op.accumulate:
-        return compute
-
-    def accumulate(f: int, r: int, c: int) -> None:
-        compute(f, r, c)
-        target.add_(scratch)
-
-    return accumulate
+def _padded_weight(op: Dense | ByColumn, weight: Tensor, column: int, memory: TileMemory) -> Tensor:
+    """A weight (O, I) as the padded layouts of what is read and changed have it: (I, O)."""
+    rows, start = [], 0
+    for source in op.sources:
+        rows.append(start + _places(source, column))
+        start += _width(source, column)
+    padded = memory.zeros(start, _width(op.target, column))
+    padded[torch.cat(rows)[:, None], _places(op.target, column)] = weight.detach().t().to(padded)
+    return padded
 
 
 def _condition(op: Condition, memory: TileMemory, span: Span) -> Action:
-    share = (memory.fixed if op.scope == "global" else memory.aligned).share(op)
-    target = memory.register(op.target, span)
+    held = memory.fixed if op.scope == "global" else memory.aligned
+    put = Tensor.add_ if op.accumulate else Tensor.copy_
+    share = held.share(op)
     cells, slots = share.shape[:2]
+    served = memory.columns // cells
+    if isinstance(op.target, Window) or isinstance(op.offset, tuple):
+        pieces, floats = held.pieces(op, memory.columns), _floats(op.target, memory, span)
+
+        def condition(frame: int, row: int, column: int) -> None:
+            piece = pieces[column][column // served]
+            put(floats(frame, row, column)[:, : piece.shape[1]], piece)
+
+        return condition
+    target = memory.register(op.target, span)
     if span.kind != "position":
         # One row of slots is added to every column of a sweep, or to those that its cell serves.
         columns = target.view(cells, -1, slots, target.shape[1])
-        return lambda frame, row, column: columns.add_(share.unsqueeze(1))
+        return lambda frame, row, column: put(columns, share.unsqueeze(1))
     if cells == 1:
         only = share[0]
-        return lambda frame, row, column: target.add_(only)
-    served = memory.columns // cells
-    return lambda frame, row, column: target.add_(share[column // served])
+        return lambda frame, row, column: put(target, only)
+    return lambda frame, row, column: put(target, share[column // served])
 
 
 def _activation(op: Activation, memory: TileMemory, span: Span) -> Action:
-    source, target = (memory.register(register, span) for register in (op.source, op.target))
+    source, target = (_floats(place, memory, span) for place in (op.source, op.target))
     if op.kind == "relu":
-        return lambda frame, row, column: torch.clamp_min(source, 0, out=target)
+        return lambda f, r, c: torch.clamp_min(source(f, r, c), 0, out=target(f, r, c))
     if op.kind == "tanh":
-        return lambda frame, row, column: torch.tanh(source, out=target)
-    positive, negative = target.chunk(2, dim=1)
+        return lambda f, r, c: torch.tanh(source(f, r, c), out=target(f, r, c))
 
-    def concat_elu(frame: int, row: int, column: int) -> None:
-        positive.copy_(F.elu(source))
-        negative.copy_(F.elu(-source))
+    def concat_elu(f: int, r: int, c: int) -> None:
+        positive, negative = target(f, r, c).chunk(2, dim=1)
+        positive.copy_(F.elu(source(f, r, c)))
+        negative.copy_(F.elu(-source(f, r, c)))
 
     return concat_elu
+
+
+def _embed(op: Embed, memory: TileMemory, span: Span, drawn: Tensor) -> Action:
+    target = _floats(op.target, memory, span)
+    table = memory.zeros(op.table.shape[0], target(0, 0, 0).shape[1])
+    table[:, : op.table.shape[1]] = op.table.to(table)
+    return lambda f, r, c: torch.index_select(table, 0, drawn, out=target(f, r, c))
 
 
 def _write(op: Write, memory: TileMemory, span: Span) -> Action:
@@ -210,9 +217,8 @@ def _gatherer(sources: Sequence[Source], memory: TileMemory, span: Span) -> _Rea
         readers = [_reader(source, memory, span) for source in sources]
     if len(readers) == 1:
         return readers[0]
-    widths = [_width(source) for source in sources]
     vectors = memory.register(Register(LANE_FLOATS), span).shape[0]
-    gathered = memory.zeros(vectors, sum(widths))
+    gathered = memory.zeros(vectors, sum(_width(source, 0) for source in sources))
 
     def gather(frame: int, row: int, column: int) -> Tensor:
         return torch.cat([read(frame, row, column) for read in readers], dim=1, out=gathered)
@@ -220,12 +226,24 @@ def _gatherer(sources: Sequence[Source], memory: TileMemory, span: Span) -> _Rea
     return gather
 
 
+def _floats(place: Target, memory: TileMemory, span: Span) -> _Reader:
+    """The floats of a register as they are padded, or those of a window alone."""
+    if isinstance(place, Window):
+        pieces = memory.pieces(place)
+        return lambda frame, row, column: pieces[column]
+    floats = memory.register(place, span)
+    return lambda frame, row, column: floats
+
+
 def _reader(source: Source, memory: TileMemory, span: Span) -> _Reader:
+    """What an op reads, padded."""
     if isinstance(source, Register):
-        floats = memory.register(source, span)
-        return lambda frame, row, column: floats
+        return _floats(source, memory, span)
     if isinstance(source, Window):
-        return _window(source, memory, span)
+        pieces = memory.pieces(source)
+        return lambda frame, row, column: F.pad(
+            pieces[column], (0, -pieces[column].shape[1] % LANE_FLOATS)
+        )
     grid, dz, dy, dx = memory.grids[source.grid], source.dz, source.dy, source.dx
     row_stride, column_stride = source.grid.row_stride, source.grid.column_stride
     match span.kind:
@@ -249,42 +267,18 @@ def _row_reader(source: Source, memory: TileMemory) -> _Reader:
     return _reader(source, memory, Span("row"))
 
 
-def _window(window: Window, memory: TileMemory, span: Span) -> _Reader:
-    floats, width = memory.register(window.register, span), window.width
-    padded = memory.zeros(floats.shape[0], padded_width(width))
-
-    def read(frame: int, row: int, column: int) -> Tensor:
-        start = window.starts[column]
-        padded[:, :width] = floats[:, start : start + width]
-        return padded
-
-    return read
-
-
-def _input_places(sources: Sequence[Source]) -> Tensor:
-    """Where each float that is read lies among the padded ones."""
-    places, start = [], 0
-    for source in sources:
-        width, parts = _layout(source)
-        places.append(start + padded_places(width, parts))
-        start += padded_width(width, parts)
-    return torch.cat(places)
-
-
-def _input_width(sources: Sequence[Source]) -> int:
-    return sum(_width(source) for source in sources)
-
-
-def _width(source: Source) -> int:
-    return padded_width(*_layout(source))
-
-
-def _layout(source: Source) -> tuple[int, int]:
+def _layout(place: Source, column: int) -> tuple[int, int]:
     """Width and parts."""
-    if isinstance(source, Window):
-        return source.width, 1
-    holder = source.grid if isinstance(source, Read) else source
-    return holder.width, holder.parts
+    holder = place.grid if isinstance(place, Read) else place
+    return width_at(place, column), 1 if isinstance(holder, Window) else holder.parts
+
+
+def _width(place: Source, column: int) -> int:
+    return padded_width(*_layout(place, column))
+
+
+def _places(place: Source, column: int) -> Tensor:
+    return padded_places(*_layout(place, column))
 
 
 def _side_by_side(earlier: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -18,12 +18,16 @@ from ancestral.models.sampling.ops import (
     Grid,
     Op,
     Read,
+    Register,
+    Source,
+    Target,
     Value,
     When,
     Window,
     Write,
-    source_width,
+    offset_at,
     sources,
+    width_at,
 )
 
 if TYPE_CHECKING:
@@ -41,31 +45,36 @@ def check_program(program: StepProgram) -> None:
         in_row = not in_frame and place < sum(sweeps)
         if isinstance(op, Draw):
             drawn += 1
-        _check_widths(op)
-        _check_columns(program, op)
-        if isinstance(op, Condition):
-            width = program.global_width if op.scope == "global" else program.local_width
-            if op.offset + op.target.width > width:
-                raise ProgramError(
-                    f"floats {op.offset} to {op.offset + op.target.width} of {op.scope} "
-                    f"conditioning, of which {width} are projected"
-                )
-            if op.scope == "local" and (when.row_step, when.column_step) != (1, 1):
+        _check_columns(program, op, in_step=not in_frame and not in_row)
+        for column in range(program.columns or 0) if _by_column(op) else (0,):
+            _check_widths(op, column)
+            if isinstance(op, Condition):
+                _check_condition(program, op, column)
+        if isinstance(op, Condition) and op.scope == "local":
+            if (when.row_step, when.column_step) != (1, 1):
                 raise ProgramError("aligned conditioning is for every position, not for some")
         if isinstance(op, Embed | Value) and not op.channel < drawn:
             raise ProgramError("an op looks up a symbol that is drawn behind it: put it after")
         if isinstance(op, ColourMixture) and op.channel > drawn:
             raise ProgramError(f"the mixture of colour {op.channel} needs the colours before it")
         for source in sources(op):
+            grid = _grid(source)
+            if grid is not None and grid not in written:
+                raise ProgramError("a grid is read that is never written")
             if isinstance(source, Read):
-                if source.grid not in written:
-                    raise ProgramError("a grid is read that is never written")
                 _check_read(program, source, when, in_frame=in_frame, in_row=in_row)
                 if source.grid not in remembered:
                     _check_before(source, in_frame=in_frame, in_row=in_row)
         if isinstance(op, Write):
             _check_read(program, Read(op.grid, 0, 0), when, in_frame=in_frame, in_row=in_row)
             remembered.add(op.grid)
+
+
+def _grid(source: Source) -> Grid | None:
+    """The grid that a source is of, if it is of one."""
+    of = source.grid if isinstance(source, Read) else source
+    of = of.of if isinstance(of, Window) else of
+    return of if isinstance(of, Grid) else None
 
 
 def _check_lists(program: StepProgram) -> None:
@@ -151,44 +160,77 @@ def _where(read: Read) -> str:
     return f"({read.dz}, {read.dy}, {read.dx})" if read.dz else f"({read.dy}, {read.dx})"
 
 
-def _check_columns(program: StepProgram, op: Op) -> None:
-    """What changes with the column has one for each."""
-    windows = [source for source in sources(op) if isinstance(source, Window)]
-    if (windows or isinstance(op, ByColumn)) and program.rows != 1:
-        raise ProgramError("weights and windows change with the column in programs of one row")
-    for window in windows:
-        if len(window.starts) != program.columns or any(
-            not 0 <= start <= window.register.width - window.width for start in window.starts
-        ):
-            raise ProgramError("a window lies inside its register, at each column")
-        if window.register.parts != 1:
-            raise ProgramError("a window is of a register of one part")
+def _check_columns(program: StepProgram, op: Op, *, in_step: bool) -> None:
+    """What changes with the column has one for each, in the step of a single row."""
+    if not _by_column(op):
+        return
+    if program.rows != 1 or not in_step:
+        raise ProgramError("a step changes with the column in programs of one row, a sweep never")
+    for window in _windows(op):
+        _check_window(window, program.columns or 0)
     if isinstance(op, ByColumn) and len(op.weight) != program.columns:
         raise ProgramError(f"weights for {len(op.weight)} of {program.columns} columns")
+    if isinstance(op, Condition) and isinstance(op.offset, tuple):
+        if len(op.offset) != program.columns:
+            raise ProgramError(f"offsets for {len(op.offset)} of {program.columns} columns")
+        if not isinstance(op.target, Window) and op.target.parts != 1:
+            raise ProgramError("conditioning by column is for a register of one part")
 
 
-def _check_widths(op: Op) -> None:
+def _check_window(window: Window, columns: int) -> None:
+    of = window.of
+    if isinstance(of, Grid):
+        strides = of.row_stride, of.column_stride
+        if (of.rows, of.columns, of.frames, *strides) != (1, 1, 1, 1, 1):
+            raise ProgramError("a window is of a register or of a grid of a single cell")
+    if of.parts != 1:
+        raise ProgramError("a window is of floats in one part")
+    if not len(window.starts) == len(window.widths) == columns or any(
+        not 0 <= start <= start + width <= of.width
+        for start, width in zip(window.starts, window.widths, strict=True)
+    ):
+        raise ProgramError("a window lies inside what it is of, at each column")
+
+
+def _by_column(op: Op) -> bool:
+    own_offsets = isinstance(op, Condition) and isinstance(op.offset, tuple)
+    return bool(_windows(op)) or isinstance(op, ByColumn) or own_offsets
+
+
+def _windows(op: Op) -> list[Window]:
+    places: list[object] = [*sources(op)]
+    if not isinstance(op, Draw | Write):
+        places.append(op.target)
+    return [place for place in places if isinstance(place, Window)]
+
+
+def _check_condition(program: StepProgram, op: Condition, column: int) -> None:
+    offset = offset_at(op, column)
+    end = offset + width_at(op.target, column)
+    width = program.global_width if op.scope == "global" else program.local_width
+    if offset < 0 or end > width:
+        raise ProgramError(
+            f"floats {offset} to {end} of {op.scope} conditioning, of which {width} are projected"
+        )
+
+
+def _check_widths(op: Op, column: int) -> None:
     match op:
-        case Dense(sources=sources_, weight=weight, bias=bias, target=target):
-            _check_dense(sum(map(source_width, sources_)), target.width, weight.shape, bias)
-        case ByColumn(sources=sources_, weight=weight, bias=bias, target=target):
-            shared = None if bias is None else bias[0]
-            _check_dense(sum(map(source_width, sources_)), target.width, weight.shape[1:], shared)
+        case Dense() | ByColumn():
+            _check_dense(op, column)
+        case Activation():
+            _check_activation(op, column)
         case Gate(source=source, target=target):
             if source.parts != 2 or source.width != 2 * target.width:
                 raise ProgramError(f"a gate halves {source.width} floats into {target.width}")
-        case Activation(kind=kind, source=source, target=target):
-            parts = 2 if kind == "concat_elu" else 1
-            if target.width != parts * source.width:
-                raise ProgramError(f"{kind} makes {target.width} of {source.width} floats")
-            if kind == "concat_elu" and (source.parts, target.parts) != (1, 2):
-                raise ProgramError("concat_elu makes a register of two parts from one of one")
         case Embed(table=table, target=target):
-            if table.shape[1] != target.width:
-                raise ProgramError(f"embeddings of {table.shape[1]} floats for {target.width}")
+            if table.shape[1] != width_at(target, column):
+                raise ProgramError(
+                    f"embeddings of {table.shape[1]} floats for {width_at(target, column)}"
+                )
         case Value(target=target):
-            if target.width != 1:
-                raise ProgramError(f"a value is one float, not {target.width}")
+            if width_at(target, column) != 1:
+                raise ProgramError(f"a value is one float, not {width_at(target, column)}")
         case ColourMixture(raw=raw, target=target, distribution=distribution):
             count = distribution.components
             if (raw.width, target.width) != (10 * count, 3 * count):
@@ -199,17 +241,54 @@ def _check_widths(op: Op) -> None:
             if (source.width, source.parts) != (grid.width, grid.parts):
                 raise ProgramError(f"{source.width} floats written to a grid of {grid.width}")
         case Add(source=source, target=target):
-            if source_width(source) != target.width:
-                raise ProgramError(f"{source_width(source)} floats added to {target.width}")
+            if width_at(source, column) != target.width:
+                raise ProgramError(f"{width_at(source, column)} floats added to {target.width}")
         case Condition() | Draw():
             pass
 
 
-def _check_dense(reads: int, width: int, shape: tuple[int, ...], bias: object) -> None:
-    if tuple(shape) != (width, reads):
-        raise ProgramError(f"a dense op from {reads} to {width} has weights {tuple(shape)}")
-    if bias is not None and tuple(getattr(bias, "shape", ())) != (width,):
-        raise ProgramError(f"a bias of {tuple(getattr(bias, 'shape', ()))} for {width} outputs")
+def _check_dense(op: Dense | ByColumn, column: int) -> None:
+    reads = sum(width_at(source, column) for source in op.sources)
+    width = width_at(op.target, column)
+    weight = op.weight[column] if isinstance(op, ByColumn) else op.weight
+    if tuple(weight.shape) != (width, reads):
+        raise ProgramError(f"a dense op from {reads} to {width} has weights {tuple(weight.shape)}")
+    bias = op.bias if isinstance(op, Dense) else None
+    if bias is not None and tuple(bias.shape) != (width,):
+        raise ProgramError(f"a bias of {tuple(bias.shape)} for {width} outputs")
+    if any(_overlap(source, op.target, column) for source in op.sources):
+        raise ProgramError("a dense op changes what it reads")
+
+
+def _check_activation(op: Activation, column: int) -> None:
+    kind, source, target = op.kind, op.source, op.target
+    read, made = width_at(source, column), width_at(target, column)
+    if made != (2 if kind == "concat_elu" else 1) * read:
+        raise ProgramError(f"{kind} makes {made} of {read} floats")
+    if isinstance(source, Window) != isinstance(target, Window):
+        raise ProgramError("an activation is of registers or of windows, not of both")
+    if _overlap(source, target, column) and _range(source, column) != _range(target, column):
+        raise ProgramError("an activation's windows are one and the same, or apart")
+    if kind == "concat_elu":
+        parts = [1 if isinstance(place, Window) else place.parts for place in (source, target)]
+        if parts != [1, 2]:
+            raise ProgramError("concat_elu makes a register of two parts from one of one")
+
+
+def _overlap(source: Source, target: Target, column: int) -> bool:
+    """Whether two places have a float in common."""
+    if isinstance(source, Read):
+        return False
+    (of, first, behind), (other, start, end) = _range(source, column), _range(target, column)
+    return of is other and max(first, start) < min(behind, end)
+
+
+def _range(place: Target, column: int) -> tuple[Register | Grid, int, int]:
+    """What a place is of, and where it begins and ends there."""
+    if isinstance(place, Window):
+        start = place.starts[column]
+        return place.of, start, start + place.widths[column]
+    return place, 0, place.width
 
 
 def _flat(items: tuple[Op | When, ...]) -> list[Op]:

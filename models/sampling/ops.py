@@ -28,6 +28,9 @@ class Grid:
     rows of the last `frames` frames of a clip), or the last `columns` columns of a single row.
 
     A cell serves `row_stride` rows and `column_stride` columns; `rows` and `columns` count cells.
+
+    A grid of a single cell, `Grid(1, 1, width)`, may also be used by windows alone: then it is a
+    vector that lasts for an event, changed in place and piece by piece, which begins as zeros.
     """
 
     rows: int
@@ -51,14 +54,19 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """`width` floats of a register, from `starts[column]` on: each column has its own."""
+    """A piece of a register or of a grid of a single cell: each column has its own.
 
-    register: Register
+    At a column it is `widths[column]` floats, from `starts[column]` on; it may be empty.
+    """
+
+    of: Register | Grid
     starts: tuple[int, ...]
-    width: int
+    widths: tuple[int, ...]
 
 
+#: What an op reads, and what it computes.
 Source = Register | Read | Window
+Target = Register | Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,35 +79,37 @@ class Dense:
     sources: tuple[Source, ...]
     weight: Tensor
     bias: Tensor | None
-    target: Register
+    target: Target
     accumulate: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class ByColumn:
-    """A dense op whose weights change with the column, for programs of one row.
+    """A dense op without a bias whose weights change with the column, for programs of one row.
 
-    `weight` is (columns, target width, sum of source widths), `bias` (columns, target width).
+    `weight[column]` is (target width, sum of source widths), the widths being those of that column;
+    either may be 0.
     """
 
     sources: tuple[Source, ...]
-    weight: Tensor
-    bias: Tensor | None
-    target: Register
+    weight: tuple[Tensor, ...]
+    target: Target
     accumulate: bool = False
 
 
 @dataclass(frozen=True)
 class Condition:
-    """target += the slot's projected conditioning, `target.width` floats from `offset` on.
+    """target = the slot's projected conditioning, added to the target if `accumulate`: as many
+    floats as the target has, from `offset` on, or from `offset[column]`.
 
     `scope` says whether it holds for the whole event or for this position's column of the aligned
     sequence (or, in a row sweep, for each column its own).
     """
 
     scope: Literal["global", "local"]
-    offset: int
-    target: Register
+    offset: int | tuple[int, ...]
+    target: Target
+    accumulate: bool = True
 
 
 @dataclass(frozen=True)
@@ -113,11 +123,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class Activation:
-    """target = kind(source). A concat_elu has twice the width, in two parts: elu(x), elu(−x)."""
+    """target = kind(source). A concat_elu has twice the width, in two parts: elu(x), elu(−x).
+
+    Both are registers or both are windows, which may be one and the same.
+    """
 
     kind: Literal["relu", "tanh", "concat_elu"]
-    source: Register
-    target: Register
+    source: Target
+    target: Target
 
 
 @dataclass(frozen=True)
@@ -152,7 +165,7 @@ class Embed:
     """target = the table's row of the symbol just drawn; `table` is (levels, target width)."""
 
     table: Tensor
-    target: Register
+    target: Target
     channel: int = 0
 
 
@@ -162,7 +175,7 @@ class Value:
 
     scale: float
     shift: float
-    target: Register
+    target: Target
     channel: int = 0
 
 
@@ -224,6 +237,28 @@ def sources(op: Op) -> Iterator[Source]:
             pass
 
 
-def source_width(source: Source) -> int:
-    """How many floats a source has."""
-    return source.grid.width if isinstance(source, Read) else source.width
+def changed(op: Op) -> Register | Grid | None:
+    """What an op changes, as a whole or in a window. A draw changes no float."""
+    match op:
+        case Draw():
+            return None
+        case Write(grid=grid):
+            return grid
+        case _:
+            return op.target.of if isinstance(op.target, Window) else op.target
+
+
+def width_at(place: Source, column: int) -> int:
+    """How many floats a source or a target has at a column."""
+    match place:
+        case Window(widths=widths):
+            return widths[column]
+        case Read(grid=grid):
+            return grid.width
+        case Register(width=width):
+            return width
+
+
+def offset_at(op: Condition, column: int) -> int:
+    """Where what an op takes of the projected conditioning begins, at a column."""
+    return op.offset[column] if isinstance(op.offset, tuple) else op.offset

@@ -39,8 +39,18 @@ strides: with strides 2, one cell serves 2 x 2 positions, and offsets count cell
 
     position (row, column) reads cell (row // row_stride + dy, column // column_stride + dx)
 
-In a program of one row whose length is known, weights may change with the column (`ByColumn`): what
-MADE and DARN add for a drawn symbol is one column of a weight matrix.
+In a program of one row whose length is known, a step need not be the same at every column.
+`ByColumn` has weights of its own for each column, and a `Window` is a piece of a register, or of a
+*vector*, which is a grid of a single cell that lasts for the event. So MADE and DARN touch no
+weight that is masked. A unit pulls what is known when it is due, and a sum is pushed to by what
+becomes known, each in a triangle:
+
+    pull        x0 x1 x2 x3      u  the units due at this column: Window(units, first of them, ...)
+    column 2     w  w            x  the pixels before it: Window(pixels, 0, ...)
+                                 u = relu(condition + weight[column] x)
+
+    push        y0 y1 y2 y3      y  the sums that are due later: Window(sums, column, ...)
+    column 2           w  w      y += weight[column] u
 
 Slots that share a tile stand at the same column, so a slot is admitted on a *period* boundary: any
 step for a sound, the start of a row for a swept image, of a frame for a clip.
@@ -61,7 +71,7 @@ from ancestral.models.sampling.ops import (
     Grid,
     Op,
     When,
-    Write,
+    changed,
 )
 
 
@@ -133,15 +143,18 @@ class StepProgram:
     @cached_property
     def grids(self) -> tuple[Grid, ...]:
         """Every grid, in the order of first writing."""
-        return tuple(dict.fromkeys(op.grid for op in self.ops if isinstance(op, Write)))
+        written = (changed(op) for op in self.ops)
+        return tuple(dict.fromkeys(place for place in written if isinstance(place, Grid)))
 
     @property
     def multiply_adds_per_step(self) -> float:
-        """Products that one position costs; each column of a sweep serves one position."""
+        """Products that one position costs, in the mean where it depends on the position; each
+        column of a sweep serves one position."""
         total = 0.0
         for op, when in self.placed_ops():
             if isinstance(op, Dense):
                 total += op.weight.numel() / (when.row_step * when.column_step)
             elif isinstance(op, ByColumn):
-                total += op.weight[0].numel() / (when.row_step * when.column_step)
+                due = op.weight[when.column :: when.column_step]
+                total += sum(weight.numel() for weight in due) / len(op.weight)
         return total

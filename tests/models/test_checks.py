@@ -26,7 +26,7 @@ from ancestral.models.sampling.ops import (
     When,
     Window,
     Write,
-    source_width,
+    width_at,
 )
 from ancestral.models.sampling.program import StepProgram
 
@@ -37,7 +37,7 @@ pair, logits = Register(2 * WIDTH, parts=2), Register(LEVELS)
 
 def dense(source: Source, target: Register) -> Dense:
     """Of sound widths."""
-    return Dense((source,), torch.ones(target.width, source_width(source)), None, target)
+    return Dense((source,), torch.ones(target.width, width_at(source, 0)), None, target)
 
 
 DRAW = Draw(logits, Categorical(LEVELS))
@@ -257,30 +257,126 @@ def test_a_sweep_visits_the_columns_of_a_coarser_grid_apart() -> None:
             image(**sweep)
 
 
+def set_by_condition(target: Window) -> Condition:
+    return Condition("global", 0, target, accumulate=False)
+
+
 def by_column(columns: int) -> ByColumn:
-    return ByColumn((hidden,), torch.ones(columns, WIDTH, WIDTH), None, onward)
+    return ByColumn((hidden,), (torch.ones(WIDTH, WIDTH),) * columns, onward)
 
 
-def window(register: Register, first: int, columns: int = COLUMNS) -> Dense:
-    return dense(Window(register, tuple(range(first, first + columns)), WIDTH), onward)
+def window(of: Register | Grid, first: int, columns: int = COLUMNS, width: int = WIDTH) -> Window:
+    """Of so many columns, each a float behind the one before."""
+    return Window(of, tuple(range(first, first + columns)), (width,) * columns)
 
 
-def test_what_changes_with_the_column_has_one_for_each_of_a_single_row() -> None:
-    # Given a register from which a window of 4 floats can start at 0 to 6
-    wide = Register(WIDTH + COLUMNS)
+#: A register and a vector in which a window of 4 floats can start at 0 to 6.
+wide, vast = Register(WIDTH + COLUMNS), Grid(1, 1, WIDTH + COLUMNS)
 
-    vector(by_column(COLUMNS), window(wide, 0), window(wide, 1))
-    for op in (by_column(COLUMNS), window(wide, 0)):
-        for program in (image, sound):
-            with pytest.raises(ProgramError, match="in programs of one row"):
+
+def test_what_changes_with_the_column_stands_in_the_step_of_a_single_row() -> None:
+    offsets = Condition("global", tuple(range(COLUMNS)), hidden)
+    for op in (by_column(COLUMNS), dense(window(wide, 0), onward), offsets):
+        vector(op, global_width=WIDTH + COLUMNS)
+        for program in (
+            lambda op: image(op, global_width=WIDTH + COLUMNS),
+            lambda op: sound(op, global_width=WIDTH + COLUMNS),
+            lambda op: vector(row_sweep=(op,), global_width=WIDTH + COLUMNS),
+            lambda op: vector(frame_sweep=(op,), global_width=WIDTH + COLUMNS),
+        ):
+            with pytest.raises(ProgramError, match="in programs of one row, a sweep never"):
                 program(op)
+
+
+def test_what_changes_with_the_column_has_one_for_each() -> None:
     with pytest.raises(ProgramError, match="weights for 5 of 6 columns"):
         vector(by_column(COLUMNS - 1))
-    for op in (window(wide, -1), window(wide, 2), window(wide, 0, COLUMNS - 1)):
-        with pytest.raises(ProgramError, match="a window lies inside its register"):
-            vector(op)
-    with pytest.raises(ProgramError, match="a window is of a register of one part"):
-        vector(window(Register(2 * WIDTH + COLUMNS, parts=2), 0))
+    with pytest.raises(ProgramError, match="offsets for 5 of 6 columns"):
+        vector(Condition("global", (0,) * (COLUMNS - 1), hidden), global_width=WIDTH)
+    with pytest.raises(ProgramError, match="is for a register of one part"):
+        vector(Condition("global", (0,) * COLUMNS, pair), global_width=2 * WIDTH)
+
+
+def test_a_window_lies_inside_a_register_or_a_grid_of_a_single_cell() -> None:
+    # Given windows of both, at the first place and at the last one
+    for of in (wide, vast):
+        vector(set_by_condition(window(of, 0)), dense(window(of, 1), onward), global_width=WIDTH)
+
+    # Then nothing else has any
+    for wrong in (window(wide, -1), window(wide, 2), window(wide, 0, COLUMNS - 1)):
+        with pytest.raises(ProgramError, match="a window lies inside what it is of"):
+            vector(dense(wrong, onward))
+    with pytest.raises(ProgramError, match="a window lies inside what it is of"):
+        vector(set_by_condition(window(wide, 0, width=-1)))
+    with pytest.raises(ProgramError, match="a window is of floats in one part"):
+        vector(dense(window(Register(2 * WIDTH + COLUMNS, parts=2), 0), onward))
+    for grid in (
+        Grid(1, COLUMNS, wide.width),
+        Grid(2, 1, wide.width),
+        Grid(1, 1, wide.width, frames=2),
+        Grid(1, 1, wide.width, column_stride=2),
+    ):
+        with pytest.raises(ProgramError, match="or of a grid of a single cell"):
+            vector(dense(window(grid, 0), onward), Write(wide, grid))
+
+
+def test_a_vector_that_is_read_is_changed() -> None:
+    with pytest.raises(ProgramError, match="a grid is read that is never written"):
+        vector(dense(window(vast, 0), onward))
+
+
+def test_a_window_of_conditioning_lies_inside_what_is_projected() -> None:
+    moved = Condition("global", tuple(range(COLUMNS)), window(vast, 0))
+    vector(moved, global_width=WIDTH + COLUMNS - 1)
+    with pytest.raises(ProgramError, match="floats 5 to 9 of global conditioning, of which 8"):
+        vector(moved, global_width=WIDTH + COLUMNS - 2)
+    with pytest.raises(ProgramError, match="floats -1 to 3 of global conditioning"):
+        vector(Condition("global", -1, hidden), global_width=WIDTH)
+
+
+def test_weights_fit_the_windows_of_each_column() -> None:
+    # Given one float more to read at each column, and one less to change
+    more = Window(wide, (0,) * COLUMNS, tuple(range(COLUMNS)))
+    less = Window(vast, (0,) * COLUMNS, tuple(range(COLUMNS, 0, -1)))
+    weight = tuple(torch.ones(COLUMNS - column, column) for column in range(COLUMNS))
+
+    vector(ByColumn((more,), weight, less))
+    with pytest.raises(ProgramError, match=r"from 5 to 1 has weights \(1, 4\)"):
+        vector(ByColumn((more,), (*weight[:-1], torch.ones(1, COLUMNS - 2)), less))
+    # And weights that do not change fit none but windows that do not
+    with pytest.raises(ProgramError, match=r"from 1 to 4 has weights \(4, 0\)"):
+        vector(dense(more, onward))
+
+
+def test_a_product_does_not_change_what_it_reads() -> None:
+    whole = Window(vast, (0,) * COLUMNS, (vast.width,) * COLUMNS)
+    first, second = (Window(vast, (start,) * COLUMNS, (2,) * COLUMNS) for start in (0, 2))
+    square = torch.ones(2, 2)
+    vector(Dense((first,), square, None, second))
+    for source, target, weight in (
+        (first, first, square),
+        (whole, second, torch.ones(2, vast.width)),
+        (hidden, hidden, torch.ones(WIDTH, WIDTH)),
+    ):
+        with pytest.raises(ProgramError, match="a dense op changes what it reads"):
+            vector(Dense((source,), weight, None, target))
+
+
+def test_an_activation_is_of_a_window_in_place_or_of_windows_apart() -> None:
+    first, apart, across = (Window(vast, (start,) * COLUMNS, (2,) * COLUMNS) for start in (0, 2, 1))
+    vector(Activation("relu", first, first), Activation("tanh", first, apart))
+    with pytest.raises(ProgramError, match="one and the same, or apart"):
+        vector(Activation("relu", first, across))
+    for source, target in ((hidden, window(vast, 0)), (window(vast, 0), hidden)):
+        with pytest.raises(ProgramError, match="of registers or of windows, not of both"):
+            vector(
+                Activation("relu", source, target),
+                Embed(torch.ones(LEVELS, WIDTH), window(vast, 0)),
+            )
+    with pytest.raises(ProgramError, match="relu makes 4 of 2 floats"):
+        vector(Activation("relu", first, window(vast, 0)))
+    with pytest.raises(ProgramError, match="concat_elu makes a register of two parts"):
+        vector(Activation("concat_elu", first, Window(vast, (2,) * COLUMNS, (4,) * COLUMNS)))
 
 
 @pytest.mark.parametrize(
@@ -295,12 +391,8 @@ def test_what_changes_with_the_column_has_one_for_each_of_a_single_row() -> None
             r"a bias of \(4,\) for 5 outputs",
         ),
         (
-            ByColumn((hidden,), torch.ones(COLUMNS, LEVELS, 3), None, logits),
+            ByColumn((hidden,), (torch.ones(LEVELS, 3),) * COLUMNS, logits),
             r"from 4 to 5 has weights \(5, 3\)",
-        ),
-        (
-            ByColumn((hidden,), torch.ones(COLUMNS, LEVELS, WIDTH), torch.ones(COLUMNS, 4), logits),
-            r"a bias of \(4,\) for 5 outputs",
         ),
         (Gate(Register(2 * WIDTH), onward), "a gate halves 8 floats into 4"),
         (Gate(pair, logits), "a gate halves 8 floats into 5"),
@@ -310,6 +402,8 @@ def test_what_changes_with_the_column_has_one_for_each_of_a_single_row() -> None
         (Activation("concat_elu", pair, Register(4 * WIDTH, parts=2)), "from one of one"),
         (Embed(torch.ones(LEVELS, 3), hidden), "embeddings of 3 floats for 4"),
         (Value(1.0, 0.0, hidden), "a value is one float, not 4"),
+        (Embed(torch.ones(LEVELS, 3), window(vast, 0)), "embeddings of 3 floats for 4"),
+        (Value(1.0, 0.0, window(vast, 0)), "a value is one float, not 4"),
         (
             ColourMixture(Register(19), 0, LogisticMixture(LEVELS, 2), Register(6)),
             "2 components need 10 floats each, not 19",

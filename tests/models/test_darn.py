@@ -230,13 +230,6 @@ def test_the_signature_says_what_is_hidden() -> None:
     assert signature["fields"]["code"]["default"] is None
 
 
-def test_an_event_costs_each_weight_once() -> None:
-    net = Darn(DarnConfig(2, 3, code=4, deterministic=5))
-    bits = 10
-    per_event = bits * net.program().multiply_adds_per_step
-    assert per_event == pytest.approx(bits * bits + 4 * 5 + 5 * bits + bits)
-
-
 def test_the_presets_are_of_the_data() -> None:
     mnist, digits = binarized_mnist(), digits20()
     assert (mnist.height, mnist.width, mnist.labels) == (28, 28, ())

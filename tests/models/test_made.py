@@ -14,7 +14,7 @@ from ancestral.models.made import (
     binarized_mnist,
     digits20,
     spread_degrees,
-    window_of,
+    units_due,
 )
 from ancestral.models.sampling.distributions import Bernoulli, Categorical
 from ancestral.models.sampling.draw import Settings
@@ -129,27 +129,26 @@ def test_degrees_are_sorted_and_as_frequent_as_can_be(units: int, count: int) ->
 
 
 @given(units=st.integers(1, 40), count=st.integers(1, 20))
-def test_windows_add_each_unit_once_at_its_degree(units: int, count: int) -> None:
-    # Given weights that mark each unit
+def test_each_unit_is_due_once_at_its_degree(units: int, count: int) -> None:
     degrees = spread_degrees(units, count)
-    window = window_of(degrees, count)
-    columns = window.columns_of(torch.eye(units))
-
-    # Then over all columns each unit is added once, from where it lies in the window
-    for unit, degree in enumerate(degrees.tolist()):
-        (column, place), *others = columns[:, unit].nonzero().tolist()
-        assert not others
-        assert column == degree
-        assert window.starts[column] + place == unit
+    due = units_due(degrees, count)
+    seen: list[int] = []
+    for degree, (start, width) in enumerate(zip(due.starts, due.widths, strict=True)):
+        assert (degrees[start : start + width] == degree).all()
+        seen += range(start, start + width)
+    assert seen == list(range(units))
+    assert due.of.width == units
 
 
-def test_a_symbol_costs_one_row_of_each_weight() -> None:
-    net = Made(MadeConfig(2, 3, hidden=(12, 18), direct=False))
-    # Two units of the first layer and three of the second are complete at each of six pixels.
-    reading_out = 2 * 2 + 3 * 3 + 1
-    cost = net.program().multiply_adds_per_step - reading_out
-    assert cost == 12 + 2 * 18 + 3 * 6
-    assert 6 * cost == sum(layer.weight.numel() for layer in (*net.layers, net.outputs))
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_bit_is_pushed_to_and_levels_are_pulled(direct: bool) -> None:
+    # Given nets of one parameter a pixel, and of several
+    bits = Made(MadeConfig(2, 3, 2, hidden=(12,), direct=direct)).program()
+    levels = Made(MadeConfig(2, 3, 5, hidden=(12,), direct=direct)).program()
+
+    # Then the first keeps a sum for each pixel beside pixels and units, the second nothing else
+    assert sorted(grid.width for grid in bits.grids) == [6, 6, 12]
+    assert sorted(grid.width for grid in levels.grids) == [6, 12]
 
 
 def test_bits_are_bernoulli_and_grey_levels_categorical() -> None:

@@ -20,15 +20,12 @@ from ancestral.models.sampling.ops import (
 from ancestral.models.sampling.program import StepProgram
 
 ROWS, COLUMNS, WIDTH, LEVELS = 4, 6, 3, 5
-hidden, wide, logits = Register(WIDTH), Register(WIDTH * COLUMNS), Register(LEVELS)
+hidden, logits = Register(WIDTH), Register(LEVELS)
 HEAD = Dense((hidden,), torch.ones(LEVELS, WIDTH), None, logits)
 STEP: tuple[Op, ...] = (HEAD, Draw(logits, Categorical(LEVELS)))
 
 whole = Grid(ROWS, COLUMNS, WIDTH)
 SWEEP: tuple[Op, ...] = (Write(hidden, whole),)
-BY_COLUMN = ByColumn((hidden,), torch.ones(COLUMNS, LEVELS, WIDTH), None, logits)
-WINDOWS = Window(wide, tuple(range(0, WIDTH * COLUMNS, WIDTH)), WIDTH)
-FROM_WINDOWS = Dense((WINDOWS,), torch.ones(LEVELS, WIDTH), None, logits)
 
 
 def test_a_program_knows_its_grids_in_the_order_of_writing() -> None:
@@ -41,6 +38,13 @@ def test_a_program_knows_its_grids_in_the_order_of_writing() -> None:
 
     # Then the sweep runs first
     assert program.grids == (whole, kept)
+
+
+def test_a_vector_that_a_window_writes_to_is_a_grid_of_the_program() -> None:
+    vector = Grid(1, 1, WIDTH * COLUMNS)
+    own = Window(vector, tuple(range(0, vector.width, WIDTH)), (WIDTH,) * COLUMNS)
+    program = StepProgram(1, COLUMNS, (*STEP, Embed(torch.ones(LEVELS, WIDTH), own)))
+    assert program.grids == (vector,)
 
 
 def test_a_program_knows_how_many_symbols_a_step_draws_and_from_what() -> None:
@@ -76,12 +80,22 @@ def test_a_slot_is_admitted_where_a_program_begins_anew(program: StepProgram, pe
 
 
 def test_what_is_seldom_due_costs_a_position_its_share() -> None:
-    # Given a product at every position, one at every second row and third column, and one of which
-    # each column has its own
+    # Given a product at every position, and one at every second row and third column
     seldom = When((HEAD,), row_step=2, column_step=3)
     swept = StepProgram(ROWS, COLUMNS, STEP, row_sweep=(seldom,))
-    vector = StepProgram(1, COLUMNS, (BY_COLUMN, *STEP))
 
     product = LEVELS * WIDTH
     assert swept.multiply_adds_per_step == product + product / 6
-    assert vector.multiply_adds_per_step == 2 * product
+
+
+def test_what_differs_by_column_costs_a_position_the_mean_of_its_columns() -> None:
+    # Given a product with as many floats as there are columns before, at each or at every third
+    before = Window(Register(COLUMNS), (0,) * COLUMNS, tuple(range(COLUMNS)))
+    weight = tuple(torch.ones(LEVELS, column) for column in range(COLUMNS))
+    op = ByColumn((before,), weight, logits)
+    always = StepProgram(1, COLUMNS, (op, *STEP))
+    seldom = StepProgram(1, COLUMNS, (When((op,), column_step=3, column=2), *STEP))
+
+    product = LEVELS * WIDTH
+    assert always.multiply_adds_per_step == product + LEVELS * (0 + 1 + 2 + 3 + 4 + 5) / 6
+    assert seldom.multiply_adds_per_step == product + LEVELS * (2 + 5) / 6
