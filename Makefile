@@ -1,14 +1,17 @@
 # Two commands are all that a fresh machine needs: `make demo` and `make test`.
-# Each first makes .venv, which is made again only when pyproject.toml or constraints.txt change.
+# Each first makes .venv, which is made again only when what it is made of changes: the versions, or
+# the C++ sources of the native executor.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 BIN := .venv/bin
 PACKAGES := jobs models workers orchestration
+NATIVE := models/sampling/native
+CHECKED := build/checked
 
-.PHONY: help demo test check bench clean .venv
+.PHONY: help demo test check check-native bench clean .venv
 
 help: ## List the targets
-	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: .venv ## Train two small models, run two bulk jobs, and write their reports
 	$(BIN)/ancestral demo
@@ -23,22 +26,36 @@ check: .venv .mypy_root ## Lint, formatting, types, and who may import whom
 	  $(PACKAGES:%=-p ancestral.%)
 	$(BIN)/lint-imports
 
+# The sanitizers stand in for malloc, so their libraries are loaded first, with libstdc++, whose
+# exceptions they look for; PYTHONMALLOC has Python ask malloc for every object. Python never frees
+# all. A finding ends the process: pytest may not hold back what is printed, nor handle its signals.
+check-native: .venv ## Run the native executor's tests, watched by sanitizers
+	$(BIN)/python setup.py --quiet build_ext --sanitize \
+	  --build-lib $(CHECKED)/lib --build-temp $(CHECKED)/objects
+	LD_PRELOAD="$(foreach name,asan ubsan stdc++,$(shell $(CXX) -print-file-name=lib$(name).so))" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	  OMP_NUM_THREADS=1 $(BIN)/pytest --capture=sys -p no:faulthandler tests/models/native \
+	  --native-folder $(CHECKED)/lib/ancestral/$(NATIVE)
+
 bench: .venv ## Run every benchmark; each prints a table
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 clean: ## Remove the environment, what the tools cached, and the demo's output
 	rm -rf .venv .mypy_root .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf build dist *.egg-info demo
+	rm -rf build dist *.egg-info demo $(NATIVE)/*.so
 
 .venv: .venv/stamp ## Make the environment, with the versions of constraints.txt
 
 # setuptools comes first and the build is not isolated, so that it too is the pinned one.
-.venv/stamp: pyproject.toml constraints.txt
+.venv/stamp: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*.cpp $(NATIVE)/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Ancestral needs Python 3.11 or newer; say which one with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt setuptools
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@ls $(NATIVE)/*.so > /dev/null 2>&1 \
+	  || echo "There is no native executor, which takes a C++ compiler: sampling will be slow." \
+	  "$(BIN)/python setup.py build_ext says more."
 	@touch $@
 
 # There is no ancestral/ folder for mypy to find, so it is shown one made of links.

@@ -6,7 +6,9 @@ ModelError
 ├── ProgramError     a step program contradicts itself
 ├── BundleError      a bundle cannot be read, or is not what its digest says
 ├── DataError        training data does not fit the model
-└── SlotsFull        a request was admitted to a sampler without a free slot
+├── SlotsFull        a request was admitted to a sampler without a free slot
+└── NativeMissing    no build of the native executor can be used here
+    └── NativeStale  there is one, of another version of the package
 """
 
 
@@ -36,3 +38,11 @@ class DataError(ModelError):
 
 class SlotsFull(ModelError):
     """A request was admitted to a sampler without a free slot."""
+
+
+class NativeMissing(ModelError):
+    """No build of the native executor can be used here."""
+
+
+class NativeStale(NativeMissing):
+    """There is a build of the native executor, of another version of the package."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("jobs", "models", "workers", "orchestration")
+NATIVE = Path("models/sampling/native")
 
 
 def setuptools_section() -> dict[str, dict[str, str]]:
@@ -56,32 +58,72 @@ def test_every_folder_with_code_is_a_package_of_the_project() -> None:
         assert name == f"ancestral.{folder.replace('/', '.')}"
 
 
-def test_a_wheel_holds_every_file_that_is_needed_at_run_time(tmp_path: Path) -> None:
-    # Given a copy of the project, because building leaves files behind
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project, because building leaves files behind, with little to compile."""
+    built = shutil.ignore_patterns("*.so")
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / folder, tmp_path / "project" / folder, ignore=built)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "project")
+    stub = ROOT / "tests" / "models" / "native" / "stub.cpp"
+    shutil.copy(stub, tmp_path / "project" / NATIVE / "executor.cpp")
+    return tmp_path / "project"
 
-    # When
+
+def packed_in_a_wheel(project: Path, environment: dict[str, str]) -> set[Path]:
+    """The files of ours in the wheel of a project, relative to our folders."""
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", "out", "."],
-        cwd=tmp_path,
+        cwd=project,
+        env=os.environ | environment,
         check=True,
     )
-    (wheel,) = (tmp_path / "out").glob("*.whl")
+    (wheel,) = (project / "out").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        packed = {
+        return {
             Path(name).relative_to("ancestral")
             for name in archive.namelist()
             if name.startswith("ancestral/")
         }
 
-    # Then the code, the Lua scripts, the shipped data and recipes and the page are all there
+
+def needed_at_run_time() -> set[Path]:
+    """The code, the Lua scripts, the shipped data and recipes, and the page."""
     needed = sources(".py", ".lua", ".parquet", ".yaml", ".html", ".md", ".typed")
     assert {path.suffix for path in needed} >= {".py", ".lua", ".parquet", ".yaml", ".html"}
-    assert packed == needed
+    return needed
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
+def test_a_wheel_holds_every_file_that_is_needed_at_run_time(project: Path) -> None:
+    # Given the archive of the sources, unpacked
+    subprocess.run(
+        [sys.executable, "-c", "from setuptools import build_meta; build_meta.build_sdist('out')"],
+        cwd=project,
+        capture_output=True,
+        check=True,
+    )
+    (archive,) = (project / "out").glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(project / "unpacked", filter="data")
+    (unpacked,) = (project / "unpacked").iterdir()
+
+    # When a wheel is made of it
+    packed = packed_in_a_wheel(unpacked, {})
+
+    # Then it has every build of the native executor as well, but not what they are made of
+    names = ["generic"]
+    if sysconfig.get_platform().endswith("x86_64"):
+        names += ["avx2", "avx512", "avx512bf16"]
+    assert packed == needed_at_run_time() | {NATIVE / f"{name}.so" for name in names}
+
+
+def test_a_wheel_is_made_without_a_compiler(project: Path) -> None:
+    packed = packed_in_a_wheel(project, {"CC": "/bin/false", "CXX": "/bin/false"})
+
+    assert packed == needed_at_run_time()
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
