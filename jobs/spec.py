@@ -58,7 +58,7 @@ class Sampling(_Document):
     seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT)
     #: Samples drawn for each request.
     samples: int = Field(default=1, ge=1, lt=2**31)
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
     #: Draw among the k most likely symbols only.
     top_k: int | None = Field(default=None, ge=1, lt=2**31)
     #: Draw among the most likely symbols that together hold this probability.

@@ -27,6 +27,8 @@ from ancestral.models.errors import (
     ConfigError,
     DataError,
     ModelError,
+    NativeMissing,
+    NativeStale,
     ProgramError,
     SlotsFull,
 )
@@ -40,7 +42,7 @@ from ancestral.models.pixelcnn_autoencoder import PixelCNNAutoencoder, PixelCNNA
 from ancestral.models.pixelcnn_pp import PixelCNNPlusPlus, PixelCNNPlusPlusConfig
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.program import StepProgram
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest, SavedSample
 from ancestral.models.scoring import Score, Scorer
 from ancestral.models.symbols import from_media, to_media
 from ancestral.models.train import TrainProgress, TrainSettings, bits_per_dim, train
@@ -70,6 +72,8 @@ __all__ = [
     "MadeConfig",
     "ModelError",
     "NaiveSample",
+    "NativeMissing",
+    "NativeStale",
     "PixelCNN",
     "PixelCNNAutoencoder",
     "PixelCNNAutoencoderConfig",
@@ -81,6 +85,7 @@ __all__ = [
     "Sample",
     "SampleRequest",
     "Sampler",
+    "SavedSample",
     "Score",
     "Scorer",
     "Settings",

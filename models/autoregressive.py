@@ -41,6 +41,11 @@ class Projection:
     fixed: Tensor | None = None
     aligned: Tensor | None = None
 
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return sum(tensor.nbytes for tensor in (self.fixed, self.aligned) if tensor is not None)
+
 
 class Autoregressive(nn.Module, ABC):
     """A deep autoregressive network."""
@@ -70,6 +75,11 @@ class Autoregressive(nn.Module, ABC):
     @abstractmethod
     def project(self, conditions: Conditions) -> Projection:
         """What the layers add for these conditions, all layers side by side."""
+
+    def piece(self, conditions: Conditions, first: int, columns: int) -> Conditions:
+        """The conditions of a piece of a sound: so many aligned columns from the first on, with
+        zeros behind the end. Without an aligned sequence they are the conditions."""
+        return conditions
 
     @abstractmethod
     def program(self) -> StepProgram:

@@ -29,7 +29,7 @@ from torch import Tensor
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.data import Batch, Item, collate
 from ancestral.models.errors import ConfigError, SlotsFull
-from ancestral.models.sampling.reference import TILE_SLOTS, numerics_class, single_threaded
+from ancestral.models.sampling.executor import numerics_class, single_threaded
 
 #: Places of a batch, by the most symbols that an event may have for it: some 65,000 in all. More
 #: would gain nothing, and memory is taken for the parameters of every symbol.
@@ -65,7 +65,7 @@ class Scorer:
         self,
         net: Autoregressive,
         *,
-        slots: int = TILE_SLOTS,
+        slots: int = 64,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -77,7 +77,7 @@ class Scorer:
         self._places = _places(net.signature)
         self._waiting: deque[_Waiting] = deque()
         self.slots = slots
-        self.numerics = numerics_class(self._device, dtype)
+        self.numerics = numerics_class("reference", self._device, dtype)
         #: Batches scored so far.
         self.steps = 0
 

@@ -126,6 +126,12 @@ class WaveNet(Autoregressive):
     def project(self, conditions: Conditions) -> Projection:
         return self.asked.project(conditions)
 
+    def piece(self, conditions: Conditions, first: int, columns: int) -> Conditions:
+        if "features" not in conditions:
+            return conditions
+        features = conditions["features"][:, :, first : first + columns]
+        return {**conditions, "features": F.pad(features, (0, columns - features.shape[2]))}
+
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
         """Symbols (B, T) to parameters (B, P, T).
 

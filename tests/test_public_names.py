@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ["jobs", "models", "workers", "orchestration"]
+PACKAGES = ["jobs", "models", "models.sampling.native", "workers", "orchestration"]
 
 #: What importing a package must not load.
 FORBIDDEN = {

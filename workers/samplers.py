@@ -28,7 +28,7 @@ from ancestral.models import (
     load_bundle,
     to_media,
 )
-from ancestral.models.sampling.reference import single_threaded
+from ancestral.models.sampling.executor import single_threaded
 from ancestral.models.scoring import Score, Scorer
 from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
 from ancestral.workers.errors import RowRefused

@@ -6,8 +6,16 @@ checks          programs that contradict themselves are refused
 distributions   what a network's outputs mean
 philox          the only random source: a uniform number for each (seed, sample, position)
 draw            weights and a uniform number to a symbol
-memory          what a tile of slots remembers
+tile            slots in step, what each draws, and what it remembers
+executor        what runs programs: the contract
+executors       which one runs here
+reference       the torch executor, on any device
+memory          what one of its tiles remembers
 actions         each op as torch operations
-reference       the torch executor of programs: one tile of slots
+native          the executor in C++, on processors
+aligned         conditioning of sounds, projected a piece at a time
+warm            what samples of one request or prefix share
+samples         requests, samples, and half-drawn ones
+requests        a request to what its slot needs
 sampler         requests in, samples out; slots filled and freed
 """

@@ -18,6 +18,8 @@ from ancestral.models.errors import ConditionError
 
 #: Truncation sorts the alphabet at each symbol; it is offered up to this many levels.
 LARGEST_TRUNCATED_ALPHABET = 256
+#: Below, only the likeliest symbols are drawn anyhow; above, all alike.
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,11 @@ class Settings:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < float("inf"):
-            raise ConditionError(f"temperature must be above 0 and finite, not {self.temperature}")
+        if not LOWEST_TEMPERATURE <= self.temperature <= HIGHEST_TEMPERATURE:
+            raise ConditionError(
+                f"temperature must lie in [{LOWEST_TEMPERATURE:g}, {HIGHEST_TEMPERATURE:g}], "
+                f"not {self.temperature}"
+            )
         if self.top_k is not None and self.top_k < 1:
             raise ConditionError(f"top_k must be at least 1, not {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:

@@ -24,7 +24,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ancestral.models.sampling.ops import Condition, Grid, Read, Register, sources
+from ancestral.models.sampling.ops import (
+    Condition,
+    Grid,
+    Read,
+    Register,
+    Window,
+    offset_at,
+    sources,
+    width_at,
+)
 from ancestral.models.sampling.program import StepProgram
 
 #: Widths are padded to a multiple of this many floats.
@@ -71,6 +80,8 @@ class GridMemory:
         rows, columns = (program.rows or 1) // grid.row_stride, program.columns
         width_in_cells = None if columns is None else columns // grid.column_stride
         self._stride = grid.column_stride
+        self._row_stride = grid.row_stride
+        self._floats = padded_places(grid.width, grid.parts)
         self._framed = bool(program.frame_sweep)
         self._whole = self._framed and grid.rows == rows
         self._ring = width_in_cells is None or grid.columns < width_in_cells
@@ -84,6 +95,10 @@ class GridMemory:
             slots,
             padded_width(grid.width, grid.parts),
         )
+        #: Without the margins.
+        self._kept = self._cells[
+            :, self._top : self._top + self._rows, self._left : self._left + self._columns
+        ]
         self._views: list[list[list[Tensor]]] = [
             [list(row.unbind(0)) for row in frame.unbind(0)] for frame in self._cells.unbind(0)
         ]
@@ -124,20 +139,29 @@ class GridMemory:
         """Forget everything of one slot."""
         self._cells[..., slot, :] = 0
 
-    def saved(self, slot: int) -> Tensor:
-        """Everything of one slot."""
-        return self._cells[..., slot, :].clone()
+    def saved(self, slot: int, now: Place) -> Tensor:
+        """Everything of one slot, (frames, rows, columns, width): what goes round has its oldest
+        frame, row and column first."""
+        cells = self._kept[..., slot, :][..., self._floats]
+        return torch.roll(cells, [-shift for shift in self._turned(now)], (0, 1, 2))
 
-    def restore(self, slot: int, saved: Tensor, grid: Grid, before: Place, now: Place) -> None:
-        """Remember for a slot what was saved when the tile stood at another place."""
-        shifts = [0, 0, 0]
+    def restore(self, slot: int, saved: Tensor, now: Place) -> None:
+        """Remember for a slot what was saved."""
+        self.clear(slot)  # padding too: behind an event that was not finite it is not zero
+        cells = torch.roll(saved, self._turned(now), (0, 1, 2))
+        self._kept[..., slot, :][..., self._floats] = cells.to(self._cells)
+
+    def _turned(self, now: Place) -> list[int]:
+        """Where the oldest frame, row and column lie."""
+        frames, rows, columns = self._kept.shape[:3]
+        turned = [0, 0, 0]
         if self._framed:
-            shifts[0] = now.frame - before.frame
+            turned[0] = now.frame % frames
         if not self._whole:
-            shifts[1] = (now.row - before.row) // grid.row_stride
+            turned[1] = now.row // self._row_stride % rows
         if self._ring:
-            shifts[2] = now.column - before.column
-        self._cells[..., slot, :] = torch.roll(saved, shifts, (0, 1, 2))
+            turned[2] = now.column // self._stride % columns
+        return turned
 
     def _row(self, row: int) -> int:
         return row + self._top if self._whole else row % self._rows
@@ -152,8 +176,9 @@ class ConditionMemory:
         self._spans: dict[Condition, slice] = {}
         self._width = 0
         for op in ops:
-            width, parts = op.target.width, op.target.parts
-            chosen.append(torch.arange(op.offset, op.offset + width))
+            first, behind = _extent(op)
+            width, parts = behind - first, 1 if isinstance(op.target, Window) else op.target.parts
+            chosen.append(torch.arange(first, behind))
             places.append(self._width + padded_places(width, parts))
             self._spans[op] = slice(self._width, self._width + padded_width(width, parts))
             self._width = self._spans[op].stop
@@ -162,14 +187,36 @@ class ConditionMemory:
         self.rows = zeros.new_zeros(cells, slots, self._width)
 
     def share(self, op: Condition) -> Tensor:
-        """What `op` adds, (cells, S, W)."""
+        """What `op` takes, (cells, S, W)."""
         return self.rows[:, :, self._spans[op]]
+
+    def pieces(self, op: Condition, columns: int) -> list[Tensor]:
+        """What `op` takes at each column, where they differ: (cells, S, width)."""
+        first, _ = _extent(op)
+        starts = [offset_at(op, column) - first for column in range(columns)]
+        widths = [width_at(op.target, column) for column in range(columns)]
+        return [
+            self.share(op)[:, :, start : start + width]
+            for start, width in zip(starts, widths, strict=True)
+        ]
 
     def pack(self, projected: Tensor) -> Tensor:
         """Rows of projected conditioning (N, width) in this memory's layout."""
         packed = self.rows.new_zeros(projected.shape[0], self._width)
         packed[:, self._to] = projected[:, self._from].to(packed)
         return packed
+
+
+def _extent(op: Condition) -> tuple[int, int]:
+    """The first of the projected floats that an op takes at any column, and the one behind them."""
+    columns = range(1)
+    if isinstance(op.offset, tuple):
+        columns = range(len(op.offset))
+    elif isinstance(op.target, Window):
+        columns = range(len(op.target.widths))
+    starts = [offset_at(op, column) for column in columns]
+    ends = [offset_at(op, column) + width_at(op.target, column) for column in columns]
+    return min(starts), max(ends)
 
 
 class TileMemory:
@@ -222,6 +269,15 @@ class TileMemory:
             self._registers[key] = self.zeros(vectors * self._slots, width)
         return self._registers[key]
 
+    def pieces(self, window: Window) -> list[Tensor]:
+        """The floats of a window at each column, (S, width)."""
+        if isinstance(window.of, Grid):
+            floats = self.grids[window.of].at(0, 0, 0)
+        else:
+            floats = self.register(window.of, Span("position"))
+        places = zip(window.starts, window.widths, strict=True)
+        return [floats[:, start : start + width] for start, width in places]
+
     def clear(self, slot: int) -> None:
         """Forget everything of one slot: what was before its first position reads as zero."""
         for grid in self.grids.values():
@@ -232,11 +288,11 @@ class TileMemory:
         for grid in self.grids.values():
             grid.begin_frame()
 
-    def saved(self, slot: int) -> list[Tensor]:
+    def saved(self, slot: int, now: Place) -> list[Tensor]:
         """Everything of one slot, grid by grid."""
-        return [memory.saved(slot) for memory in self.grids.values()]
+        return [memory.saved(slot, now) for memory in self.grids.values()]
 
-    def restore(self, slot: int, saved: list[Tensor], before: Place, now: Place) -> None:
-        """Remember for a slot what was saved when the tile stood at another place."""
-        for (grid, memory), cells in zip(self.grids.items(), saved, strict=True):
-            memory.restore(slot, cells, grid, before, now)
+    def restore(self, slot: int, saved: Iterable[Tensor], now: Place) -> None:
+        """Remember for a slot what was saved, of this tile or another."""
+        for memory, cells in zip(self.grids.values(), saved, strict=True):
+            memory.restore(slot, cells, now)

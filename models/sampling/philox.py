@@ -20,6 +20,8 @@ _WORD = 0xFFFFFFFF
 
 #: A seed is at most this, so that it stays positive in 64 bits.
 LARGEST_SEED = 2**63 - 1
+#: A sample number is one word of the counter.
+LARGEST_SAMPLE = 2**32 - 1
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -17,83 +17,40 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ancestral.models.autoregressive import Autoregressive
+from ancestral.models.autoregressive import Autoregressive, Projection
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
-from ancestral.models.sampling.draw import Settings
-from ancestral.models.sampling.philox import LARGEST_SEED
-from ancestral.models.sampling.prefills import Prefills, prefix_digest
-from ancestral.models.sampling.reference import (
-    TILE_SLOTS,
-    Drawn,
-    ReferenceTile,
-    Start,
-    numerics_class,
-    single_threaded,
-)
+from ancestral.models.sampling.executor import Executor
+from ancestral.models.sampling.executors import ExecutorName, executor_for
+from ancestral.models.sampling.native.library import Library
+from ancestral.models.sampling.requests import Asked, Requests
+from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
+from ancestral.models.sampling.tile import Drawn, HalfDrawn, Memory, Tile
+from ancestral.models.sampling.warm import WarmCache, WarmCounters, digest_of
+
+__all__ = ["Sample", "SampleRequest", "Sampler", "SavedSample"]
 
 #: Positions between two looks at the slots, at most (an image always ends its row).
 CHUNK_POSITIONS = 128
 
 
-@dataclass(frozen=True)
-class SampleRequest:
-    """One event to draw. `key` comes back with the sample and means nothing here.
-
-    `seed` lies in [0, 2⁶³), else ConditionError; `sample` tells the samples of one seed apart.
-    `prefix` (n,) are the event's first symbols, which are not drawn but given.
-    """
-
-    key: Hashable
-    fields: Mapping[str, Any]
-    seed: int
-    sample: int = 0
-    settings: Settings = field(default_factory=Settings)
-    prefix: Tensor | None = field(default=None, compare=False)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise ConditionError(f"a seed lies in [0, 2**63), not {self.seed}")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A drawn event.
-
-    `symbols` (int32, or float64 for real numbers) has the event's shape and begins with the prefix;
-    `log_likelihood_nats` is log p(x | c) of the `drawn` symbols under the unadjusted network;
-    `error` says why the event is worthless, if it is; `seconds` is its share of the sampler's time.
-    """
-
-    key: Hashable
-    symbols: np.ndarray
-    log_likelihood_nats: float
-    error: str | None
-    seconds: float
-    drawn: int
-
-
 @dataclass
 class _Active:
-    """A request in a slot, or waiting for the prefill of its prefix (called `digest`)."""
+    """An event in a slot, or waiting for the prefill of its prefix."""
 
-    request: SampleRequest
-    shape: tuple[int, ...]
-    start: Start
-    digest: bytes | None
+    asked: Asked
     seconds: float = 0.0
     prefilling: bool = False
 
 
 class Sampler:
-    """One network on one device, with a fixed number of slots and everything preallocated.
+    """One network on one device, with a fixed number of slots.
 
     sampler = Sampler(load_bundle(folder).net, slots=64)
     for sample in sampler.sample(SampleRequest(i, {"label": 7}, seed=i) for i in range(100)):
@@ -104,25 +61,47 @@ class Sampler:
         self,
         net: Autoregressive,
         *,
-        slots: int = TILE_SLOTS,
+        slots: int = 64,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        executor: ExecutorName | Library = "auto",
+        threads: int = 1,
     ) -> None:
+        """`executor` says who runs the steps: native (or one of its builds), reference, or the
+        fastest there is; `threads` of a processor share the slots.
+
+        Raises ConfigError for what cannot be run here.
+        """
         if slots < 1:
             raise ConfigError(f"a sampler needs at least one slot, not {slots}")
+        if threads < 1:
+            raise ConfigError(f"a sampler needs at least one thread, not {threads}")
         self._device = torch.device(device)
         # A copy, so that the caller's network keeps its own device, dtype and training mode.
-        self._net = copy.deepcopy(net).to(self._device, dtype).eval()
-        self._program = net.program()
-        tiles = -(-slots // TILE_SLOTS)
-        self._tiles = [ReferenceTile(self._program, self._device, dtype) for _ in range(tiles)]
-        self._active: dict[tuple[int, int], _Active] = {}
+        computed = torch.float32 if dtype == torch.bfloat16 else dtype
+        self._net = copy.deepcopy(net).to(self._device, computed).eval()
+        self._program = self._net.program()
+        self._executor: Executor = executor_for(
+            executor, self._program, slots=slots, device=self._device, dtype=dtype, threads=threads
+        )
+        self._tiles: list[Tile] = []
+        self._active: dict[tuple[Tile, int], _Active] = {}
         self._waiting: list[_Active] = []
-        self._prefills = Prefills()
+        #: Projected conditioning and the memories of prefixes, by digest.
+        self._warm = WarmCache[Projection | Memory]()
+        self._requests = Requests(self._net, self._program, self._device, self._warm)
         self.slots = slots
-        self.numerics = numerics_class(self._device, dtype)
+        self.numerics = self._executor.numerics
         #: Positions advanced so far, over all tiles: it stands still when the sampler hangs.
         self.steps = 0
+        #: Symbols that became known in slots with an event, and those of all slots in their tiles.
+        self.symbols = 0
+        self.slot_symbols = 0
+
+    @property
+    def warm(self) -> WarmCounters:
+        """How often projected conditioning and prefixes were found, and what they take."""
+        return self._warm.counters
 
     @property
     def active(self) -> int:
@@ -141,37 +120,34 @@ class Sampler:
         Raises SlotsFull when no slot is free, ConditionError when the request does not fit the
         network.
         """
-        if not self.free:
-            raise SlotsFull(f"all {self.slots} slots are drawing: advance() until one is free")
-        request.settings.check_alphabet(self._program.levels)
-        shape = self._net.event_shape(request.fields)
-        length = math.prod(shape)
-        prefix = self._net.prefix(request.fields) if request.prefix is None else request.prefix
-        self._check_prefix(prefix, length)
-        conditions = {
-            name: value.to(self._device)
-            for name, value in self._net.conditions(request.fields).items()
-        }
-        with single_threaded():
-            projection = self._net.project(conditions)
-        start = Start(projection, length, request.seed, request.sample, request.settings, prefix)
-        digest = None
-        if prefix is not None and self._prefill_symbols(len(prefix)):
-            digest = prefix_digest(projection, prefix)
-        active = _Active(request, shape, start, digest)
-        if any(other.prefilling and other.digest == digest for other in self._active.values()):
+        self._check_free()
+        active = _Active(self._requests.ask(request))
+        if self._awaits(active):
             self._waiting.append(active)
         else:
-            self._place(active)
+            self._begin(active, self._prefilled(active))
 
     @torch.inference_mode()
     def advance(self) -> list[Sample]:
         """Draw a chunk of symbols in every tile; the events that ended with it."""
+        self._move_together()
+        busy = [tile for tile in self._tiles if tile.active]
+        if not busy:
+            return []
+        groups = [(tiles, self._positions(tiles)) for tiles in self._executor.groups(busy)]
+        began = time.perf_counter()
+        ended = self._executor.run(groups)
+        share = (time.perf_counter() - began) / len(self._active)
+        for active in self._active.values():
+            active.seconds += share
         samples = []
-        with single_threaded():
-            for number, tile in enumerate(self._tiles):
-                if tile.active:
-                    samples += self._advance_tile(number, tile)
+        for (tiles, positions), of_tiles in zip(groups, ended, strict=True):
+            for tile, drawn in zip(tiles, of_tiles, strict=True):
+                self._count(tile, positions, tile.active + len(drawn))
+                samples += [
+                    _sample(self._active.pop((tile, slot)), event) for slot, event in drawn.items()
+                ]
+        self._keep_prefills()
         return samples
 
     def sample(self, requests: Iterable[SampleRequest]) -> Iterator[Sample]:
@@ -192,89 +168,164 @@ class Sampler:
                 return
             yield from self.advance()
 
-    def _check_prefix(self, prefix: Tensor | None, length: int) -> None:
-        if prefix is None:
-            return
-        levels = self._program.levels
-        if prefix.ndim != 1 or len(prefix) >= length:
+    @torch.inference_mode()
+    def save(self, key: Hashable) -> SavedSample:
+        """Take an event out of its slot, to go on with it here or elsewhere (`restore`).
+
+        Raises ConditionError when no event has that key.
+        """
+        for active in self._waiting:
+            if active.asked.request.key == key:
+                self._waiting.remove(active)
+                return SavedSample(active.asked.request, None, self._drawn_by)
+        for (tile, slot), active in self._active.items():
+            if active.asked.request.key == key:
+                del self._active[tile, slot]
+                saved = SavedSample(active.asked.request, tile.take_out(slot), self._drawn_by)
+                if active.prefilling:
+                    # Those who wait for its prefill take it in themselves.
+                    self._begin_waiting()
+                return saved
+        raise ConditionError(f"no event of key {key!r} is being drawn")
+
+    @torch.inference_mode()
+    def restore(self, saved: SavedSample) -> None:
+        """Go on with a saved event of the same network; it ends as if it had never moved.
+
+        Raises SlotsFull, and ConditionError when it is of another network or numerics.
+        """
+        if saved.drawn_by != self._drawn_by:
             raise ConditionError(
-                f"a prefix of {tuple(prefix.shape)} leaves nothing to draw of {length} symbols"
+                "a saved sample goes on with the network and the numerics that it began with: "
+                f"{saved.drawn_by}, not {self._drawn_by}"
             )
-        if levels is not None and len(prefix) and not 0 <= prefix.min() <= prefix.max() < levels:
-            raise ConditionError(f"a prefix holds symbols that are not among {levels} levels")
+        if saved.so_far is None:
+            self.admit(saved.request)
+            return
+        self._check_free()
+        asked = self._requests.ask(saved.request)
+        saved.so_far.check(self._program, asked.start.length)
+        self._begin(_Active(asked), saved.so_far)
 
-    def _prefill_symbols(self, prefix: int) -> int:
-        """How much of a prefix can be prefilled: whole periods."""
-        period = self._program.period * self._program.channels
-        return prefix // period * period
+    @cached_property
+    def _drawn_by(self) -> str:
+        """The network, by the digest of its weights, and the numerics."""
+        weights = self._net.state_dict()
+        return f"{digest_of(*weights.values()).hex()[:16]} {self.numerics}"
 
-    def _place(self, active: _Active) -> None:
-        """Put an event in a slot; with its prefill, if that is known."""
-        if active.digest is not None:
-            prefill = self._prefills.get(active.digest)
-            active.prefilling = prefill is None
-            active.start = replace(active.start, prefill=prefill)
-        # The fullest tile first, so that a tile without events costs nothing.
-        tiles = sorted(enumerate(self._tiles), key=lambda numbered: -numbered[1].active)
-        number, tile, slot = next(
-            (number, tile, tile.free_slot) for number, tile in tiles if tile.free_slot is not None
+    def _check_free(self) -> None:
+        if not self.free:
+            raise SlotsFull(f"all {self.slots} slots are drawing: advance() until one is free")
+
+    def _awaits(self, active: _Active) -> bool:
+        """Whether another slot is taking in the prefix of an event."""
+        digest = active.asked.digest
+        return digest is not None and any(
+            other.prefilling and other.asked.digest == digest for other in self._active.values()
         )
-        tile.admit(slot, active.start)
-        self._active[number, slot] = active
 
-    def _advance_tile(self, number: int, tile: ReferenceTile) -> list[Sample]:
+    def _prefilled(self, active: _Active) -> Memory | None:
+        """What an event's prefix leaves, if it is known or can be taken in at once; else its slot
+        takes it in, and others wait for it."""
+        asked = active.asked
+        if asked.digest is None:
+            return None
+        memory = self._warm.get(asked.digest)
+        if memory is None:
+            memory = self._executor.prefilled(asked.start, asked.prefilled)
+            if memory is not None:
+                self._warm.keep(asked.digest, memory, memory.bytes)
+        active.prefilling = memory is None
+        assert not isinstance(memory, Projection)
+        return memory
+
+    def _begin(self, active: _Active, known: HalfDrawn | Memory | None) -> None:
+        """Put an event in a slot, to go on from what is known of it."""
+        # The fullest tile first, so that a tile without events costs nothing.
+        tile = max(
+            (tile for tile in self._tiles if tile.free_slot is not None),
+            key=lambda tile: tile.active,
+            default=None,
+        )
+        if tile is None:
+            tile = self._executor.new_tile()
+            self._tiles.append(tile)
+        slot = tile.free_slot
+        assert slot is not None
+        tile.admit(slot, active.asked.start, known)
+        self._active[tile, slot] = active
+
+    def _positions(self, tiles: Iterable[Tile]) -> int:
+        """How far tiles can go on together: to an event's end, or to a prefix's."""
         period = self._program.period
         chunk = max(CHUNK_POSITIONS // period * period, period)
-        positions = min(tile.positions_to_end, chunk, self._positions_to_prefill(number))
-        began = time.perf_counter()
-        drawn = tile.run(positions)
-        share = (time.perf_counter() - began) / (tile.active + len(drawn))
-        self.steps += positions
-        for (of_tile, _), active in self._active.items():
-            if of_tile == number:
-                active.seconds += share
-        ended = [_sample(self._active.pop((number, slot)), event) for slot, event in drawn.items()]
-        self._keep_prefills(number)
-        return ended
+        to_end = min(tile.positions_to_end for tile in tiles)
+        return min(to_end, chunk, *(self._positions_to_prefill(tile) for tile in tiles))
 
-    def _positions_to_prefill(self, number: int) -> int:
+    def _positions_to_prefill(self, tile: Tile) -> int:
         """Positions until the first prefill of a tile is complete."""
         symbols = [
-            self._prefill_symbols(len(active.start.prefix)) - self._tiles[number].age(slot)
+            active.asked.prefilled - tile.age(slot)
             for (of_tile, slot), active in self._active.items()
-            if of_tile == number and active.prefilling and active.start.prefix is not None
+            if active.prefilling and of_tile is tile
         ]
         return min(symbols, default=sys.maxsize) // self._program.channels
 
-    def _keep_prefills(self, number: int) -> None:
+    def _keep_prefills(self) -> None:
         """Remember the prefills that are complete, and go on with those who waited for them."""
-        for (of_tile, slot), active in list(self._active.items()):
-            prefix, tile = active.start.prefix, self._tiles[number]
-            if of_tile != number or not active.prefilling or prefix is None:
-                continue
-            if tile.age(slot) == self._prefill_symbols(len(prefix)):
-                assert active.digest is not None
+        for (tile, slot), active in self._active.items():
+            digest = active.asked.digest
+            if digest and active.prefilling and tile.age(slot) == active.asked.prefilled:
                 active.prefilling = False
-                self._prefills.keep(active.digest, tile.prefill(slot))
-        prefilling = {active.digest for active in self._active.values() if active.prefilling}
-        ready = [active for active in self._waiting if active.digest not in prefilling]
-        self._waiting = [active for active in self._waiting if active.digest in prefilling]
-        for active in ready:
-            self._place(active)
+                memory = tile.memory(slot)
+                self._warm.keep(digest, memory, memory.bytes)
+        self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        """Begin the events whose prefix no slot is taking in any more."""
+        waiting, self._waiting = self._waiting, []
+        for active in waiting:
+            if self._awaits(active):
+                self._waiting.append(active)
+            else:
+                self._begin(active, self._prefilled(active))
+
+    def _move_together(self) -> None:
+        """Move the events of the emptiest tile where others have room for them, so that it costs
+        nothing."""
+        while True:
+            tiles = sorted((t for t in self._tiles if t.active), key=lambda tile: tile.active)
+            if len(tiles) < 2:
+                return
+            emptiest, *others = tiles
+            if emptiest.active > sum(tile.slots - tile.active for tile in others):
+                return
+            for slot in emptiest.occupied:
+                tile = next(tile for tile in reversed(others) if tile.free_slot is not None)
+                free = tile.free_slot
+                assert free is not None
+                active = self._active.pop((emptiest, slot))
+                tile.admit(free, active.asked.start, emptiest.take_out(slot))
+                self._active[tile, free] = active
+
+    def _count(self, tile: Tile, positions: int, events: int) -> None:
+        symbols = positions * self._program.channels
+        self.steps += positions
+        self.symbols += symbols * events
+        self.slot_symbols += symbols * tile.slots
 
 
 def _sample(active: _Active, drawn: Drawn) -> Sample:
     error = None
-    symbols = drawn.symbols
-    prefix = active.start.prefix
+    symbols, shape, prefix = drawn.symbols, active.asked.shape, active.asked.start.prefix
     if drawn.bad_position is not None:
         error = f"the logits are not finite at position {drawn.bad_position}"
-        symbols = np.zeros(math.prod(active.shape), dtype=symbols.dtype)
+        symbols = np.zeros(math.prod(shape), dtype=symbols.dtype)
     return Sample(
-        active.request.key,
-        symbols.reshape(active.shape),
+        active.asked.request.key,
+        symbols.reshape(shape),
         drawn.log_likelihood_nats,
         error,
         active.seconds,
-        math.prod(active.shape) - (0 if prefix is None else len(prefix)),
+        math.prod(shape) - (0 if prefix is None else len(prefix)),
     )

@@ -3,6 +3,7 @@
     causality       changing a symbol changes no parameter of it or of a symbol before it
     sameness        the emitted program gives the parameters of forward, position by position
     definition      the fast sampler draws what the naive one draws, symbol by symbol
+    departure       in float32, but where u lies on a step of the running weights
     normalisation   the probabilities of all events sum to one
     log_prob        is the float64 sum, over the steps, of the log-probability of what was drawn
 
@@ -18,17 +19,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive, Conditions
 from ancestral.models.naive import sample_naive
+from ancestral.models.sampling import native
 from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.draw import Settings
-from ancestral.models.sampling.reference import ReferenceTile, Start
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.philox import uniform
+from ancestral.models.sampling.reference import ReferenceTile
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
+from ancestral.models.sampling.tile import Start
+from tests.models.nets import Case
 
 Fields = Mapping[str, Any]
+
+needs_native = pytest.mark.skipif(not native.available(), reason="the native executor is not built")
+
+#: The test runs once on each executor, of which `executor` is the name.
+on_each_executor = pytest.mark.parametrize(
+    "executor", ["reference", pytest.param("native", marks=needs_native)]
+)
+
+#: Settings of every kind.
+SETTINGS = (
+    Settings(),
+    Settings(temperature=0.7),
+    Settings(top_k=3),
+    Settings(temperature=1.3, top_p=0.8),
+    Settings(top_k=5, top_p=0.9),
+)
 
 #: How far a float32 program may be from forward, relative to 1 + the largest logit.
 FLOAT32_TOLERANCE = 1e-5
@@ -41,6 +64,41 @@ def random_event(net: Autoregressive, fields: Fields, seed: int) -> Tensor:
     if levels is None:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
     return torch.randint(0, levels, shape, generator=generator)
+
+
+def varied_requests(case: Case, count: int) -> list[SampleRequest]:
+    """Requests with settings of every kind; of each six, two begin with the same given symbols."""
+    levels = case.net.distribution.levels
+    requests = []
+    for number in range(count):
+        settings = SETTINGS[number % len(SETTINGS)]
+        fields = case.requests[number % len(case.requests)]
+        prefix = None
+        if number % 6 in (1, 4) and case.net.prefix(fields) is None:
+            fields = case.requests[0]
+            symbols = random_event(case.net, fields, seed=number // 6).flatten()
+            prefix = symbols[: 1 + len(symbols) * 2 // 3]
+        requests.append(
+            SampleRequest(
+                key=number,
+                fields=fields,
+                seed=1_000_003 * number,
+                sample=number % 3,
+                settings=settings if levels else Settings(temperature=settings.temperature),
+                prefix=prefix,
+            )
+        )
+    return requests
+
+
+def same_bits(one: Sample, other: Sample) -> bool:
+    """Whether two samples are the same event, to the last bit of the likelihood."""
+    return (
+        np.array_equal(one.symbols, other.symbols)
+        and one.symbols.dtype == other.symbols.dtype
+        and (one.log_likelihood_nats, one.error, one.drawn)
+        == (other.log_likelihood_nats, other.error, other.drawn)
+    )
 
 
 @torch.no_grad()
@@ -85,7 +143,8 @@ def check_definition(
 
     slow = sample_naive(exact, fields, seed, 0, settings, prefix)
     request = SampleRequest("one", fields, seed, 0, settings, prefix)
-    (fast,) = Sampler(exact, slots=1, dtype=torch.float64).sample([request])
+    sampler = Sampler(exact, slots=1, dtype=torch.float64, executor="reference")
+    (fast,) = sampler.sample([request])
 
     assert fast.error is None
     if net.distribution.levels is None:
@@ -94,6 +153,38 @@ def check_definition(
         np.testing.assert_array_equal(fast.symbols, slow.symbols.numpy())
     difference = abs(fast.log_likelihood_nats - slow.log_likelihood_nats)
     assert difference <= 1e-9 * (1 + abs(slow.log_likelihood_nats))
+
+
+def check_departure(net: Autoregressive, request: SampleRequest, drawn: Sample) -> None:
+    """What an executor draws in float32 for a request with plain settings, and no prefix. Real
+    numbers lie within 1e-4 of the naive sampler's in float64: their deviations are about 1."""
+    assert drawn.error is None
+    if net.distribution.levels is None:
+        exact = sample_naive(copy.deepcopy(net).double(), request.fields, request.seed)
+        np.testing.assert_allclose(drawn.symbols, exact.symbols.numpy(), rtol=1e-4, atol=1e-4)
+        return
+    naive = sample_naive(net, request.fields, request.seed, request.sample)
+    differing = np.flatnonzero(drawn.symbols != naive.symbols.numpy())
+    if len(differing):
+        assert _distance_to_step(net, request, naive.symbols, int(differing[0])) < 1e-4
+        return
+    difference = abs(drawn.log_likelihood_nats - naive.log_likelihood_nats)
+    assert difference <= FLOAT32_TOLERANCE * (1 + abs(naive.log_likelihood_nats))
+
+
+@torch.no_grad()
+def _distance_to_step(
+    net: Autoregressive, request: SampleRequest, event: Tensor, position: int
+) -> float:
+    """How far u lies from the nearest step of the running probabilities."""
+    parameters = net(event.unsqueeze(0), net.conditions(request.fields)).flatten(2)
+    every = torch.arange(net.distribution.levels or 0)
+    here = parameters[0, :, position].double()[None, :, None]
+    steps = net.distribution.log_prob(here, every[None]).exp()[0].cumsum(0)
+    place, channel = divmod(position, net.channels)
+    seed, sample = torch.tensor([request.seed]), torch.tensor([request.sample])
+    u = uniform(seed, sample, torch.tensor([place]), channel)
+    return float((steps - u.double()).abs().min())
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -16,20 +16,19 @@ from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.draw import Settings
-from ancestral.models.sampling.philox import uniform
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.executors import ExecutorName
+from ancestral.models.sampling.native.structures import BLOCK
+from ancestral.models.sampling.reference import TILE_SLOTS
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models import laws
-from tests.models.nets import DIGITS, Case, all_cases, image_case
+from tests.models.laws import on_each_executor, same_bits, varied_requests
+from tests.models.nets import DIGITS, Case, all_cases, image_case, sound_case
 
 CASES = all_cases()
 
-SETTINGS = (
-    Settings(),
-    Settings(temperature=0.7),
-    Settings(top_k=3),
-    Settings(temperature=1.3, top_p=0.8),
-    Settings(top_k=5, top_p=0.9),
-)
+#: Slots of a tile of the native executor where there are many, and of the reference.
+TILES = {"native": BLOCK, "reference": TILE_SLOTS}
 
 
 @pytest.fixture(params=CASES, ids=lambda name: name.replace(" ", "-"))
@@ -37,41 +36,17 @@ def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
-def _requests(case: Case, count: int) -> list[SampleRequest]:
-    """Requests with settings of every kind; of each six, two begin with the same given symbols."""
-    levels = case.net.distribution.levels
-    requests = []
-    for number in range(count):
-        settings = SETTINGS[number % len(SETTINGS)]
-        fields = case.requests[number % len(case.requests)]
-        prefix = None
-        if number % 6 in (1, 4) and case.net.prefix(fields) is None:
-            fields = case.requests[0]
-            symbols = laws.random_event(case.net, fields, seed=number // 6).flatten()
-            prefix = symbols[: 1 + len(symbols) * 2 // 3]
-        requests.append(
-            SampleRequest(
-                key=number,
-                fields=fields,
-                seed=1_000_003 * number,
-                sample=number % 3,
-                settings=settings if levels else Settings(temperature=settings.temperature),
-                prefix=prefix,
-            )
-        )
-    return requests
-
-
-def _by_key(samples: Sequence[Sample]) -> dict[object, Sample]:
+def _by_key(samples: Iterable[Sample]) -> dict[object, Sample]:
     return {sample.key: sample for sample in samples}
 
 
 def test_in_float64_it_draws_exactly_what_the_naive_sampler_draws(case: Case) -> None:
     # Given requests of every kind, more than there are slots
-    requests = _requests(case, 10)
+    requests = varied_requests(case, 10)
     net = copy.deepcopy(case.net).double()
+    sampler = Sampler(net, slots=3, dtype=torch.float64, executor="reference")
     # When they are drawn in three slots
-    samples = _by_key(list(Sampler(net, slots=3, dtype=torch.float64).sample(requests)))
+    samples = _by_key(sampler.sample(requests))
     # Then symbols agree one by one, and so does the likelihood, three ways
     assert samples.keys() == set(range(10))
     for request in requests:
@@ -89,45 +64,20 @@ def test_in_float64_it_draws_exactly_what_the_naive_sampler_draws(case: Case) ->
             assert sample.log_likelihood_nats == pytest.approx(float(score), abs=1e-9)
 
 
+@on_each_executor
 def test_in_float32_it_departs_from_the_naive_sampler_only_where_u_lies_on_a_step(
-    case: Case,
+    case: Case, executor: ExecutorName
 ) -> None:
     # Given plain requests, so that a difference can only come from a step of the running weights
     requests = [SampleRequest(n, case.requests[n % len(case.requests)], seed=n) for n in range(10)]
-    samples = _by_key(list(Sampler(case.net, slots=10).sample(requests)))
-    net = case.net
+    # When they are drawn side by side
+    samples = _by_key(Sampler(case.net, slots=10, executor=executor).sample(requests))
+    # Then each is the naive sampler's, or departs from it there
     for request in requests:
-        if net.distribution.levels is None:
-            _assert_close_to_naive(net, request, samples[request.key])
-            continue
-        symbols = samples[request.key].symbols.reshape(-1)
-        naive = sample_naive(net, request.fields, request.seed).symbols.flatten().numpy()
-        differing = np.flatnonzero(symbols != naive)
-        if len(differing):
-            _assert_u_on_a_step(net, request, naive, int(differing[0]))
+        laws.check_departure(case.net, request, samples[request.key])
 
 
-def _assert_u_on_a_step(
-    net: Autoregressive, request: SampleRequest, drawn: np.ndarray, position: int
-) -> None:
-    shape = net.event_shape(request.fields)
-    x = torch.tensor(drawn).reshape(1, *shape)
-    with torch.inference_mode():
-        logits = net(x, net.conditions(request.fields)).flatten(2)[0, :, position]
-    every = torch.arange(net.distribution.levels or 0)
-    probabilities = net.distribution.log_prob(logits.double()[None, :, None], every[None]).exp()
-    steps = probabilities[0].cumsum(0)
-    place, channel = divmod(position, net.channels)
-    u = uniform(torch.tensor([request.seed]), torch.tensor([0]), torch.tensor([place]), channel)
-    assert float((steps - u.double()).abs().min()) < 1e-4
-
-
-def _assert_close_to_naive(net: Autoregressive, request: SampleRequest, sample: Sample) -> None:
-    """A Gaussian's symbols within 1e-5 of its standard deviations, which lie about 1."""
-    naive = sample_naive(copy.deepcopy(net).double(), request.fields, request.seed)
-    np.testing.assert_allclose(sample.symbols, naive.symbols.numpy(), rtol=1e-4, atol=1e-4)
-
-
+@on_each_executor
 @given(
     order=st.randoms(use_true_random=False),
     slots=st.sampled_from([1, 2, 7, 64, 100]),
@@ -136,15 +86,16 @@ def _assert_close_to_naive(net: Autoregressive, request: SampleRequest, sample: 
 )
 @settings(max_examples=30, deadline=None)
 def test_bits_depend_on_no_slot_neighbour_order_or_pause(
-    order: random.Random, slots: int, pauses: list[int], name: str
+    executor: ExecutorName, order: random.Random, slots: int, pauses: list[int], name: str
 ) -> None:
     case = CASES[name]
-    requests = _requests(case, 12)
+    requests = varied_requests(case, 12)
     # Given each request drawn alone
-    alone = ALONE.setdefault(name, _by_key([_draw_alone(case, request) for request in requests]))
+    if (name, executor) not in ALONE:
+        ALONE[name, executor] = {r.key: _draw_alone(case, r, executor) for r in requests}
     # When they are admitted in any order, at any time, to any number of slots
     order.shuffle(requests)
-    sampler = Sampler(case.net, slots=slots)
+    sampler = Sampler(case.net, slots=slots, executor=executor)
     together: list[Sample] = []
     for request, pause in zip(requests, pauses, strict=True):
         for _ in range(pause):
@@ -155,39 +106,41 @@ def test_bits_depend_on_no_slot_neighbour_order_or_pause(
     while sampler.active:
         together += sampler.advance()
     # Then every bit is the same
-    for key, sample in _by_key(together).items():
-        np.testing.assert_array_equal(sample.symbols, alone[key].symbols)
-        assert sample.log_likelihood_nats == alone[key].log_likelihood_nats
+    assert len(together) == len(requests)
+    for sample in together:
+        assert same_bits(sample, ALONE[name, executor][sample.key])
 
 
-#: Filled by the test above, once a network.
-ALONE: dict[str, dict[object, Sample]] = {}
+#: Filled by the test above, once for a network and an executor.
+ALONE: dict[tuple[str, str], dict[object, Sample]] = {}
 
 
-def _draw_alone(case: Case, request: SampleRequest) -> Sample:
-    (sample,) = Sampler(case.net, slots=1).sample([request])
+def _draw_alone(case: Case, request: SampleRequest, executor: ExecutorName) -> Sample:
+    (sample,) = Sampler(case.net, slots=1, executor=executor).sample([request])
     return sample
 
 
-def test_seeds_and_sample_numbers_tell_samples_apart(case: Case) -> None:
+@on_each_executor
+def test_seeds_and_sample_numbers_tell_samples_apart(case: Case, executor: ExecutorName) -> None:
     fields = case.requests[0]
     requests = [SampleRequest((s, n), fields, seed=s, sample=n) for s in range(8) for n in range(8)]
-    samples = list(Sampler(case.net).sample(requests))
+    samples = list(Sampler(case.net, executor=executor).sample(requests))
     # Small events can be equal by chance.
     assert len({sample.symbols.tobytes() for sample in samples}) > 48
 
 
-def test_conditioning_matters() -> None:
+@on_each_executor
+def test_conditioning_matters(executor: ExecutorName) -> None:
     case = CASES["gated_pixelcnn by label"]
     requests = [SampleRequest(n, fields, seed=5) for n, fields in enumerate(case.requests)]
-    samples = list(Sampler(case.net).sample(requests))
+    samples = list(Sampler(case.net, executor=executor).sample(requests))
     assert len({sample.symbols.tobytes() for sample in samples}) == len(requests)
 
 
 def test_a_sampler_never_holds_more_than_its_slots() -> None:
     case = image_case(labels=DIGITS)
     sampler = Sampler(case.net, slots=2)
-    first, second, third = _requests(case, 3)
+    first, second, third = varied_requests(case, 3)
     sampler.admit(first)
     sampler.admit(second)
     assert (sampler.active, sampler.free) == (2, 0)
@@ -198,31 +151,90 @@ def test_a_sampler_never_holds_more_than_its_slots() -> None:
     assert sampler.free == 2
 
 
-def test_steps_rise_while_it_draws_and_only_then() -> None:
-    case = image_case()
-    sampler = Sampler(case.net, slots=1)
-    assert (sampler.advance(), sampler.steps) == ([], 0)
-    list(sampler.sample(_requests(case, 1)))
+@on_each_executor
+def test_steps_and_symbols_rise_while_it_draws_and_only_then(executor: ExecutorName) -> None:
+    # Given many slots, and three images for them
+    sampler = Sampler(image_case().net, slots=9, executor=executor)
+    assert (sampler.advance(), sampler.steps, sampler.symbols, sampler.slot_symbols) == (
+        [],
+        0,
+        0,
+        0,
+    )
+    # When they are drawn side by side
+    list(sampler.sample(SampleRequest(n, {}, seed=n) for n in range(3)))
+    # Then the tile went through all positions once, and its slots drew three images' symbols
     assert sampler.steps == 5 * 6
+    assert sampler.symbols == 3 * 5 * 6
+    assert sampler.slot_symbols == TILES[executor] * 5 * 6
 
 
-def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour() -> None:
+@on_each_executor
+def test_the_events_of_two_half_empty_tiles_move_into_one(
+    executor: ExecutorName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ancestral.models.sampling.sampler.CHUNK_POSITIONS", 20)
+    # Given short and long sounds in one tile, and long ones in half of another
+    case, size = sound_case(speaker=False, digit=False), TILES[executor]
+    lengths = [20] * (size // 2) + [31] * size
+    requests = [SampleRequest(n, {"seconds": length / 1000}, n) for n, length in enumerate(lengths)]
+    expected = [next(Sampler(case.net, executor=executor).sample([r])) for r in requests[-3:]]
+    # When the short ones have ended
+    sampler = Sampler(case.net, slots=2 * size, executor=executor)
+    samples = _by_key(sampler.sample(requests))
+    # Then one tile is enough for the rest
+    assert sampler.symbols == sum(lengths)
+    assert sampler.slot_symbols == 2 * size * 20 + size * 11
+    # And those that moved are what they would have been alone
+    for alone in expected:
+        assert same_bits(samples[alone.key], alone)
+
+
+@on_each_executor
+def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour(
+    executor: ExecutorName,
+) -> None:
     # Given a network that breaks for one label
     case = image_case(labels=DIGITS)
-    broken = copy.deepcopy(case.net)
-    with torch.no_grad():
-        broken.asked.label.weight[1] = torch.nan  # type: ignore[union-attr,operator]
-    requests = _requests(case, 9)
-    expected = _by_key(list(Sampler(case.net).sample(requests)))
+    broken = _broken(case, label=2)
+    requests = varied_requests(case, 9)
+    expected = _by_key(Sampler(case.net, executor=executor).sample(requests))
     # When it draws that label among others, and then goes on in the same slots
-    samples = _by_key(list(Sampler(broken, slots=2).sample(requests)))
+    samples = _by_key(Sampler(broken, slots=2, executor=executor).sample(requests))
     # Then only that label's requests fail, and say where
+    failed = {key for key, sample in samples.items() if sample.error is not None}
+    assert failed == {request.key for request in requests if request.fields["label"] == 2}
+    assert failed == {2, 5, 8}
     for key, sample in samples.items():
-        if requests[int(str(key))].fields["label"] == 1:
+        if key in failed:
             assert sample.error == "the logits are not finite at position 0"
         else:
-            assert sample.error is None
-            np.testing.assert_array_equal(sample.symbols, expected[key].symbols)
+            assert same_bits(sample, expected[key])
+
+
+@on_each_executor
+def test_a_prefix_of_logits_that_are_not_finite_fails_all_its_samples(
+    executor: ExecutorName,
+) -> None:
+    # Given a network that breaks for one label, and samples that wait for a prefix of that label
+    case = image_case(labels=DIGITS)
+    prefix = laws.random_event(case.net, {"label": 2}, seed=3).flatten()[:18]
+    requests = [SampleRequest(n, {"label": 2}, 7, n, prefix=prefix) for n in range(3)]
+    # When they are drawn
+    sampler = Sampler(_broken(case, label=2), slots=4, executor=executor)
+    samples = list(sampler.sample(requests))
+    # Then each ends, and says that it is worthless
+    assert len(samples) == 3
+    for sample in samples:
+        assert str(sample.error).startswith("the logits are not finite at position")
+        assert not sample.symbols.any()
+
+
+def _broken(case: Case, label: int) -> Autoregressive:
+    broken = copy.deepcopy(case.net)
+    with torch.no_grad():
+        broken.asked.label.weight[label] = torch.nan  # type: ignore[union-attr,operator]
+    return broken
 
 
 def test_the_callers_network_stays_as_it_was() -> None:
@@ -237,31 +249,27 @@ def test_a_request_that_does_not_fit_is_refused_before_it_takes_a_slot() -> None
     with pytest.raises(ConditionError):
         sampler.admit(SampleRequest(0, {"label": 99}, seed=0))
     assert sampler.free == 1
-    with pytest.raises(ConditionError, match=r"2\*\*63"):
-        SampleRequest(0, {"label": 1}, seed=2**63)
 
 
-def test_samples_of_one_prefix_share_its_prefill() -> None:
-    # Given eight samples that begin with the first three rows of an image of five
+@pytest.mark.parametrize(
+    "asked",
+    [{"seed": -1}, {"seed": 2**63}, {"seed": 1, "sample": -1}, {"seed": 1, "sample": 2**32}],
+)
+def test_numbers_that_the_random_source_has_no_room_for_are_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(ConditionError, match=r"lies in \[0, 2\*\*"):
+        SampleRequest(0, {}, **asked)
+
+
+@on_each_executor
+def test_the_largest_numbers_that_can_be_asked_for_are_drawn(executor: ExecutorName) -> None:
+    # Given the largest seed and sample number, and more of the likeliest symbols than there are
     case = image_case()
-    prefix = laws.random_event(case.net, {}, seed=3).flatten()[:18]
-    requests = [SampleRequest(n, {}, seed=7, sample=n, prefix=prefix) for n in range(8)]
-    apart = [next(iter(Sampler(case.net).sample([request]))) for request in requests]
-    # When they are drawn together
-    sampler = Sampler(case.net, slots=8)
-    together = _by_key(list(sampler.sample(requests)))
-    # Then the prefix is taken in once: three rows, and then two rows for all
-    assert sampler.steps == 5 * 6
-    # And each is, bit for bit, what it would have been alone
-    for alone in apart:
-        sample = together[alone.key]
-        np.testing.assert_array_equal(sample.symbols, alone.symbols)
-        np.testing.assert_array_equal(sample.symbols.reshape(-1)[:18], prefix.numpy())
-        assert sample.log_likelihood_nats == alone.log_likelihood_nats
-        assert sample.drawn == 12
-    # And a later sample of the same prefix begins where it ends
-    list(sampler.sample([SampleRequest(9, {}, seed=7, sample=9, prefix=prefix)]))
-    assert sampler.steps == 5 * 6 + 2 * 6
+    largest = SampleRequest(0, {}, 2**63 - 1, 2**32 - 1, Settings(top_k=2**40, top_p=1.0))
+    # When it is drawn
+    (sample,) = Sampler(case.net, slots=1, executor=executor).sample([largest])
+    # Then it is what the naive sampler draws from the whole alphabet
+    naive = sample_naive(case.net, {}, largest.seed, largest.sample)
+    np.testing.assert_array_equal(sample.symbols, naive.symbols.numpy())
 
 
 @pytest.mark.parametrize(
@@ -276,12 +284,15 @@ def test_a_prefix_that_does_not_fit_is_refused(prefix: torch.Tensor, message: st
         Sampler(image_case().net).admit(SampleRequest(0, {}, seed=0, prefix=prefix))
 
 
-def test_a_sampler_without_slots_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least one slot"):
-        Sampler(image_case().net, slots=0)
+@pytest.mark.parametrize(("asked", "message"), [("slots", "one slot"), ("threads", "one thread")])
+def test_a_sampler_without_slots_or_threads_is_refused(asked: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"at least {message}, not 0"):
+        Sampler(image_case().net, **{asked: 0})  # type: ignore[arg-type]
 
 
-def test_the_thread_count_is_the_callers_again_afterwards() -> None:
+@on_each_executor
+def test_the_thread_count_is_the_callers_again_afterwards(executor: ExecutorName) -> None:
     before = torch.get_num_threads()
-    list(Sampler(image_case().net).sample(_requests(image_case(), 1)))
+    case = image_case()
+    list(Sampler(case.net, executor=executor).sample(varied_requests(case, 1)))
     assert torch.get_num_threads() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, Sampling
 from ancestral.models import save_bundle, to_media
 from ancestral.models.naive import sample_naive
+from ancestral.models.sampling.native import library
 from ancestral.workers.errors import RowRefused
 from ancestral.workers.samplers import WARM_MODELS, WarmSamplers
+from tests.models.laws import on_each_executor
 from tests.models.nets import DIGITS, Case, image_case, sound_case
 
 
@@ -44,14 +47,28 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
+@pytest.fixture
+def installation(executor: str, tmp_path: Path) -> Iterator[None]:
+    """One in which that executor is the fastest: without builds it is the reference."""
+    (tmp_path / "empty").mkdir()
+    before = library.look_in(tmp_path / "empty")
+    if executor == "native":
+        library.look_in(before)
+    yield
+    library.look_in(before)
+
+
 def row(case: Case, seed: int = 5, sample: int = 2, **fields: object) -> Row:
     return Row(0, "a", sample, seed, {**case.requests[0], **fields}, None)
 
 
+@on_each_executor
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("case", [image_case(labels=DIGITS), sound_case(speaker=True, digit=True)])
-def test_a_row_is_what_its_network_draws(shelf: Shelf, case: Case) -> None:
+def test_a_row_is_what_its_network_draws(shelf: Shelf, case: Case, executor: str) -> None:
     job = shelf.job(case)
     warm = WarmSamplers(shelf.client.registry, slots=3).get(job)
+    assert f"/{executor}/" in warm.numerics
     expected = sample_naive(case.net, case.requests[0], seed=5, sample=2)
 
     warm.admit("key", row(case), Sampling())

@@ -1,0 +1,68 @@
+"""What runs step programs: the contract, of which there are several kinds.
+
+reference   torch, on any device: the definition
+native      C++, on processors
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from ancestral.models.sampling.tile import Drawn, Memory, Start, Tile
+
+
+class Executor(ABC):
+    """Runs one program in tiles."""
+
+    @property
+    @abstractmethod
+    def numerics(self) -> str:
+        """The name within which equal requests give equal bytes."""
+
+    @abstractmethod
+    def new_tile(self) -> Tile:
+        """A tile whose slots are free."""
+
+    @abstractmethod
+    def groups(self, tiles: Sequence[Tile]) -> list[list[Tile]]:
+        """Tiles sorted into those that run together."""
+
+    @abstractmethod
+    def run(self, groups: Sequence[tuple[Sequence[Tile], int]]) -> list[list[dict[int, Drawn]]]:
+        """Go on by so many positions in each tile of a group; for each tile of each group, the
+        events that ended, by slot.
+
+        They are whole periods, and at most the positions to the first end of an event.
+        """
+
+    def prefilled(self, start: Start, symbols: int) -> Memory | None:
+        """What is remembered after so many symbols of a prefix, taken in at once; None if this
+        executor does so step by step, in a slot."""
+        return None
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """One torch thread within, as many as before afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def numerics_class(executor: str, device: torch.device, dtype: torch.dtype) -> str:
+    """The name within which equal requests give equal bytes: processor, executor, dtype, torch.
+
+    Whoever runs the steps, torch projects the conditioning, and it computes by what it finds.
+    """
+    processor = f"{device.type}-{torch.backends.cpu.get_cpu_capability().lower()}"
+    if device.type == "cuda":
+        processor = torch.cuda.get_device_name(device).replace(" ", "-").lower()
+    version = torch.__version__.split("+")[0]
+    return f"{processor}/{executor}/{str(dtype).removeprefix('torch.')}/torch-{version}"
