@@ -1,10 +1,14 @@
-"""How fast the warm sampler draws, beside the naive sampler and the processor's own product rate.
+"""How fast the warm sampler draws, and how much of what the processor could do that is.
 
-    python benchmarks/sampling.py [--quick] [--json FILE]
+    python benchmarks/sampling.py [--quick] [--json FILE] [--only NAME,...] [--dtype NAME,...]
+    python benchmarks/sampling.py --peer ADAPTER.py [--quick] [--json FILE]
 
-One thread, random weights (speed does not depend on them), drawing from the softmax included. Every
-row is the median of several repeats. The ceiling is `torch.mm` in float32 at 64 x 128 x 128,
-measured in the same run; the naive sampler's time is one full forward pass times the symbols.
+Random weights (speed does not depend on them), drawing from the softmax included, one thread where
+the row says no other. Every row is the median of several windows (parts/protocol.py); useful FLOPs
+are two for each weight that a symbol needs, none twice. The ceilings are measured in the same run
+(parts/ceilings.py). A sampler without a cache passes forward once for each symbol.
+
+With --peer another implementation, in the form of benchmarks/adapter.py, and ours take turns.
 """
 
 from __future__ import annotations
@@ -12,151 +16,162 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from parts.ceilings import Ceilings, measure_ceilings
+from parts.networks import NETWORKS, Network, Variant
+from parts.peers import Comparison, compare, load_adapter
+from parts.protocol import QUICK, THOROUGH
+from parts.sampled import Measured, Row
 
-from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.gated_pixelcnn import GatedPixelCNN, digits20
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
-from ancestral.models.wavenet import WaveNet
-from ancestral.models.wavenet_config import spoken_digits
+from ancestral.models.sampling import native
 
+DTYPES = ("float32", "bfloat16")
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    network: str
-    parameters: int
-    multiply_adds_per_symbol: int
-    slots: int
-    symbols_per_second: float
-    events_per_second: float
-    useful_gflops: float
-    share_of_product_ceiling: float
-    times_naive: float
+#: Ours, as a peer would be given.
+OURS = Path(__file__).with_name("adapter.py")
 
 
-def networks() -> dict[str, tuple[Autoregressive, Mapping[str, Any]]]:
-    """The networks of the shipped recipes, with a request each."""
-    torch.manual_seed(0)
-    voices = WaveNet(spoken_digits(("one",), ((0.8,) * 10,)))
-    return {
-        "gated_pixelcnn digits": (GatedPixelCNN(digits20()), {"label": 7}),
-        "wavenet spoken digits": (voices, {"digit": 7, "speaker": "one"}),
-    }
+def rows_of(names: Sequence[str], dtypes: Sequence[str], measured: Measured) -> Iterator[Row]:
+    """The rows of these networks, one by one, and progress apart from the table."""
+    for network in NETWORKS:
+        variants = [variant for variant in network.variants if variant.dtype in dtypes]
+        if network.name in names and variants:
+            print(network.name, file=sys.stderr)
+            yield from measured.rows(network, runnable(network, variants))
 
 
-def seconds_of(action: Callable[[], object], repeats: int) -> float:
-    """The median time of one call, after a first that warms up."""
-    action()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def runnable(network: Network, variants: Sequence[Variant]) -> list[Variant]:
+    """Those that can run here: bfloat16 and more than one thread need the native executor."""
+    builds = native.available()
+    kept = [
+        v
+        for v in variants
+        if (v.dtype == "float32" or "avx512bf16" in builds) and (v.threads == 1 or builds)
+    ]
+    if len(kept) < len(variants):
+        print(f"{network.name}: {len(variants) - len(kept)} rows do not run here", file=sys.stderr)
+    return kept
 
 
-def product_gflops(repeats: int) -> float:
-    """What `torch.mm` reaches here in float32 on one thread."""
-    left, right = torch.randn(64, 128), torch.randn(128, 128)
-    products = 1000
-    taken = seconds_of(lambda: [torch.mm(left, right) for _ in range(products)], repeats)
-    return 2 * 64 * 128 * 128 * products / taken / 1e9
+def print_ceilings(ceilings: Ceilings) -> None:
+    """One line for each kind."""
+    for dtype, products in ceilings.products.items():
+        figures = ", ".join(f"{shape} {gflops:.0f}" for shape, gflops in products.items())
+        print(f"torch.mm {dtype}, one thread: {figures} GFLOP/s")
+    if ceilings.multiply_add_gflops is not None:
+        print(f"multiply-adds float32, one thread: {ceilings.multiply_add_gflops:.0f} GFLOP/s")
 
 
-@torch.inference_mode()
-def naive_symbol_seconds(net: Autoregressive, fields: Mapping[str, Any], repeats: int) -> float:
-    """What one symbol costs without a cache: one forward pass over the whole event."""
-    conditions = net.conditions(fields)
-    x = torch.zeros(1, *net.event_shape(fields), dtype=torch.int64)
-    return seconds_of(lambda: net(x, conditions), repeats)
+HEADER = (
+    f"{'network':20} {'executor':9} {'dtype':8} {'slots':>5} {'thr':>3} {'per second':>10} "
+    f"{'unit':7} {'target':>8} {'MFLOP':>8} {'GFLOP/s':>7} {'of mm':>6} {'of fma':>6} "
+    f"{'stream':>6} {'x naive':>8} {'ratio':>6} {'cpu':>4}"
+)
 
 
-def symbol_rate(
-    net: Autoregressive, fields: Mapping[str, Any], slots: int, seconds: float
-) -> float:
-    """Symbols a second with all slots full, over at least that many seconds."""
-    sampler = Sampler(net, slots=slots)
-    seed = 0
-    steps_before = 0
-    began = None
-    while began is None or time.perf_counter() - began < seconds:
-        while sampler.free:
-            sampler.admit(SampleRequest(seed, fields, seed=seed))
-            seed += 1
-        sampler.advance()
-        if began is None:
-            began, steps_before = time.perf_counter(), sampler.steps
-    tiles = -(-slots // 64)
-    steps = (sampler.steps - steps_before) / tiles
-    return steps * slots / (time.perf_counter() - began)
+def print_row(row: Row) -> None:
+    """One line, with a star for each target that it stays below."""
+    missed = " ".join(f"*{name}" for name in row.misses)
+    print(
+        f"{row.network:20} {row.executor:9} {row.dtype:8} {row.slots:5} {row.threads:3} "
+        f"{number(row.per_second):>10} {row.unit:7} {number(row.target_per_second):>8} "
+        f"{row.flops_per_unit / 1e6:8,.2f} {row.gflops:7.1f} {row.share_of_product:6.0%} "
+        f"{share(row.share_of_multiply_add):>6} {share(row.share_of_streaming):>6} "
+        f"{row.times_naive:8,.0f} {'' if row.ratio is None else f'{row.ratio:.2f}':>6} "
+        f"{row.processor_share:4.0%} {missed}".rstrip(),
+        flush=True,
+    )
 
 
-def measure(quick: bool) -> tuple[list[Row], float]:
-    """All rows, and the product ceiling in GFLOP/s."""
-    repeats, seconds = (3, 0.5) if quick else (7, 2.0)
-    ceiling = product_gflops(repeats)
-    rows = []
-    for name, (net, fields) in networks().items():
-        net.eval()
-        cost = net.program().multiply_adds_per_symbol
-        symbols = float(torch.tensor(net.event_shape(fields)).prod())
-        naive = naive_symbol_seconds(net, fields, repeats)
-        for slots in (1, 16, 64, 256):
-            rate = statistics.median(
-                symbol_rate(net, fields, slots, seconds) for _ in range(repeats)
-            )
-            gflops = rate * 2 * cost / 1e9
-            rows.append(
-                Row(
-                    network=name,
-                    parameters=sum(p.numel() for p in net.parameters()),
-                    multiply_adds_per_symbol=cost,
-                    slots=slots,
-                    symbols_per_second=rate,
-                    events_per_second=rate / symbols,
-                    useful_gflops=gflops,
-                    share_of_product_ceiling=gflops / ceiling,
-                    times_naive=rate * naive,
-                )
-            )
-    return rows, ceiling
+def number(value: float | None) -> str:
+    """Three digits at least."""
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def share(value: float | None) -> str:
+    """Per cent; nothing for None."""
+    return "" if value is None else f"{value:.0%}"
+
+
+def print_comparisons(lines: Iterator[Comparison]) -> list[Comparison]:
+    """A line for each, as soon as it is there."""
+    print(f"{'network':24} {'batch':>5} {'unit':8} {'ours':>10} {'peer':>10} {'ratio':>7}")
+    kept = []
+    for line in lines:
+        kept.append(line)
+        print(
+            f"{line.network:24} {line.batch:5} {line.unit:8} {number(line.ours_per_second):>10} "
+            f"{number(line.peer_per_second):>10} {line.ratio:7.2f}",
+            flush=True,
+        )
+    return kept
+
+
+def write(file: Path | None, document: Mapping[str, Any]) -> None:
+    """The document and the machine, as JSON."""
+    if file is not None:
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "torch": torch.__version__,
+            "native": list(native.available()),
+        }
+        file.write_text(json.dumps({**machine, **document}, indent=2) + "\n")
+
+
+def listed(text: str) -> list[str]:
+    """Names between commas."""
+    return [name for name in text.split(",") if name]
 
 
 def main() -> None:
+    names = [network.name for network in NETWORKS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter repeats")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter windows")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    rows, ceiling = measure(arguments.quick)
-    print(f"torch.mm float32 64x128x128, one thread: {ceiling:.0f} GFLOP/s\n")
-    print(
-        f"{'network':24} {'slots':>5} {'symbols/s':>10} {'events/s':>9} {'GFLOP/s':>8} "
-        f"{'of mm':>6} {'x naive':>8}"
+    parser.add_argument(
+        "--only", type=listed, default=names, metavar="NAME,...", help="these networks alone"
     )
-    for row in rows:
-        print(
-            f"{row.network:24} {row.slots:5} {row.symbols_per_second:10,.0f} "
-            f"{row.events_per_second:9.1f} {row.useful_gflops:8.1f} "
-            f"{row.share_of_product_ceiling:6.1%} {row.times_naive:8,.0f}"
+    parser.add_argument(
+        "--dtype", type=listed, default=list(DTYPES), metavar="NAME,...", help="float32, bfloat16"
+    )
+    parser.add_argument(
+        "--peer", type=Path, metavar="ADAPTER.py", help="another implementation beside ours"
+    )
+    arguments = parser.parse_args()
+    for given, known, what in (
+        (arguments.only, names, "network"),
+        (arguments.dtype, DTYPES, "dtype"),
+    ):
+        for name in given:
+            if name not in known:
+                parser.error(f"no {what} {name!r}: there are {', '.join(known)}")
+    torch.set_num_threads(1)
+    windows = QUICK if arguments.quick else THOROUGH
+    if arguments.peer:
+        try:
+            adapters = load_adapter(OURS), load_adapter(arguments.peer)
+        except ValueError as error:
+            parser.error(str(error))
+        comparisons = print_comparisons(compare(*adapters, windows, arguments.quick))
+        write(
+            arguments.json,
+            {"peer": str(arguments.peer), "comparisons": [asdict(line) for line in comparisons]},
         )
-    if arguments.json:
-        document = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "product_gflops": ceiling,
-            "rows": [asdict(row) for row in rows],
-        }
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+        return
+    ceilings = measure_ceilings(arguments.dtype, windows.repeats)
+    print_ceilings(ceilings)
+    print(f"\n{HEADER}")
+    rows = []
+    for row in rows_of(arguments.only, arguments.dtype, Measured(ceilings, windows)):
+        rows.append(row)
+        print_row(row)
+    write(arguments.json, {"ceilings": asdict(ceilings), "rows": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":
