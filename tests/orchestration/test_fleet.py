@@ -87,14 +87,14 @@ def test_a_job_that_the_queue_lost_is_queued_again(service: Service, tmp_path: P
 
 def test_a_stopped_job_keeps_its_rows_and_can_be_resumed(service: Service, tmp_path: Path) -> None:
     # Given a job that is stopped as soon as a row is decided
-    job = service.client.submit(tiny_spec(tmp_path / "lake", samples=40, unit={"rows": 2}))
+    job = service.client.submit(tiny_spec(tmp_path / "lake", samples=200, unit={"rows": 2}))
     some_rows = AskedWhen(lambda: service.queue.counts(job.job_id).rows_ok > 0)
 
     with pytest.raises(Stopped, match=job.job_id):
         run_job(service, job, io.StringIO(), some_rows)
     before = workers_of(service, job)
     rows = len(service.client.results(job.job_id))
-    assert 0 < rows < 400
+    assert 0 < rows < 2000
 
     # When it goes on, on an empty queue
     service.queue.forget(job.job_id)
@@ -102,7 +102,7 @@ def test_a_stopped_job_keeps_its_rows_and_can_be_resumed(service: Service, tmp_p
     manifest = run_job(service, job, io.StringIO(), AskedWhen())
 
     # Then the first workers' rows are still theirs
-    assert manifest.rows_ok == 400
+    assert manifest.rows_ok == 2000
     assert workers_of(service, job) > before
 
 

@@ -28,7 +28,6 @@ struct Operand {
 struct Register {
     int64_t offset;  // of its first vector, in floats of one lane
     int32_t stride;  // from one vector to the next, in floats of one lane
-    int32_t width;
 };
 
 struct Grid {
@@ -72,7 +71,7 @@ struct Program {
     int32_t rows, columns;        // of an image or a frame; 0: a sound
     int32_t channels;
     int32_t distribution, levels, components;
-    int32_t fixed_width, aligned_width, hop, cells;
+    int32_t aligned_width, hop, cells;
     int32_t grids, operands;
     int32_t frame_ops, row_ops, step_ops, forced_ops;
     int32_t forced_columns;       // positions that the forced list takes at once; 0: it takes none
@@ -100,7 +99,7 @@ struct Slot {
 struct Unit {
     int64_t clock;           // positions since it was made
     float* const* grid;      // the memory of each grid
-    const float* fixed;      // (fixed_width, slots)
+    const float* fixed;      // what is projected for the whole event, (floats, slots)
     float* aligned;          // (cells, aligned_width, slots): for where it stands
     Slot* slot;
     const uint8_t* is_given; // (K, channels, slots); null: none is

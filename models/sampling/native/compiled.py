@@ -145,7 +145,6 @@ class CompiledProgram:
             distribution=_DISTRIBUTIONS[type(distribution)],
             levels=distribution.levels or 0,
             components=getattr(distribution, "components", 0),
-            fixed_width=program.global_width,
             aligned_width=program.local_width,
             hop=program.hop,
             cells=program.cells,

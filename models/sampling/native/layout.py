@@ -122,7 +122,7 @@ class Layout:
         if key not in self._registers:
             self._registers[key] = len(self.registers)
             stride = in_blocks(register.width)
-            self.registers.append(RegisterStructure(self.scratch, stride, register.width))
+            self.registers.append(RegisterStructure(self.scratch, stride))
             self.scratch += stride * vectors + BLOCK
         return self._registers[key]
 

@@ -63,7 +63,7 @@ class OperandStructure(ctypes.Structure):
 
 
 class RegisterStructure(ctypes.Structure):
-    _fields_ = (("offset", _long), ("stride", _int), ("width", _int))
+    _fields_ = (("offset", _long), ("stride", _int))
 
 
 class GridStructure(ctypes.Structure):
@@ -93,7 +93,7 @@ class ProgramStructure(ctypes.Structure):
     _fields_ = (
         *((name, _int) for name in ("rows", "columns", "channels")),
         *((name, _int) for name in ("distribution", "levels", "components")),
-        *((name, _int) for name in ("fixed_width", "aligned_width", "hop", "cells")),
+        *((name, _int) for name in ("aligned_width", "hop", "cells")),
         *((name, _int) for name in ("grids", "operands")),
         *((name, _int) for name in ("frame_ops", "row_ops", "step_ops", "forced_ops")),
         *((name, _int) for name in ("forced_columns", "bfloat16", "oldest")),

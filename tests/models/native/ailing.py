@@ -25,6 +25,7 @@ def ailing(net: Autoregressive, fields: Fields) -> Autoregressive:
             if not _equal(own, conditions):
                 return projection
             if projection.aligned is None:
+                assert projection.fixed is not None
                 return replace(projection, fixed=torch.full_like(projection.fixed, torch.nan))
             aligned = projection.aligned.clone()
             aligned[:, 2:] = torch.nan

@@ -7,8 +7,17 @@ import copy
 import pytest
 import torch
 
+from ancestral.models.sampling.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Gaussian,
+    LogisticMixture,
+)
+from ancestral.models.sampling.draw import LARGEST_TRUNCATED_ALPHABET, Settings
 from ancestral.models.sampling.native import library
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from tests.models import laws
 from tests.models.laws import needs_native
 from tests.models.native.asked import (
     CASES,
@@ -18,6 +27,8 @@ from tests.models.native.asked import (
     each_case,
     request_of,
 )
+from tests.models.native.one_draw import draw_each, generator, law_of, spread_seeds
+from tests.models.native.watched import NARROW, WIDE
 from tests.models.nets import Case
 
 pytestmark = needs_native
@@ -64,6 +75,31 @@ def test_builds_agree_where_numbers_are_extreme(name: str, louder: float) -> Non
     for others in drawn[1:]:
         for sample, other in zip(drawn[0], others, strict=True):
             assert_same_bits(sample, other)
+
+
+@each_build
+@pytest.mark.parametrize(
+    "law",
+    [Categorical(5), Categorical(256), Bernoulli(), Gaussian()]
+    + [LogisticMixture(levels, 3) for levels in (2, 256, 65_536)],
+    ids=repr,
+)
+def test_builds_draw_the_same_from_any_parameters(law: Distribution, build: str) -> None:
+    # Given parameters small and large, and settings of which each slot has others
+    seeds, _ = spread_seeds(96)
+    sizes = torch.logspace(-3, 2, len(seeds)).unsqueeze(1)
+    parameters = sizes * torch.randn(len(seeds), law.parameters, generator=generator(0))
+    asked: tuple[Settings, ...] = laws.SETTINGS
+    if law.levels is None or law.levels > LARGEST_TRUNCATED_ALPHABET:
+        asked = (Settings(), Settings(temperature=0.3))
+
+    # When they are drawn by a build, and by the best one in units of the other width
+    drawn, nats = draw_each(law_of(law), parameters, seeds, asked, slots=NARROW, build=build)
+    expected, expected_nats = draw_each(law_of(law), parameters, seeds, asked, slots=WIDE)
+
+    # Then every bit is the same
+    assert drawn.tobytes() == expected.tobytes()
+    assert nats.tobytes() == expected_nats.tobytes()
 
 
 def test_a_request_that_was_drawn_once_is_drawn_the_same_again() -> None:

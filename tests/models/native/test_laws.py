@@ -6,6 +6,7 @@ tests/models/test_sampler.py has plain requests on each executor.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -108,6 +109,24 @@ def test_an_error_says_where_it_began() -> None:
     for slots in (1, 16):
         (sample,) = Sampler(broken, slots=slots, executor="native").sample([request])
         assert sample.error == "the logits are not finite at position 8"
+
+
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FC00001, 0xFFC00155 - 2**32, 0x7F800001])
+@pytest.mark.parametrize("name", ["wavenet", "gated_pixelcnn", "pixelcnn_pp", "made"])
+def test_no_weight_that_is_not_a_number_goes_unseen(name: str, bits: int) -> None:
+    # Given a network in which one weight is not a number, in whatever pattern damage may leave
+    case = CASES[name]
+    damaged = copy.deepcopy(case.net)
+    weight = next(parameter for parameter in damaged.parameters() if parameter.ndim > 1)
+    weight.data.view(-1)[weight.numel() // 2] = torch.tensor(bits).int().view(torch.float32)
+
+    # When it draws
+    for slots in (1, 16):
+        requests = [SampleRequest(number, case.requests[0], number) for number in range(6)]
+        samples = list(Sampler(damaged, slots=slots, executor="native").sample(requests))
+
+        # Then what comes out is no event
+        assert all(sample.error is not None for sample in samples)
 
 
 def _allowed(net: Autoregressive, request: SampleRequest, parameters: Tensor) -> Tensor:
