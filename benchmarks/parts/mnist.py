@@ -69,9 +69,9 @@ RECIPES = {
     "gated_pixelcnn": _recipe(
         "gated_pixelcnn",
         {"levels": 2, "embedding": 2, "channels": 48, "layers": 6, "dilation_cycle": 4},
-        budget_seconds=6000,
+        budget_seconds=8400,
         batch_size=16,
-        learning_rate=1e-2,
+        learning_rate=4e-3,
         ema_decay=0.997,
         warmup_steps=100,
     ),
