@@ -8,7 +8,7 @@ PACKAGES := jobs models workers orchestration
 NATIVE := models/sampling/native
 CHECKED := build/checked
 
-.PHONY: help demo test check check-native bench clean .venv
+.PHONY: help demo test chaos simulate check check-native bench clean .venv
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -17,7 +17,20 @@ demo: .venv ## Train two small models, run two bulk jobs, and write their report
 	$(BIN)/ancestral demo
 
 test: .venv ## Run the tests, against a real Valkey, a real S3 store and a real Ray
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadgroup
+
+chaos: .venv ## Let real faults befall real servers, by the thousand
+	CHAOS=long OMP_NUM_THREADS=1 $(BIN)/pytest -m chaos --timeout 1800
+
+# Of a seed that is violated: make simulate SEEDS=1 FIRST_SEED=4711 STORY=--story
+SEEDS ?= 500
+FIRST_SEED ?= 0
+JOBS ?= 1
+STORY ?=
+
+simulate: .venv ## Play SEEDS simulated worlds from FIRST_SEED on, in JOBS processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.simulation --seeds $(SEEDS) \
+	  --first-seed $(FIRST_SEED) --jobs $(JOBS) $(STORY)
 
 check: .venv .mypy_root ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check .

@@ -1,11 +1,24 @@
-"""Real parts that many tests share."""
+"""Real parts that many tests share, and which tests stay together in one process."""
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ancestral.orchestration.valkey import EmbeddedValkey
+from tests.seaweed import seaweed
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start Ray follow one another, for each takes all processors; a file's tests share
+    what it sets up, but for those of models, which need nothing and are many."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+        elif folder != "models":
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +26,13 @@ def redis_url() -> Iterator[str]:
     """A running Valkey; take a `namespace` as well, for all tests share it."""
     with EmbeddedValkey() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The endpoint of a running S3 server; the environment holds it and WRITER's credentials."""
+    with seaweed() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
