@@ -11,7 +11,8 @@
 Needs neither torch nor ray, so that a scheduler can submit cheaply.
 """
 
-from ancestral.jobs.client import Client, JobStatus, KnownJob
+from ancestral.jobs.client import Client
+from ancestral.jobs.cover import Cover
 from ancestral.jobs.datasets import read_table
 from ancestral.jobs.documents import read_document, validate
 from ancestral.jobs.errors import (
@@ -36,17 +37,24 @@ from ancestral.jobs.errors import (
     UnknownJob,
     UsageError,
 )
-from ancestral.jobs.finalise import Manifest, finalise, read_manifest
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.fsck import FsckReport, fsck
 from ancestral.jobs.index import IndexRow, decode_part, encode_part
-from ancestral.jobs.ledger import FileFact, Ledger, RangeRecord
+from ancestral.jobs.intents import Intent, Wanted
+from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.manifest import Manifest, read_manifest
 from ancestral.jobs.memory_queue import MemoryQueue
-from ancestral.jobs.queue import Lease, Order, Queue, QueueCounts, QueuedJob
+from ancestral.jobs.queue import Lease, Order, Progress, Queue, QueueCounts, QueuedJob
+from ancestral.jobs.records import FileFact, RangeRecord, RowsRecord, SplitRecord
+from ancestral.jobs.recovery import audit, recount, recover
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.results import Artifact, Results
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Gates, Job, JobSpec, Media, Sampling, UnitSize, load_spec
+from ancestral.jobs.states import State
+from ancestral.jobs.status import JobStatus
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import RowCounts, Unit
 
@@ -56,14 +64,16 @@ __all__ = [
     "Client",
     "ConflictError",
     "CorruptObject",
+    "Cover",
     "FileFact",
+    "FsckReport",
     "Gates",
     "IndexRow",
+    "Intent",
     "Job",
     "JobError",
     "JobSpec",
     "JobStatus",
-    "KnownJob",
     "Lease",
     "Ledger",
     "Manifest",
@@ -74,6 +84,7 @@ __all__ = [
     "NotFound",
     "Order",
     "PathRefused",
+    "Progress",
     "Queue",
     "QueueCounts",
     "QueueError",
@@ -89,9 +100,12 @@ __all__ = [
     "Row",
     "RowCounts",
     "RowsMissing",
+    "RowsRecord",
     "Sampling",
     "Settings",
     "SpecError",
+    "SplitRecord",
+    "State",
     "Store",
     "StoreDenied",
     "StoreError",
@@ -101,14 +115,19 @@ __all__ = [
     "UnitSize",
     "UnknownJob",
     "UsageError",
+    "Wanted",
+    "audit",
     "decode_part",
     "encode_part",
     "finalise",
+    "fsck",
     "load_spec",
     "open_store",
     "read_document",
     "read_manifest",
     "read_rows",
     "read_table",
+    "recount",
+    "recover",
     "validate",
 ]

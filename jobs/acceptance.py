@@ -16,6 +16,7 @@ import json
 import re
 import tempfile
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ancestral.jobs import layout
 from ancestral.jobs.errors import AlreadyExists, ConflictError, CorruptObject, NotFound, StoreError
 from ancestral.jobs.kinds import signature_of
 from ancestral.jobs.registry import ModelEntry
+from ancestral.jobs.request_shards import LocalShard
 from ancestral.jobs.requests import PreparedRequests, prepare_requests
 from ancestral.jobs.signature import check_settings
 from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard
@@ -43,7 +45,7 @@ def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
         prepared = prepare_requests(spec, signature, Path(folder))
         job_id = _job_id(spec)
-        shards = _upload(store, job_id, prepared, undo)
+        shards = upload(store, job_id, prepared.shards, undo)
         job = _job(spec, model, signature, job_id, prepared, shards)
         if spec.idempotency_key is not None:
             _take_key(state, spec, job_id)
@@ -97,33 +99,34 @@ def read_pointer(state: Store, path: str) -> dict[str, str]:
     return pointer
 
 
+def upload(
+    store: Store, job_id: str, local: Iterable[LocalShard], undo: contextlib.ExitStack
+) -> tuple[Shard, ...]:
+    """Put the shards of a job to be into its store; closing `undo` removes them again."""
+    submit = uuid.uuid4().hex
+    shards = []
+    for number, shard in enumerate(local):
+        path = layout.shard_path(job_id, submit, number)
+        data = shard.path.read_bytes()
+        undo.callback(_delete, store, path)
+        store.create(path, data)
+        shards.append(
+            Shard(
+                path=path,
+                first_request=shard.first_request,
+                requests=shard.requests,
+                sha256=hashlib.sha256(data).hexdigest(),
+            )
+        )
+    return tuple(shards)
+
+
 def _job_id(spec: JobSpec) -> str:
     """Like 20261122-153012-digits-1a2b3c4d, and digits-1a2b3c4d5e6f7a8b with a key."""
     name = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:40] or "job"
     if spec.idempotency_key is not None:
         return f"{name}-{hashlib.sha256(spec.idempotency_key.encode()).hexdigest()[:16]}"
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{uuid.uuid4().hex[:8]}"
-
-
-def _upload(
-    store: Store, job_id: str, prepared: PreparedRequests, undo: contextlib.ExitStack
-) -> tuple[Shard, ...]:
-    submit = uuid.uuid4().hex
-    shards = []
-    for number, local in enumerate(prepared.shards):
-        path = layout.shard_path(job_id, submit, number)
-        data = local.path.read_bytes()
-        undo.callback(_delete, store, path)
-        store.create(path, data)
-        shards.append(
-            Shard(
-                path=path,
-                first_request=local.first_request,
-                requests=local.requests,
-                sha256=hashlib.sha256(data).hexdigest(),
-            )
-        )
-    return tuple(shards)
 
 
 def _delete(store: Store, path: str) -> None:

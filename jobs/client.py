@@ -1,10 +1,11 @@
-"""The client: submit jobs, follow them, and read what they made.
+"""The client: submit jobs, follow them, steer them, and read what they made.
 
-    client.submit(spec) ─► accepted (acceptance.py) ─► known in the state ─► units in the queue
+    client.submit(spec) ─► accepted (acceptance.py) ─► known in the state ─► queued (recovery.py)
+    client.pause(id)    ─► an intent in the store   ─► the queue is told
     client.status(id)   ◄─ the manifest, else the queue's counts, else the ledger
     client.results(id)  ◄─ what the ledger names
 
-The store alone holds the truth: a queue that was lost is filled again by `Client.enqueue`.
+The store alone holds the truth: a queue that was lost is built again by `Client.recover`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ancestral.jobs import layout
@@ -23,59 +23,27 @@ from ancestral.jobs.errors import (
     AlreadyExists,
     NotFound,
     PathRefused,
+    QueueError,
     SpecError,
     UnknownJob,
     UsageError,
 )
-from ancestral.jobs.finalise import read_manifest
-from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.queue import Queue, QueueCounts
+from ancestral.jobs.intents import Wanted, declare
+from ancestral.jobs.manifest import read_manifest
+from ancestral.jobs.queue import Queue
+from ancestral.jobs.recovery import audit, recount, recover
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.registry import Registry, is_path
 from ancestral.jobs.results import Results
+from ancestral.jobs.retry import Retried, retry
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, JobSpec, load_spec
+from ancestral.jobs.states import Facts, check_wanted, state_of
+from ancestral.jobs.status import JobStatus, status_of
 from ancestral.jobs.store import Store, open_store
-from ancestral.jobs.units import RowCounts
 
 #: Seconds between two looks at a job that is waited for.
 POLL_SECONDS = 1.0
-
-#: States of a job that changes no more.
-FINISHED = ("done", "done_with_errors")
-
-
-@dataclass(frozen=True)
-class KnownJob:
-    """A job as the state store knows it."""
-
-    job_id: str
-    #: The root of the job's store, absolute.
-    output: str
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """Where a job stands. Of its rows, those are counted that are decided."""
-
-    job_id: str
-    name: str
-    #: queued, running, finalising, done or done_with_errors.
-    state: str
-    rows: int
-    rows_ok: int
-    rows_failed: int
-    rows_rejected: int
-    #: The root of the job's store, absolute.
-    output: str
-    #: The folder of Parquet files that describe the artifacts; None until the job is done.
-    index: str | None
-    #: Why the job stands where it does, where that is not plain from the counts.
-    reason: str | None
-
-    @property
-    def finished(self) -> bool:
-        return self.state in FINISHED
 
 
 class Client:
@@ -110,32 +78,65 @@ class Client:
         job = standing_job(asked, self._state)
         if job is None:
             job = accept(asked, self.registry.resolve(asked.model), self._state)
+        self.take_up(job)
+        return job
+
+    def retry(self, job_id: str, status: Retried = "failed") -> Job:
+        """Draw the rows of a finished job that ended so once more, as its child; see `retry`.
+
+        `status` is failed or cancelled. Raises UnknownJob, UsageError, StoreError and QueueError.
+        """
+        child = retry(self.store(job_id), self.job(job_id), status)
+        self.take_up(child)
+        return child
+
+    def take_up(self, job: Job) -> None:
+        """Make an accepted job known in the state, and its units to the queue if one is at hand.
+
+        A queue that has it already is only audited, so that nobody's lease is lost. Raises
+        StoreError and QueueError; may be repeated then.
+        """
         with contextlib.suppress(AlreadyExists):
             pointer = json.dumps({"output": job.spec.output}).encode()
             self._state.create(layout.state_job_path(job.job_id), pointer)
-        if self.queue is not None:
-            self.enqueue(job)
-        return job
+        store = open_store(job.spec.output)
+        if self.queue is None or read_manifest(store, job.job_id) is not None:
+            return
+        if not audit(self.queue, store, job):
+            recover(self.queue, store, job)
+        recount(self.queue, store, job)
 
-    def enqueue(self, job: Job) -> int:
-        """Puts those units of an accepted job into the queue that are neither there nor decided.
+    def recover(self, job_id: str) -> bool:
+        """Build the job's queue anew from the store; what workers hold now is lost to them.
 
-        Hence it also resumes a job whose queue was lost. Returns how many units were added. Raises
-        UsageError without a queue.
+        False when there was nothing to build, as the job is finished, or somebody else began to
+        build it later. Raises UnknownJob, UsageError without a queue, StoreError and QueueError.
         """
         if self.queue is None:
             raise UsageError("there is no queue: set ANCESTRAL_REDIS_URL to the address of one")
+        job = self.job(job_id)
         store = open_store(job.spec.output)
-        if read_manifest(store, job.job_id) is not None:
-            return 0
-        ledger = Ledger(store, job.job_id)
-        undecided = list(ledger.undecided(job))
-        self.queue.add_job(job.job_id, job.spec.output, job.spec.priority, job.spec.max_attempts)
-        decided = sum(1 for _ in job.units()) - len(undecided)
-        if decided > self.queue.counts(job.job_id).done:
-            for record in ledger.records():
-                self.queue.complete(job.job_id, record.unit, record.counts)
-        return self.queue.add_units(job.job_id, undecided)
+        if read_manifest(store, job_id) is not None or not recover(self.queue, store, job):
+            return False
+        recount(self.queue, store, job)
+        return True
+
+    def pause(self, job_id: str, reason: str | None = None) -> bool:
+        """Let nobody draw more of the job until it is resumed; finished rows are committed.
+
+        False when the queue could not be told of it now, being away or unknown here: workers hear
+        of it once somebody audits or recovers the job. Raises UnknownJob, UsageError when the job
+        is finished or being cancelled, and StoreError.
+        """
+        return self._want(job_id, Wanted.PAUSE, reason)
+
+    def resume(self, job_id: str, reason: str | None = None) -> bool:
+        """Let a paused or failed job go on; see `pause`."""
+        return self._want(job_id, Wanted.RUN, reason)
+
+    def cancel(self, job_id: str, reason: str | None = None) -> bool:
+        """End the job for ever; the rows that are finished stay. See `pause`."""
+        return self._want(job_id, Wanted.CANCEL, reason)
 
     def job(self, job_id: str) -> Job:
         """The accepted job. Raises UnknownJob."""
@@ -145,10 +146,9 @@ class Client:
             raise UnknownJob(f"the job {job_id!r} is no longer in its output {store.uri}")
         return job
 
-    def jobs(self) -> list[KnownJob]:
-        """Every job that was submitted with this state, by id."""
-        ids = [path.partition("/")[2] for path in self._state.list("jobs")]
-        return [KnownJob(job_id, self.store(job_id).uri) for job_id in ids]
+    def jobs(self) -> list[str]:
+        """The ids of all jobs that were submitted with this state; none of them is opened."""
+        return [path.partition("/")[2] for path in self._state.list("jobs")]
 
     def store(self, job_id: str) -> Store:
         """The store that holds a job and its output. Raises UnknownJob."""
@@ -163,27 +163,9 @@ class Client:
         return Results(self.store(job_id), self.job(job_id))
 
     def status(self, job_id: str) -> JobStatus:
-        """Where the job stands. Raises UnknownJob."""
+        """Where the job stands. Raises UnknownJob, StoreError and QueueError."""
         job = self.job(job_id)
-        store = open_store(job.spec.output)
-        manifest = read_manifest(store, job_id)
-        if manifest is not None:
-            counts = RowCounts(manifest.rows_ok, manifest.rows_failed, manifest.rows_rejected)
-            failed = f"{counts.failed} rows failed; the index says why" if counts.failed else None
-            return _status(job, manifest.state, counts, manifest.index, failed)
-        queued = self._queue_counts(job_id)
-        if queued is None:
-            records = list(Ledger(store, job_id).records())
-            counts = sum((record.counts for record in records), RowCounts())
-            busy = bool(records)
-            reason = None if self.queue is None else "it is not in the queue: enqueue it"
-        else:
-            counts = RowCounts(queued.rows_ok, queued.rows_failed, queued.rows_rejected)
-            busy = queued.leased + queued.done > 0
-            reason = None if queued.leased else f"no worker holds any of its {queued.ready} units"
-        if counts.total == job.rows:
-            return _status(job, "finalising", counts, None, None)
-        return _status(job, "running" if busy else "queued", counts, None, reason)
+        return status_of(job, open_store(job.spec.output), self.queue)
 
     def wait(
         self,
@@ -202,30 +184,21 @@ class Client:
                 return status
             time.sleep(poll_seconds)
 
-    def _queue_counts(self, job_id: str) -> QueueCounts | None:
-        """None without a queue, and when the queue does not know the job."""
+    def _want(self, job_id: str, wanted: Wanted, reason: str | None) -> bool:
+        job = self.job(job_id)
+        store = open_store(job.spec.output)
+        manifest = read_manifest(store, job_id)
+        if manifest is not None:
+            check_wanted(job_id, manifest.state, wanted)
+        intent = declare(store, job_id, wanted, reason)
+        state, _ = state_of(Facts(rows=job.rows, decided=0, wanted=intent.wanted))
+        check_wanted(job_id, state, wanted)
         if self.queue is None:
-            return None
-        with contextlib.suppress(UnknownJob):
-            return self.queue.counts(job_id)
-        return None
-
-
-def _status(
-    job: Job, state: str, counts: RowCounts, index: str | None, reason: str | None
-) -> JobStatus:
-    return JobStatus(
-        job_id=job.job_id,
-        name=job.spec.name,
-        state=state,
-        rows=job.rows,
-        rows_ok=counts.ok,
-        rows_failed=counts.failed,
-        rows_rejected=counts.rejected,
-        output=job.spec.output,
-        index=index,
-        reason=reason,
-    )
+            return False
+        try:
+            return self.queue.want(job_id, intent.wanted, intent.number)
+        except QueueError:
+            return False
 
 
 def _absolute(spec: JobSpec) -> JobSpec:

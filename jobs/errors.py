@@ -9,13 +9,13 @@ JobError
 │   ├── ConflictError          the idempotency key already belongs to another body
 │   └── UnknownJob             no job of that id
 ├── QueueError
-│   ├── QueueUnavailable       the server does not answer
-│   └── QueueMisconfigured     the server would lose or evict keys
+│   ├── QueueUnavailable       the server does not answer, or not now
+│   └── QueueMisconfigured     the server, or its URL, is set up so that it cannot serve
 └── StoreError
     ├── AlreadyExists          a create-once object is there already
     ├── NotFound               no object of that name
-    ├── StoreDenied            the store cannot be written or read with these rights
-    ├── StoreUnavailable       the store does not answer
+    ├── StoreDenied            the store cannot be written or read as it is set up
+    ├── StoreUnavailable       the store does not answer, or not now
     ├── StoreUnsafe            the store cannot create an object exactly once
     ├── CorruptObject          an object is not what its record says
     ├── PathRefused            a path or URI that the store does not open
@@ -71,11 +71,11 @@ class QueueError(JobError):
 
 
 class QueueUnavailable(QueueError):
-    """The queue's server does not answer."""
+    """The queue's server does not answer, or not now: it can pass by itself."""
 
 
 class QueueMisconfigured(QueueError):
-    """The queue's server would lose or evict keys as it is configured."""
+    """The queue's server, or its URL, is set up so that it cannot serve: somebody must act."""
 
 
 class StoreError(JobError):
@@ -91,11 +91,14 @@ class NotFound(StoreError):
 
 
 class StoreDenied(StoreError):
-    """The store cannot be written or read with these rights."""
+    """The store cannot be written or read as it is set up: somebody must act."""
 
 
 class StoreUnavailable(StoreError):
-    """The store does not answer."""
+    """The store does not answer, or not now: it can pass by itself.
+
+    No answer, throttled, full, credentials that have expired. What was asked may have been done.
+    """
 
 
 class StoreUnsafe(StoreError):

@@ -33,6 +33,14 @@ TEMPORARY = ".tmp-"
 #: What `link` says on file systems that have no links, and `fsync` of a folder where it is unknown.
 _UNSUPPORTED = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
+#: What to do about it, where the reason alone does not say.
+_ADVICE = {
+    errno.ENOSPC: "; make room",
+    errno.EDQUOT: "; make room, or raise the quota",
+    errno.EIO: "; the disk or its mount is broken, see the kernel's log",
+    errno.ESTALE: "; the folder's server has forgotten it, mount it again",
+}
+
 #: What no second try can mend; the rest (a full disk, a lost mount) may pass.
 _DENIED = (
     errno.EACCES,
@@ -44,6 +52,7 @@ _DENIED = (
     errno.EISDIR,
     errno.ENAMETOOLONG,
     errno.ELOOP,
+    errno.EFBIG,
 )
 
 # From Linux's fcntl.h and fs.h.
@@ -87,6 +96,13 @@ class Folder:
             return stat.S_ISREG(os.stat(self._full(path)).st_mode)
         return False
 
+    def size(self, path: str) -> int:
+        with self._reading(path):
+            facts = os.stat(self._full(path))
+            if not stat.S_ISREG(facts.st_mode):
+                raise IsADirectoryError
+            return facts.st_size
+
     def list(self, folder: str) -> Iterator[str]:
         def check(error: OSError) -> None:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
@@ -128,7 +144,7 @@ def _translated(error: OSError, what: str) -> StoreError:
     reason = (error.strerror or type(error).__name__).lower()
     if error.errno in _DENIED:
         return StoreDenied(f"{what}: {reason}")
-    return StoreUnavailable(f"{what}: {reason}")
+    return StoreUnavailable(f"{what}: {reason}{_ADVICE.get(error.errno or 0, '')}")
 
 
 @contextlib.contextmanager

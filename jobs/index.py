@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.fields import told
-from ancestral.jobs.ledger import STATUS_LETTERS, RangeRecord, read_verified
+from ancestral.jobs.records import STATUS_LETTERS, RowsRecord, read_verified
 from ancestral.jobs.store import Store
 
 
@@ -41,7 +41,13 @@ IDENTITY_FIELDS = (
     Field(2, "sample", _SMALL, "which of the request's samples, from 0", nullable=False),
     Field(3, "ordinal", _WHOLE, "the number of the row in its job, from 0", nullable=False),
     Field(4, "job_id", _TEXT, "the job", nullable=False),
-    Field(5, "status", _TEXT, "ok, failed (not drawn) or rejected (by a gate)", nullable=False),
+    Field(
+        5,
+        "status",
+        _TEXT,
+        "ok, failed (not drawn), rejected (by a gate) or cancelled",
+        nullable=False,
+    ),
     Field(6, "error", _TEXT, "why the row is not ok"),
     Field(7, "kind", _TEXT, "what the job does, such as generate", nullable=False),
     Field(8, "model", _TEXT, "the model's name", nullable=False),
@@ -82,6 +88,9 @@ ATTEMPT_FIELDS = (
 FIRST_CONDITION_NUMBER = 1001
 
 CONDITION_PREFIX = "condition_"
+
+#: What stands in place of a device, numerics and the like where nothing was drawn.
+NOTHING = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +163,8 @@ def schema(signature: Mapping[str, Any]) -> pa.Schema:
     )
 
 
-def encode_part(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> bytes:
-    """The rows, sorted by ordinal, as an Arrow file; equal rows give equal bytes.
+def to_table(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> pa.Table:
+    """The rows, sorted by ordinal, in the columns of the index.
 
     The conditioning of a row that was recorded as failed may be empty; its columns are null then.
     """
@@ -173,6 +182,12 @@ def encode_part(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> bytes
         # Once it is committed it could not be mended, and Parquet would refuse it.
         if column.null_count and not field.nullable:
             raise ValueError(f"an index row has no {field.name}")
+    return table
+
+
+def encode_part(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> bytes:
+    """The rows, sorted by ordinal, as an Arrow file; equal rows give equal bytes."""
+    table = to_table(rows, signature)
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
@@ -189,7 +204,7 @@ def decode_part(data: bytes) -> pa.Table:
         raise CorruptObject(f"this is no part of an index: {data[:20]!r}") from error
 
 
-def read_part(store: Store, record: RangeRecord, signature: Mapping[str, Any]) -> pa.Table:
+def read_part(store: Store, record: RowsRecord, signature: Mapping[str, Any]) -> pa.Table:
     """The index rows that a record stands for, by rising ordinals.
 
     Raises CorruptObject when the part is not the one that was committed, or not as the record says.

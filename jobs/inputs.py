@@ -26,9 +26,9 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ancestral.jobs.buckets import foreign_errors
+from ancestral.jobs.bucket_errors import foreign_errors, translated
 from ancestral.jobs.documents import shown
-from ancestral.jobs.errors import JobError, SpecError
+from ancestral.jobs.errors import JobError, SpecError, StoreUnavailable
 
 #: How a file is read, by the end of its name (in front of .gz, .bz2, .xz or .zst).
 FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",)}
@@ -76,7 +76,7 @@ class Source:
 def expand(uri: str) -> list[str]:
     """The files that `uri` names: itself, or what a glob finds, sorted.
 
-    Raises SpecError when there is none.
+    Raises SpecError when there is none, and StoreUnavailable.
     """
     with reading(uri):
         files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
@@ -105,7 +105,8 @@ def hash_file(uri: str) -> str:
 def read_files(uris: Sequence[str]) -> Iterator[Source]:
     """The sources of the files, opened one after the other: exhaust each before taking the next.
 
-    Raises SpecError when a file cannot be read, there or on the way through its records.
+    Raises SpecError when a file cannot be read, there or on the way through its records, and
+    StoreUnavailable.
     """
     for uri in uris:
         form = _form(uri)
@@ -149,9 +150,11 @@ def opened(uri: str, compression: str | None = None) -> Iterator[io.BufferedRead
 
 @contextmanager
 def reading(uri: str) -> Iterator[None]:
-    """Turns what a file system or a format's reader raises about `uri` into our own errors."""
+    """Turns what a file system or a format's reader raises about `uri` into our own errors.
+
+    Raises SpecError, or StoreUnavailable when a bucket does not answer: no fault of the job.
+    """
     scheme = uri.partition("://")[0]
-    foreign: tuple[type[Exception], ...] = (ImportError, ValueError, *foreign_errors(scheme))
     try:
         yield
     except JobError:
@@ -160,8 +163,14 @@ def reading(uri: str) -> Iterator[None]:
         raise SpecError(f"{uri}: there is no such file") from error
     except (pa.ArrowException, csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise SpecError(f"{uri}: is broken ({_first_line(error)})") from error
-    except foreign as error:
+    except (ImportError, ValueError) as error:
         raise SpecError(f"{uri}: cannot be read ({_first_line(error)})") from error
+    except foreign_errors(scheme) as error:
+        if not scheme.startswith("s3"):
+            raise SpecError(f"{uri}: cannot be read ({_first_line(error)})") from error
+        problem = translated(error, f"{uri}: cannot be read")
+        passing = isinstance(problem, StoreUnavailable)
+        raise (problem if passing else SpecError(str(problem))) from None
 
 
 def _form(uri: str) -> str:

@@ -4,7 +4,11 @@
         _jobs/{job_id}/spec.json                         the accepted job
                        submits/{submit}/requests-00000   its requests, normalised (Arrow)
                        ranges/{unit}.json                what was decided about a unit, once
+                       splits/{unit}                     a split of it was tried: read its record
                        attempts/{unit}-{attempt8}        the index of one attempt (Arrow)
+                       epochs/{number}                   the queue was built anew so many times
+                       intents/{number}                  pause, run, cancel: the last one holds
+                       cancelled.json                    what a cancelled job was sealed without
                        manifest.json                     the finished job
                        _SUCCESS                          created last
         packs/{job_id}/{unit}-{attempt8}.tar             artifacts
@@ -23,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from ancestral.jobs.errors import PathRefused
 from ancestral.jobs.units import Unit
@@ -30,7 +35,7 @@ from ancestral.jobs.units import Unit
 #: One segment of a path, safe on every file system and in every object store.
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_RECORD = re.compile(r"_jobs/[^/]+/ranges/(\d{12,}-\d{12,})\.json")
+_RANGE = re.compile(r"_jobs/[^/]+/(?:ranges/(\d{12,}-\d{12,})\.json|splits/(\d{12,}-\d{12,}))")
 
 #: Characters of an attempt's uuid that stand in object names.
 _ATTEMPT_CHARACTERS = 8
@@ -46,9 +51,14 @@ def spec_path(job_id: str) -> str:
     return f"{job_folder(job_id)}/spec.json"
 
 
+def submits_folder(job_id: str) -> str:
+    """The folder of a job's requests, by acts of submitting."""
+    return f"{job_folder(job_id)}/submits"
+
+
 def shard_path(job_id: str, submit: str, number: int) -> str:
     """The normalised requests of one shard; `submit` is the uuid of the act of submitting."""
-    return f"{job_folder(job_id)}/submits/{_segment(submit)}/requests-{number:05d}"
+    return f"{submits_folder(job_id)}/{_segment(submit)}/requests-{number:05d}"
 
 
 def records_folder(job_id: str) -> str:
@@ -61,15 +71,61 @@ def record_path(job_id: str, unit: Unit) -> str:
     return f"{records_folder(job_id)}/{unit.name}.json"
 
 
-def unit_of_record(path: str) -> Unit | None:
-    """The unit that a range record of this path decides; None when it is no such path."""
-    match = _RECORD.fullmatch(path)
-    return Unit.parse(match[1]) if match else None
+def splits_folder(job_id: str) -> str:
+    """The folder of the markers of splits."""
+    return f"{job_folder(job_id)}/splits"
+
+
+def split_path(job_id: str, unit: Unit) -> str:
+    """The marker that announces that a unit's record may say `split`."""
+    return f"{splits_folder(job_id)}/{unit.name}"
+
+
+def unit_of_name(path: str) -> Unit | None:
+    """The unit of a range record or a marker of this path; None when it is no such path."""
+    match = _RANGE.fullmatch(path)
+    return Unit.parse(match[1] or match[2]) if match else None
+
+
+def last_number(paths: Iterable[str]) -> int:
+    """The highest number among epochs or intents of these paths; 0 when there is none."""
+    names = (path.rpartition("/")[2] for path in paths)
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def cancelled_path(job_id: str) -> str:
+    """The seal of a cancelled job."""
+    return f"{job_folder(job_id)}/cancelled.json"
+
+
+def epochs_folder(job_id: str) -> str:
+    """The folder of the epochs of a job's queue."""
+    return f"{job_folder(job_id)}/epochs"
+
+
+def epoch_path(job_id: str, number: int) -> str:
+    """Created before the queue is built for that time."""
+    return f"{epochs_folder(job_id)}/{number:08d}"
+
+
+def intents_folder(job_id: str) -> str:
+    """The folder of what people wanted of a job."""
+    return f"{job_folder(job_id)}/intents"
+
+
+def intent_path(job_id: str, number: int) -> str:
+    """What was wanted of a job, by number, from 1."""
+    return f"{intents_folder(job_id)}/{number:08d}"
+
+
+def attempts_folder(job_id: str) -> str:
+    """The folder of the index parts of all attempts."""
+    return f"{job_folder(job_id)}/attempts"
 
 
 def attempt_path(job_id: str, unit: Unit, attempt: str) -> str:
     """The index part that one attempt at a unit wrote."""
-    return f"{job_folder(job_id)}/attempts/{_attempt_name(unit, attempt)}"
+    return f"{attempts_folder(job_id)}/{_attempt_name(unit, attempt)}"
 
 
 def manifest_path(job_id: str) -> str:

@@ -5,126 +5,28 @@ unit's range record. Whoever creates it has decided the unit; everybody else ado
 
     attempt A ── pack, index part ──► create ranges/0-256.json ──► decided
     attempt B ── pack, index part ──► already exists ──► reads A's record, drops its own work
+    attempt C ── splits/0-256     ──► already exists ──► the same: nothing is split
 
-A record never changes. A job is done when its records cover all of its rows.
+A record never changes. A job is done when its records cover all of its rows. A split is announced
+by a marker before its record is created, so that who lists both reads only the records of splits.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from ancestral.jobs import layout
+from ancestral.jobs.cover import Cover, descend
 from ancestral.jobs.errors import AlreadyExists, CorruptObject, NotFound
+from ancestral.jobs.records import RangeRecord, RowsRecord, SplitRecord, parse_record
 from ancestral.jobs.store import Store, ahead
-from ancestral.jobs.units import RowCounts, Unit
+from ancestral.jobs.units import Unit, merge
 
 if TYPE_CHECKING:
     from ancestral.jobs.spec import Job
-
-#: How a row can end, and its letter in `RangeRecord.statuses`.
-STATUS_LETTERS = {"ok": "o", "failed": "f", "rejected": "r"}
-
-#: What records of this version decide.
-_DECISION = "rows"
-
-Data: TypeAlias = bytes | memoryview
-
-
-@dataclass(frozen=True)
-class FileFact:
-    """An object as it was written: `path` in the store, size in bytes, sha256 in hex."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-    @staticmethod
-    def of(path: str, data: Data) -> FileFact:
-        """The facts of an object that holds `data`."""
-        return FileFact(path, len(data), hashlib.sha256(data).hexdigest())
-
-
-@dataclass(frozen=True, kw_only=True)
-class RangeRecord:
-    """The rows start <= ordinal < end as one attempt made them."""
-
-    start: int
-    end: int
-    #: A uuid in hex; tells one's own record from another's.
-    attempt: str
-    worker: str
-    device: str
-    #: Processor kind, backend and dtype, within which equal rows have equal bytes.
-    numerics: str
-    model_digest: str
-    code_version: str
-    #: One letter of STATUS_LETTERS per row, in the order of ordinals.
-    statuses: str
-    index_part: FileFact
-    packs: tuple[FileFact, ...]
-    #: Aware, in UTC.
-    created_at: datetime
-    sampling_seconds: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < self.end or len(self.statuses) != self.end - self.start:
-            raise ValueError(
-                f"{len(self.statuses)} statuses do not fit rows [{self.start}, {self.end})"
-            )
-        if unknown := set(self.statuses) - set(STATUS_LETTERS.values()):
-            raise ValueError(f"statuses cannot hold {sorted(unknown)}")
-        if self.created_at.tzinfo is None:
-            raise ValueError("created_at needs a time zone")
-
-    @property
-    def unit(self) -> Unit:
-        return Unit(self.start, self.end)
-
-    @property
-    def counts(self) -> RowCounts:
-        """How many rows of the unit ended in which way."""
-        letters = Counter(self.statuses)
-        return RowCounts(**{name: letters[letter] for name, letter in STATUS_LETTERS.items()})
-
-    def to_json(self) -> bytes:
-        document = {
-            **asdict(self),
-            "decision": _DECISION,
-            "created_at": self.created_at.isoformat(),
-        }
-        return json.dumps(document, sort_keys=True, indent=1).encode()
-
-    @staticmethod
-    def from_json(data: bytes) -> RangeRecord:
-        """Raises CorruptObject when `data` is not a record of this version."""
-        try:
-            document: dict[str, Any] = json.loads(data)
-            if document.pop("decision") != _DECISION:
-                raise ValueError("it decides something that this version does not know")
-            return RangeRecord(
-                **{
-                    **document,
-                    "index_part": FileFact(**document["index_part"]),
-                    "packs": tuple(FileFact(**pack) for pack in document["packs"]),
-                    "created_at": datetime.fromisoformat(document["created_at"]),
-                }
-            )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CorruptObject(f"this is no range record: {data[:200]!r}") from error
-
-
-def read_verified(store: Store, fact: FileFact) -> bytes:
-    """The bytes of an object. Raises CorruptObject when they are not those that were written."""
-    data = store.read(fact.path)
-    if FileFact.of(fact.path, data) != fact:
-        raise CorruptObject(f"{store.uri_of(fact.path)} is not what was written there")
-    return data
 
 
 class Ledger:
@@ -140,6 +42,9 @@ class Ledger:
         It is one's own when its `attempt` is, even if the store's answer to the creation was lost
         on the wire: after StoreUnavailable, call again.
         """
+        if isinstance(record, SplitRecord):
+            # Before the record, so that no split goes unseen; alone, it means nothing.
+            self._store.put(layout.split_path(self._job_id, record.unit), b"split\n")
         path = layout.record_path(self._job_id, record.unit)
         try:
             self._store.create(path, record.to_json())
@@ -154,26 +59,64 @@ class Ledger:
         except NotFound:
             return None
 
-    def records(self) -> Iterator[RangeRecord]:
-        """All records there are, by rising ordinals."""
-        return ahead(self._read, self._paths().values())
+    def cover(self, job: Job) -> Cover:
+        """What is decided of `job`. Two listings, and the records of splits are read."""
+        # In this order: whatever record was listed had its marker before.
+        recorded = self._units(layout.records_folder(self._job_id))
+        marked = self._units(layout.splits_folder(self._job_id))
+        split = {
+            record.unit: record.at
+            for record in ahead(self._read_of, [unit for unit in marked if unit in recorded])
+            if isinstance(record, SplitRecord)
+        }
+        return descend(job.units(), recorded, split, self.cancelled())
 
-    def undecided(self, job: Job) -> Iterator[Unit]:
-        """The units of `job` without a record, by rising ordinals. One listing, no reading."""
-        decided = self._paths()
-        return (unit for unit in job.units() if unit not in decided)
+    def records(self, job: Job) -> Iterator[RowsRecord]:
+        """The records that count, by rising ordinals."""
+        return self.read(self.cover(job))
 
-    def _paths(self) -> dict[Unit, str]:
-        """The record of each decided unit, by rising ordinals."""
-        paths = self._store.list(layout.records_folder(self._job_id))
-        units = ((layout.unit_of_record(path), path) for path in paths)
-        return dict(sorted((unit, path) for unit, path in units if unit is not None))
+    def read(self, cover: Cover) -> Iterator[RowsRecord]:
+        """The records of a cover's rows, by rising ordinals."""
+        for record in ahead(self._read_of, cover.rows):
+            if not isinstance(record, RowsRecord):
+                raise CorruptObject(f"a split of {record.unit.name} was never announced")
+            yield record
+
+    def seal(self, job: Job) -> tuple[Unit, ...]:
+        """Close a cancelled job: what is undecided now is `cancelled` for ever; returns that.
+
+        It is decided once: who comes later gets what stands.
+        """
+        ranges = merge(self.cover(job).undecided)
+        document = json.dumps({"cancelled": [[each.start, each.end] for each in ranges]})
+        with contextlib.suppress(AlreadyExists):
+            self._store.create(layout.cancelled_path(self._job_id), document.encode())
+        return self.cancelled()
+
+    def cancelled(self) -> tuple[Unit, ...]:
+        """The ranges that the job was sealed without, merged; none of a job that was not."""
+        path = layout.cancelled_path(self._job_id)
+        try:
+            ranges = json.loads(self._store.read(path))["cancelled"]
+            return tuple(Unit(int(start), int(end)) for start, end in ranges)
+        except NotFound:
+            return ()
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptObject(f"{self._store.uri_of(path)} lists no ranges") from error
+
+    def _units(self, folder: str) -> dict[Unit, None]:
+        """The units after which the objects of a folder are named, in the order of the listing."""
+        units = (layout.unit_of_name(path) for path in self._store.list(folder))
+        return dict.fromkeys(unit for unit in units if unit is not None)
+
+    def _read_of(self, unit: Unit) -> RangeRecord:
+        return self._read(layout.record_path(self._job_id, unit))
 
     def _read(self, path: str) -> RangeRecord:
         try:
-            record = RangeRecord.from_json(self._store.read(path))
+            record = parse_record(self._store.read(path))
         except CorruptObject as error:
             raise CorruptObject(f"{self._store.uri_of(path)}: {error}") from error
-        if record.unit != layout.unit_of_record(path):
+        if record.unit != layout.unit_of_name(path):
             raise CorruptObject(f"{self._store.uri_of(path)} is the record of another unit")
         return record

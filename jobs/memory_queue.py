@@ -2,74 +2,27 @@
 
 from __future__ import annotations
 
-import heapq
-import math
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from ancestral.jobs.errors import UnknownJob
+from ancestral.jobs.intents import Wanted
+from ancestral.jobs.memory_job import AT_ONCE, Holding, MemoryJob, Trouble
+from ancestral.jobs.memory_state import MemoryState
 from ancestral.jobs.queue import (
     LARGEST_BATCH,
     LEASE_SECONDS,
     STALL_SECONDS,
     Lease,
     Order,
+    Progress,
     QueueCounts,
     QueuedJob,
     clip_error,
-    describe_expiry,
 )
 from ancestral.jobs.units import RowCounts, Unit
-
-#: A unit that may be claimed at once, and before those that failed.
-AT_ONCE = -math.inf
-
-
-@dataclass
-class _Holding:
-    """A lease from the queue's side; the times are readings of the clock."""
-
-    worker: str
-    fence: int
-    expires_at: float
-    progress: int
-    progressed_at: float
-    #: Whether a heartbeat was refused its renewal for want of progress.
-    stalled: bool = False
-
-
-@dataclass
-class _Trouble:
-    """What went wrong with a unit so far."""
-
-    attempts: int = 0
-    last_error: str | None = None
-
-
-@dataclass
-class _Job:
-    """A job's units by state: each stands in exactly one of `ready`, `leased` and `done`."""
-
-    job_id: str
-    output: str
-    priority: int
-    max_attempts: int
-    #: The time from which each may be claimed.
-    ready: dict[Unit, float] = field(default_factory=dict)
-    leased: dict[Unit, _Holding] = field(default_factory=dict)
-    done: set[Unit] = field(default_factory=set)
-    troubles: dict[Unit, _Trouble] = field(default_factory=dict)
-    rows: RowCounts = field(default_factory=RowCounts)
-
-    def charge(self, unit: Unit, error: str, ready_at: float) -> None:
-        """End the unit's lease as a failed attempt."""
-        trouble = self.troubles.setdefault(unit, _Trouble())
-        trouble.attempts += 1
-        trouble.last_error = clip_error(error)
-        del self.leased[unit]
-        self.ready[unit] = ready_at
 
 
 class MemoryQueue:
@@ -86,92 +39,204 @@ class MemoryQueue:
         self._stall_seconds = stall_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._fence = 0
-        self._jobs: dict[str, _Job] = {}
+        self._state = MemoryState()
 
-    def add_job(self, job_id: str, output: str, priority: int, max_attempts: int) -> None:
+    def snapshot(self) -> object:
+        """All that is known now, as a server writes it to its disk; for `restart`."""
         with self._lock:
-            self._jobs.setdefault(job_id, _Job(job_id, output, priority, max_attempts))
+            return copy.deepcopy(self._state)
 
-    def add_units(self, job_id: str, units: Iterable[Unit]) -> int:
+    def restart(self, snapshot: object | None) -> None:
+        """What befalls a server: its restart from what it once wrote, or FLUSHALL with None.
+
+        The first makes another server of it, to which all jobs are stale. Fences rise over both,
+        as long as the clock moved by a microsecond for each lease that was given.
+        """
+        assert snapshot is None or isinstance(snapshot, MemoryState)
         with self._lock:
-            job = self._known(job_id)
-            added = 0
-            for unit in units:
-                if unit not in job.ready and unit not in job.leased and unit not in job.done:
-                    job.ready[unit] = AT_ONCE
-                    added += 1
-            return added
+            server = self._state.server + (snapshot is not None)
+            self._state = copy.deepcopy(snapshot) or MemoryState()
+            self._state.server = server
 
-    def claim(self, worker: str, limit: int, job_id: str | None = None) -> list[Lease]:
+    def begin_rebuild(self, job: QueuedJob, epoch: int) -> bool:
+        with self._lock:
+            before = self._state.jobs.get(job.job_id)
+            built = MemoryJob(job, epoch, self._state.server, self._clock())
+            if before is not None:
+                if before.epoch >= epoch:
+                    return False
+                built.wanted, built.intent = before.wanted, before.intent
+            self._state.jobs[job.job_id] = built
+            return True
+
+    def restore(
+        self,
+        job_id: str,
+        epoch: int,
+        undecided: Iterable[Unit] = (),
+        rows: Iterable[Unit] = (),
+        split: Mapping[Unit, int] | None = None,
+    ) -> bool:
+        with self._lock:
+            job = self._state.at_epoch(job_id, epoch)
+            if job is None:
+                return False
+            for unit in split or ():
+                job.decide_split(unit)
+            for unit in rows:
+                job.decide_rows(unit)
+            for unit in undecided:
+                job.add(unit)
+            job.rebuilt_at = self._clock()
+            return True
+
+    def end_rebuild(self, job_id: str, epoch: int) -> bool:
+        with self._lock:
+            job = self._state.at_epoch(job_id, epoch)
+            if job is None:
+                return False
+            job.rebuilding = False
+            return True
+
+    def want(self, job_id: str, wanted: Wanted, intent: int) -> bool:
+        with self._lock:
+            job = self._state.jobs.get(job_id)
+            if job is None or intent < job.intent:
+                return False
+            job.wanted, job.intent = wanted, intent
+            return True
+
+    def claim(
+        self,
+        worker: str,
+        limit: int,
+        job_id: str | None = None,
+        device: str = "",
+        among_others: bool = False,
+        ticket: str = "",
+    ) -> list[Lease]:
         with self._lock:
             now = self._clock()
-            self._reap(now, LARGEST_BATCH)
-            leases: list[Lease] = []
-            for job in self._in_order():
-                if job_id is None or job.job_id == job_id:
-                    wanted = min(limit, LARGEST_BATCH) - len(leases)
-                    leases.extend(self._lease(job, worker, wanted, now))
-            return leases
+            self._state.see(worker, now, self._lease_seconds)
+            last_ticket, given = self._state.tickets.get(worker, ("", []))
+            if ticket and ticket == last_ticket:
+                return self._state.renew(given, now + self._lease_seconds)
+            self._state.reap(now, LARGEST_BATCH)
+            if limit < 1 or self._state.is_drained(device):
+                return []
+            self._state.see_device(device, now)
+            patience = self._state.patience(device, now, self._lease_seconds)
+            if among_others and device in self._state.probation:
+                return []
+            jobs = self._state.may_claim(job_id)
+            due = [(job, unit) for job in jobs for unit in job.due(device, now, patience)]
+            free = [each for each in due if not (among_others and each[0].is_charged(each[1]))]
+            leases = [
+                self._lease(job, unit, worker, device, now)
+                for job, unit in free[: min(limit, LARGEST_BATCH)]
+            ]
+            if not due:
+                leases = self._ask_for_more(jobs, worker, device, now)
+            if ticket and leases:
+                self._state.tickets[worker] = ticket, leases
+            return list(leases)
 
-    def heartbeat(self, worker: str, progress: Mapping[Lease, int]) -> dict[Lease, Order]:
+    def heartbeat(self, worker: str, progress: Mapping[Lease, Progress]) -> dict[Lease, Order]:
         with self._lock:
             now = self._clock()
+            if progress:
+                self._state.see(worker, now, self._lease_seconds)
             return {
-                lease: self._renew(worker, lease, reached, now)
-                for lease, reached in progress.items()
+                lease: self._renew(worker, lease, each, now) for lease, each in progress.items()
             }
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts) -> None:
+    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
         with self._lock:
-            job = self._jobs.get(job_id)
-            if job is None or unit in job.done:
+            job = self._state.jobs.get(job_id)
+            if job is None:
                 return
-            job.ready.pop(unit, None)
-            job.leased.pop(unit, None)
-            job.done.add(unit)
-            job.rows += counts
+            if holdings := job.leased.get(unit):
+                since = min(holding.since for holding in holdings)
+                job.pace.append((self._clock() - since) / unit.rows)
+            if accused := job.trouble(unit).speaks_against(device):
+                self._state.accuse(accused, job_id, unit)
+            if job.decide_rows(unit, counts):
+                self._state.acquit(device)
+
+    def split(
+        self,
+        job_id: str,
+        unit: Unit,
+        at: int,
+        attempts: int = 0,
+        last_error: str | None = None,
+        keep: Lease | None = None,
+    ) -> Lease | None:
+        with self._lock:
+            job = self._state.jobs.get(job_id)
+            if job is None or unit in job.rows:
+                return None
+            held = self._state.standing(keep) if keep else None
+            now = self._clock()
+            job.decide_split(unit)
+            for half in unit.split(at):
+                if attempts and half.rows > 1:
+                    job.add(half, now, Trouble(attempts, clip_error(last_error or "")))
+                else:
+                    job.add(half)
+            if keep is None or not self._state.is_open(job):
+                return None
+            return self._keep(job, unit.split(at)[0], keep, held[1] if held else None, now)
 
     def fail(self, lease: Lease, error: str, delay_seconds: float = 0.0) -> bool:
         with self._lock:
-            job = self._holder(lease)
-            if job is None:
+            held = self._state.standing(lease)
+            if held is None:
                 return False
-            job.charge(lease.unit, error, self._clock() + delay_seconds)
+            job, holding = held
+            ready_at = self._clock() + delay_seconds
+            self._state.charge(job, lease.unit, holding, error, ready_at)
             return True
 
     def release(self, lease: Lease) -> bool:
         with self._lock:
-            job = self._holder(lease)
-            if job is None:
+            held = self._state.standing(lease)
+            if held is None:
                 return False
-            del job.leased[lease.unit]
-            job.ready[lease.unit] = AT_ONCE
+            job, holding = held
+            job.end(lease.unit, holding, AT_ONCE)
             return True
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
         with self._lock:
-            return self._reap(self._clock(), min(limit, LARGEST_BATCH))
+            return self._state.reap(self._clock(), min(limit, LARGEST_BATCH))
+
+    def expire(self, worker: str) -> int:
+        with self._lock:
+            return self._state.expire(worker, self._clock())
 
     def counts(self, job_id: str) -> QueueCounts:
         with self._lock:
-            job = self._known(job_id)
-            return QueueCounts(
-                ready=len(job.ready),
-                leased=len(job.leased),
-                done=len(job.done),
-                rows_ok=job.rows.ok,
-                rows_failed=job.rows.failed,
-                rows_rejected=job.rows.rejected,
-            )
+            job = self._state.jobs.get(job_id)
+            if job is None:
+                raise UnknownJob(f"the queue knows no job {job_id!r}")
+            return job.count(self._clock(), stale=job.server != self._state.server)
 
     def jobs(self) -> list[QueuedJob]:
         with self._lock:
-            return [QueuedJob(job.job_id, job.output, job.priority) for job in self._in_order()]
+            return [job.facts for job in self._state.in_order()]
+
+    def drained_devices(self) -> dict[str, list[str]]:
+        with self._lock:
+            return self._state.drained_devices()
+
+    def pardon(self, device: str) -> None:
+        with self._lock:
+            self._state.pardon(device)
 
     def forget(self, job_id: str) -> None:
         with self._lock:
-            self._jobs.pop(job_id, None)
+            self._state.jobs.pop(job_id, None)
 
     def check(self) -> None:
         """Nothing outside this process can fail it."""
@@ -179,66 +244,59 @@ class MemoryQueue:
     def close(self) -> None:
         """It holds no connections."""
 
-    def _known(self, job_id: str) -> _Job:
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise UnknownJob(f"the queue knows no job {job_id!r}")
-        return job
+    def _lease(
+        self,
+        job: MemoryJob,
+        unit: Unit,
+        worker: str,
+        device: str,
+        now: float,
+        whole: Holding | None = None,
+    ) -> Lease:
+        """Lease a unit; if it is what is kept of a whole one, as that was."""
+        holding = Holding(
+            worker,
+            device,
+            fence=self._state.next_fence(now),
+            since=whole.since if whole else now,
+            expires_at=now + self._lease_seconds,
+            moved_at=now,
+            alone=whole.alone if whole else self._state.draws_alone(job, unit, device),
+            kept_from=whole.fence if whole else None,
+        )
+        job.hold(unit, holding)
+        return job.lease(unit, holding, len(self._state.workers))
 
-    def _in_order(self) -> list[_Job]:
-        """Highest priority first; among equals the oldest, as dicts keep the order of insertion."""
-        return sorted(self._jobs.values(), key=lambda job: -job.priority)
+    def _keep(
+        self, job: MemoryJob, half: Unit, keep: Lease, whole: Holding | None, now: float
+    ) -> Lease | None:
+        """Give a half to the holder of the whole; once more, if the answer was lost before."""
+        if whole and half in job.ready:
+            return self._lease(job, half, whole.worker, whole.device, now, whole)
+        kept = job.kept_before(half, keep.worker, keep.fence)
+        return job.lease(half, kept, len(self._state.workers)) if kept else None
 
-    def _holder(self, lease: Lease) -> _Job | None:
-        """The job, if the lease still stands."""
-        job = self._jobs.get(lease.job_id)
-        holding = job.leased.get(lease.unit) if job else None
-        return job if holding and holding.fence == lease.fence else None
+    def _ask_for_more(
+        self, jobs: list[MemoryJob], worker: str, device: str, now: float
+    ) -> list[Lease]:
+        """Nothing is ready: ask holders to share, and copy a slow unit if there is one."""
+        for job in jobs:
+            job.hungry, job.hungry_until = worker, now + self._lease_seconds
+        for job in jobs:
+            unit = job.slow(worker, now)
+            if unit is not None:
+                return [self._lease(job, unit, worker, device, now)]
+        return []
 
-    def _lease(self, job: _Job, worker: str, limit: int, now: float) -> list[Lease]:
-        due = ((ready_at, unit) for unit, ready_at in job.ready.items() if ready_at <= now)
-        leases = []
-        for _, unit in heapq.nsmallest(limit, due):
-            self._fence += 1
-            del job.ready[unit]
-            job.leased[unit] = _Holding(worker, self._fence, now + self._lease_seconds, 0, now)
-            trouble = job.troubles.get(unit, _Trouble())
-            leases.append(
-                Lease(
-                    job_id=job.job_id,
-                    output=job.output,
-                    unit=unit,
-                    fence=self._fence,
-                    attempts=trouble.attempts,
-                    last_error=trouble.last_error,
-                    worker=worker,
-                    max_attempts=job.max_attempts,
-                )
-            )
-        return leases
-
-    def _renew(self, worker: str, lease: Lease, reached: int, now: float) -> Order:
-        job = self._holder(lease)
-        if job is None or job.leased[lease.unit].worker != worker:
+    def _renew(self, worker: str, lease: Lease, progress: Progress, now: float) -> Order:
+        job = self._state.jobs.get(lease.job_id)
+        if job is None or not self._state.is_open(job):
+            return Order.CONTINUE
+        holding = job.holding(lease.unit, worker, lease.fence)
+        if holding is None:
             return Order.LOST
-        holding = job.leased[lease.unit]
-        if reached > holding.progress:
-            holding.progress, holding.progressed_at = reached, now
-        holding.stalled = now - holding.progressed_at > self._stall_seconds
+        self._state.see_device(holding.device, now)
+        holding.stalled = not holding.moves(progress.moved, now, self._stall_seconds)
         if not holding.stalled:
             holding.expires_at = now + self._lease_seconds
-        return Order.CONTINUE
-
-    def _reap(self, now: float, limit: int) -> int:
-        expired = [
-            (holding.expires_at, job.job_id, unit)
-            for job in self._jobs.values()
-            for unit, holding in job.leased.items()
-            if holding.expires_at <= now
-        ]
-        soonest = heapq.nsmallest(limit, expired)
-        for _, job_id, unit in soonest:
-            job = self._jobs[job_id]
-            holding = job.leased[unit]
-            job.charge(unit, describe_expiry(holding.worker, holding.stalled), now)
-        return len(soonest)
+        return job.order(holding, progress.unbegun, self._state.is_drained(holding.device), now)

@@ -3,56 +3,64 @@
 The keys; `{ancestral}` is the namespace, the hash tag that keeps a shard of jobs together, so that
 picking the job and leasing its units is one script. Times are microseconds of the server's clock.
 
-    {ancestral}:sequence      integer  jobs added so far
-    {ancestral}:jobs          zset     place -> -priority; a place is "{sequence:016d}:{job}"
-    {ancestral}:runnable      zset     the same, only jobs with ready units
-    {ancestral}:fence         integer  the last fence given out
-    {ancestral}:expiry        zset     "{job}/{unit}" -> when its lease runs out
-    {ancestral}:job:{job}     hash     output, priority, max_attempts, place,
-                                       rows_ok, rows_failed, rows_rejected
-    {ancestral}:ready:{job}   zset     unit -> from when it may be claimed; 0 is at once
-    {ancestral}:leased:{job}  hash     unit -> fence of its lease
-    {ancestral}:unit:{job}    hash     "{unit}:attempts", "{unit}:error"; while leased also
-                                       "{unit}:worker", ":progress", ":progressed_at", ":stalled"
-    {ancestral}:done:{job}    set      units whose records are in the store
+    {ancestral}:sequence       integer  jobs known so far
+    {ancestral}:jobs           zset     place -> -priority; a place is "{sequence:016d}:{job}"
+    {ancestral}:runnable       zset     the same; only open jobs that should run, with ready units
+    {ancestral}:fence          integer  the last fence given out
+    {ancestral}:expiry         zset     "{job}/{slot}" -> when its lease runs out; a unit has two
+                                        slots, "{unit}" and "{unit}#copy"
+    {ancestral}:workers        zset     worker -> when it was last heard of; dropped when silent
+    {ancestral}:tickets        hash     worker -> JSON, the last ticket that it got leases for, and
+                                        those leases; dropped with the worker
+    {ancestral}:devices        zset     device -> when it was last heard of
+    {ancestral}:probation      zset     device -> when a unit was last charged for a lease on it;
+                                        the latest of them
+    {ancestral}:blame          hash     device -> JSON, the units "{job}/{unit}" against it
+    {ancestral}:job:{job}      hash     place, output, priority, rows; epoch, rebuilding,
+                                        rebuilt_at, server; wanted, intent; done, rows_decided,
+                                        rows_ok, rows_failed, rows_rejected; hungry, hungry_until
+    {ancestral}:ready:{job}    zset     unit -> from when it may be claimed; 0 is at once
+    {ancestral}:leased:{job}   zset     unit -> since when it is held
+    {ancestral}:lease:{job}    hash     slot -> JSON, who holds it and how far it is
+    {ancestral}:decided:{job}  hash     unit -> "split AT", "rows", or "rows OK FAILED REJECTED"
+    {ancestral}:trouble:{job}  hash     unit -> JSON, what it was charged with, and where it broke
+    {ancestral}:pace:{job}     list     microseconds per row of the latest units
 
-A ready unit that never failed costs one sorted-set member, a done one a set member, nothing else.
+A ready unit that never failed costs one sorted-set member, a decided one a hash field; no more.
 Scripts are handed the shard's prefix as KEYS[1] and derive every other key from it. Those that must
 go on when the server's memory is full, so that finished work lands, say so in their first line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.resources import files
-from itertools import islice
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, TypeVar
 
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
-
-from ancestral.jobs.errors import QueueError, QueueMisconfigured, QueueUnavailable, UnknownJob
+from ancestral.jobs.errors import QueueMisconfigured, UnknownJob
+from ancestral.jobs.intents import Wanted
 from ancestral.jobs.queue import (
+    FEWEST_FOR_MEDIAN,
     LARGEST_BATCH,
     LEASE_SECONDS,
+    MEDIAN_UNITS,
+    MOST_ON_PROBATION,
+    OTHERS_FIRST,
+    SLOW,
     STALL_SECONDS,
+    UNITS_AGAINST_DEVICE,
     Lease,
     Order,
+    Progress,
     QueueCounts,
     QueuedJob,
     clip_error,
 )
+from ancestral.jobs.redis_connection import address_of, open_client
+from ancestral.jobs.redis_errors import translated_errors
+from ancestral.jobs.redis_scripts import Scripts, parse_lease
 from ancestral.jobs.units import RowCounts, Unit
-
-#: Seconds to wait for a connection, and for an answer.
-TIMEOUT_SECONDS = 10.0
-
-#: Times that a call is sent again after a lost connection, and seconds to wait before: a random
-#: part of twice, four and eight times the first pause.
-RETRIES = 3
-FIRST_PAUSE_SECONDS = 0.1
 
 Item = TypeVar("Item")
 
@@ -72,34 +80,20 @@ class RedisQueue:
     ) -> None:
         """`url` is `redis://`, `rediss://` (TLS) or `unix://`; nothing is connected yet."""
         self._arguments = (url, lease_seconds, stall_seconds, namespace)
-        self._lease = _microseconds(lease_seconds)
-        self._stall = _microseconds(stall_seconds)
         self._shard = f"{{{namespace}}}"
-        try:
-            self._client = redis.Redis.from_url(
-                url,
-                decode_responses=True,
-                encoding_errors="backslashreplace",
-                socket_timeout=TIMEOUT_SECONDS,
-                socket_connect_timeout=TIMEOUT_SECONDS,
-                retry=Retry(ExponentialWithJitterBackoff(base=FIRST_PAUSE_SECONDS), RETRIES),
-            )
-        except ValueError as error:
-            raise QueueMisconfigured(
-                "the queue's address must look like redis://HOST:PORT, rediss://HOST:PORT or "
-                "unix:///PATH"
-            ) from error
-        self._address = _address(self._client)
-        self._add_job = self._script("add_job")
-        self._add_units = self._script("add_units")
-        self._claim = self._script("claim")
-        self._heartbeat = self._script("heartbeat")
-        self._complete = self._script("complete")
-        self._fail = self._script("fail")
-        self._release = self._script("release")
-        self._reap = self._script("reap")
-        self._counts = self._script("counts")
-        self._forget = self._script("forget")
+        self._client = open_client(url)
+        self._address = address_of(self._client)
+        constants = {
+            "LEASE": _microseconds(lease_seconds),
+            "STALL": _microseconds(stall_seconds),
+            "SLOW": SLOW,
+            "MEDIAN_UNITS": MEDIAN_UNITS,
+            "OTHERS_FIRST": OTHERS_FIRST,
+            "FEWEST_FOR_MEDIAN": FEWEST_FOR_MEDIAN,
+            "UNITS_AGAINST_DEVICE": UNITS_AGAINST_DEVICE,
+            "MOST_ON_PROBATION": MOST_ON_PROBATION,
+        }
+        self._run = Scripts(self._client, self._address, self._shard, constants).run
 
     def __reduce__(self) -> tuple[type[RedisQueue], tuple[str, float, float, str]]:
         return RedisQueue, self._arguments
@@ -107,89 +101,155 @@ class RedisQueue:
     def __repr__(self) -> str:
         return f"RedisQueue({self._address}, {self._shard})"
 
-    def add_job(self, job_id: str, output: str, priority: int, max_attempts: int) -> None:
-        self._add_job(job_id, output, priority, max_attempts)
+    def begin_rebuild(self, job: QueuedJob, epoch: int) -> bool:
+        return bool(
+            self._run("begin_rebuild", job.job_id, job.output, job.priority, job.rows, epoch)
+        )
 
-    def add_units(self, job_id: str, units: Iterable[Unit]) -> int:
-        self.counts(job_id)
-        added = 0
-        for batch in _batches(units):
-            new = self._add_units(job_id, *(unit.name for unit in batch))
-            if new is None:
-                raise self._unknown(job_id)
-            added += new
-        return added
-
-    def claim(self, worker: str, limit: int, job_id: str | None = None) -> list[Lease]:
-        found = self._claim(worker, _within_batch(limit), self._lease, job_id or "")
-        return [
-            Lease(
-                job_id=job,
-                output=output,
-                unit=Unit.parse(unit),
-                fence=int(fence),
-                attempts=int(attempts),
-                last_error=error if int(attempts) else None,
-                worker=worker,
-                max_attempts=int(max_attempts),
+    def restore(
+        self,
+        job_id: str,
+        epoch: int,
+        undecided: Iterable[Unit] = (),
+        rows: Iterable[Unit] = (),
+        split: Mapping[Unit, int] | None = None,
+    ) -> bool:
+        # Split units first, so that none is leased beside its halves.
+        states = chain(
+            ((unit, f"split {at}") for unit, at in (split or {}).items()),
+            ((unit, "rows") for unit in rows),
+            ((unit, "undecided") for unit in undecided),
+        )
+        # An empty batch, if need be, to hear whether the epoch stands.
+        return all(
+            self._run(
+                "restore",
+                job_id,
+                epoch,
+                *(word for unit, state in batch for word in (unit.name, state)),
             )
-            for job, output, max_attempts, unit, fence, attempts, error in found
-        ]
+            for batch in chain([[]], _batches(states))
+        )
 
-    def heartbeat(self, worker: str, progress: Mapping[Lease, int]) -> dict[Lease, Order]:
+    def end_rebuild(self, job_id: str, epoch: int) -> bool:
+        return bool(self._run("end_rebuild", job_id, epoch))
+
+    def want(self, job_id: str, wanted: Wanted, intent: int) -> bool:
+        return bool(self._run("want", job_id, wanted.value, intent))
+
+    def claim(
+        self,
+        worker: str,
+        limit: int,
+        job_id: str | None = None,
+        device: str = "",
+        among_others: bool = False,
+        ticket: str = "",
+    ) -> list[Lease]:
+        found = self._run(
+            "claim", worker, _within_batch(limit), device, job_id or "", int(among_others), ticket
+        )
+        return [parse_lease(told) for told in found]
+
+    def heartbeat(self, worker: str, progress: Mapping[Lease, Progress]) -> dict[Lease, Order]:
         orders: dict[Lease, Order] = {}
-        for batch in _batches(progress):
-            told = [
+        for batch in _batches(progress.items()):
+            words = [
                 word
-                for lease in batch
-                for word in (lease.job_id, lease.unit.name, lease.fence, progress[lease])
+                for lease, reached in batch
+                for word in (
+                    lease.job_id,
+                    lease.unit.name,
+                    lease.fence,
+                    reached.moved,
+                    reached.unbegun,
+                )
             ]
-            stands = self._heartbeat(worker, self._lease, self._stall, *told)
-            for lease, stood in zip(batch, stands, strict=True):
-                orders[lease] = Order.CONTINUE if stood else Order.LOST
+            told = self._run("heartbeat", worker, *words)
+            orders.update(
+                (lease, Order(order)) for (lease, _), order in zip(batch, told, strict=True)
+            )
         return orders
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts) -> None:
-        self._complete(job_id, unit.name, counts.ok, counts.failed, counts.rejected)
+    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+        self._run("complete", job_id, unit.name, counts.ok, counts.failed, counts.rejected, device)
+
+    def split(
+        self,
+        job_id: str,
+        unit: Unit,
+        at: int,
+        attempts: int = 0,
+        last_error: str | None = None,
+        keep: Lease | None = None,
+    ) -> Lease | None:
+        first, second = unit.split(at)
+        error = clip_error(last_error or "")
+        kept = (keep.worker, keep.fence) if keep else ("", "")
+        told = self._run(
+            "split", job_id, unit.name, at, first.name, second.name, attempts, error, *kept
+        )
+        return parse_lease(told) if told else None
 
     def fail(self, lease: Lease, error: str, delay_seconds: float = 0.0) -> bool:
         delay = _microseconds(delay_seconds)
-        return bool(
-            self._fail(lease.job_id, lease.unit.name, lease.fence, clip_error(error), delay)
-        )
+        return bool(self._run("fail", *_names(lease), clip_error(error), delay))
 
     def release(self, lease: Lease) -> bool:
-        return bool(self._release(lease.job_id, lease.unit.name, lease.fence))
+        return bool(self._run("release", *_names(lease)))
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
-        reaped: int = self._reap(_within_batch(limit))
+        reaped: int = self._run("reap", _within_batch(limit))
         return reaped
 
+    def expire(self, worker: str) -> int:
+        with translated_errors(self._address):
+            held: Any = self._client.zrange(f"{self._shard}:expiry", 0, -1)
+        return sum(self._run("expire", worker, *batch) for batch in _batches(held))
+
     def counts(self, job_id: str) -> QueueCounts:
-        found = self._counts(job_id)
+        found = self._run("counts", job_id)
         if found is None:
-            raise self._unknown(job_id)
-        return QueueCounts(*found)
+            raise UnknownJob(f"the queue at {self._address} knows no job {job_id!r}")
+        epoch, rebuilding, rebuilt, stale, wanted, *rest = found
+        return QueueCounts(
+            epoch, bool(rebuilding), rebuilt / 1e6, bool(stale), Wanted(wanted), *rest
+        )
 
     def jobs(self) -> list[QueuedJob]:
-        with self._translated_errors():
+        with translated_errors(self._address):
             places: Any = self._client.zrange(f"{self._shard}:jobs", 0, -1)
             ids = [place.partition(":")[2] for place in places]
             reads = self._client.pipeline(transaction=False)
             for job_id in ids:
-                reads.hmget(f"{self._shard}:job:{job_id}", "output", "priority")
+                reads.hmget(f"{self._shard}:job:{job_id}", "output", "priority", "rows")
             found = zip(ids, reads.execute(), strict=True)
         return [
-            QueuedJob(job_id, output, int(priority))
-            for job_id, (output, priority) in found
+            QueuedJob(job_id, output, int(priority), int(rows))
+            for job_id, (output, priority, rows) in found
             if output is not None  # else forgotten between the two reads
         ]
 
+    def drained_devices(self) -> dict[str, list[str]]:
+        with translated_errors(self._address):
+            found: Any = self._client.hgetall(f"{self._shard}:blame")
+        against = {device: json.loads(units) for device, units in found.items()}
+        return {
+            device: units for device, units in against.items() if len(units) >= UNITS_AGAINST_DEVICE
+        }
+
+    def pardon(self, device: str) -> None:
+        with translated_errors(self._address):
+            both = self._client.pipeline(transaction=False)
+            both.hdel(f"{self._shard}:blame", device)
+            both.zrem(f"{self._shard}:probation", device)
+            both.execute()
+
     def forget(self, job_id: str) -> None:
-        self._forget(job_id)
+        self._run("forget", job_id)
 
     def check(self) -> None:
-        with self._translated_errors():
+        with translated_errors(self._address):
             memory: Any = self._client.info("memory")
         policy = memory["maxmemory_policy"]
         if policy != "noeviction":
@@ -201,42 +261,9 @@ class RedisQueue:
     def close(self) -> None:
         self._client.close()
 
-    def _script(self, name: str) -> Callable[..., Any]:
-        """A move as a function of its ARGV; loaded again whenever the server has forgotten it."""
-        folder = files("ancestral.jobs") / "lua"
-        first_line, move = (folder / f"{name}.lua").read_text("utf-8").split("\n", 1)
-        common = (folder / "common.lua").read_text("utf-8")
-        script = self._client.register_script(f"{first_line}\n{common}\n{move}")
 
-        def run(*arguments: str | int) -> Any:
-            with self._translated_errors():
-                return script(keys=[self._shard], args=arguments)
-
-        return run
-
-    @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.AuthenticationError as error:
-            raise QueueUnavailable(
-                f"the queue's server {self._address} refuses the user or password of its URL"
-            ) from error
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise QueueUnavailable(
-                f"the queue's server {self._address} does not answer: {error}"
-            ) from error
-        except redis.exceptions.OutOfMemoryError as error:
-            raise QueueUnavailable(
-                f"the queue's server {self._address} has no memory left: raise its maxmemory"
-            ) from error
-        except redis.RedisError as error:
-            raise QueueError(
-                f"the queue's server {self._address} refused a call: {error}"
-            ) from error
-
-    def _unknown(self, job_id: str) -> UnknownJob:
-        return UnknownJob(f"the queue at {self._address} knows no job {job_id!r}")
+def _names(lease: Lease) -> tuple[str, str, str, int]:
+    return lease.job_id, lease.unit.name, lease.worker, lease.fence
 
 
 def _microseconds(seconds: float) -> int:
@@ -252,11 +279,3 @@ def _batches(items: Iterable[Item]) -> Iterator[Sequence[Item]]:
     source = iter(items)
     while batch := list(islice(source, LARGEST_BATCH)):
         yield batch
-
-
-def _address(client: redis.Redis) -> str:
-    """Where the server is, without the password."""
-    settings = client.connection_pool.connection_kwargs
-    if "path" in settings:
-        return f"unix://{settings['path']}"
-    return f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"

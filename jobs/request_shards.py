@@ -1,8 +1,9 @@
 """Normalised requests at rest: Arrow files of up to 65,536 requests, read back by the row.
 
 A shard's columns: request_id, seed, fields (canonical JSON, null where there is a medium), media
-(their bytes), error (null where the request is sound). Shards are built in a local folder and go to
-the store when all of the input is known to be good, so that a refused job never touches its output.
+(their bytes), error (null where the request is sound), sample (null where all are drawn). Shards
+are built in a local folder and go to the store when all of the input is known to be good, so that a
+refused job never touches its output.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pyarrow as pa
 from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.spec import Job
-from ancestral.jobs.store import Store, open_store
+from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
 
 #: Requests per shard: some megabytes, the most that a worker reads for one unit.
@@ -51,6 +52,7 @@ _SCHEMA = pa.schema(
         pa.field("fields", pa.string(), nullable=False),
         pa.field("media", pa.list_(_MEDIUM), nullable=False),
         pa.field("error", pa.string()),
+        pa.field("sample", pa.int32()),
     ]
 )
 
@@ -59,13 +61,15 @@ _SCHEMA = pa.schema(
 class Request:
     """One checked request; where `error` stands it is not drawn, and `fields` is empty.
 
-    Values of `fields` are plain JSON, and media are a `MediaValue`.
+    Values of `fields` are plain JSON, and media are a `MediaValue`. With a `sample` only that one
+    is drawn.
     """
 
     request_id: str
     seed: int
     fields: Mapping[str, Any]
     error: str | None = None
+    sample: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class _Encoded(NamedTuple):
     fields: str
     media: list[dict[str, Any]]
     error: str | None
+    sample: int | None
 
 
 def write_shards(
@@ -133,7 +138,7 @@ def read_rows(store: Store, job: Job, unit: Unit) -> list[Row]:
 
     Raises CorruptObject when a shard is not what the job was accepted with.
     """
-    samples = job.spec.sampling.samples
+    samples = job.samples
     first, end = unit.start // samples, (unit.end - 1) // samples + 1
     requests = list(_requests_between(store, job, first, end))
     return [
@@ -146,7 +151,7 @@ def _requests_between(store: Store, job: Job, first: int, end: int) -> Iterator[
     number = bisect.bisect_right(job.shards, first, key=lambda shard: shard.first_request) - 1
     while first < end:
         shard = job.shards[number]
-        table = _shard_table(store.uri, shard.path, shard.sha256)
+        table = _shard_table(store, shard.path, shard.sha256)
         start = first - shard.first_request
         stop = min(end - shard.first_request, shard.requests)
         yield from _requests(table.slice(start, stop - start))
@@ -155,8 +160,7 @@ def _requests_between(store: Store, job: Job, first: int, end: int) -> Iterator[
 
 
 @lru_cache(maxsize=RECENT_SHARDS)
-def _shard_table(store_uri: str, path: str, sha256: str) -> pa.Table:
-    store = open_store(store_uri)
+def _shard_table(store: Store, path: str, sha256: str) -> pa.Table:
     data = store.read(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise CorruptObject(f"{store.uri_of(path)} is not what the job was accepted with")
@@ -167,7 +171,7 @@ def _row(ordinal: int, samples: int, request: Request) -> Row:
     return Row(
         ordinal,
         request.request_id,
-        ordinal % samples,
+        ordinal % samples if request.sample is None else request.sample,
         request.seed,
         request.fields,
         request.error,
@@ -183,6 +187,7 @@ def _encoded(request: Request) -> _Encoded:
         json.dumps(plain, separators=(",", ":")),
         [{"field": name, "uri": each.uri, "data": each.data} for name, each in media.items()],
         request.error,
+        request.sample,
     )
 
 
@@ -221,4 +226,4 @@ def _requests(table: pa.Table) -> Iterator[Request]:
         fields = json.loads(row["fields"])
         for each in row["media"]:
             fields[each["field"]] = MediaValue(each["data"], each["uri"])
-        yield Request(row["request_id"], row["seed"], fields, row["error"])
+        yield Request(row["request_id"], row["seed"], fields, row["error"], row["sample"])

@@ -20,7 +20,8 @@ import pyarrow as pa
 from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.index import read_part, schema
-from ancestral.jobs.ledger import Ledger, RangeRecord
+from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import Unit
@@ -107,7 +108,10 @@ class Artifact:
 
 
 class Results:
-    """The decided rows of a job, by rising ordinals; `len` counts them."""
+    """The rows of a job that are drawn, rejected or failed, by rising ordinals; `len` counts them.
+
+    Rows that were cancelled are not among them.
+    """
 
     def __init__(self, store: Store, job: Job) -> None:
         self._store = store
@@ -115,11 +119,11 @@ class Results:
         self._ledger = Ledger(store, job.job_id)
 
     def __len__(self) -> int:
-        return self._job.rows - sum(unit.rows for unit in self._ledger.undecided(self._job))
+        return sum(unit.rows for unit in self._ledger.cover(self._job).rows)
 
     def __iter__(self) -> Iterator[Artifact]:
         """Every row, whatever became of it."""
-        return self._artifacts(self._ledger.records())
+        return self._artifacts(self._ledger.records(self._job))
 
     def requested(self, unit: Unit) -> list[Row]:
         """The rows of a range as they were asked for, decided or not, with the media they give.
@@ -131,7 +135,9 @@ class Results:
     def table(self) -> pa.Table:
         """The index in memory."""
         empty = schema(self._job.signature).empty_table()
-        return pa.concat_tables([empty, *self._parts(self._ledger.records())]).combine_chunks()
+        return pa.concat_tables(
+            [empty, *self._parts(self._ledger.records(self._job))]
+        ).combine_chunks()
 
     def download(self, folder: str | Path, progress: Progress | None = None) -> int:
         """Write each artifact that is ok to a file of `folder`; returns how many there are.
@@ -139,7 +145,7 @@ class Results:
         A file is called by its request and its sample, and is written anew if it is there already.
         """
         # A job that only scores has rows that are ok, and no packs.
-        records = [record for record in self._ledger.records() if record.packs]
+        records = [record for record in self._ledger.records(self._job) if record.packs]
         total = sum(record.counts.ok for record in records)
         with _local_errors(folder):
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -155,10 +161,10 @@ class Results:
                 progress(written, total)
         return total
 
-    def _parts(self, records: Iterable[RangeRecord]) -> Iterator[pa.Table]:
+    def _parts(self, records: Iterable[RowsRecord]) -> Iterator[pa.Table]:
         return ahead(lambda one: read_part(self._store, one, self._job.signature), records)
 
-    def _artifacts(self, records: Iterable[RangeRecord]) -> Iterator[Artifact]:
+    def _artifacts(self, records: Iterable[RowsRecord]) -> Iterator[Artifact]:
         for part in self._parts(records):
             for row in part.to_pylist():
                 yield Artifact(row, self._store)

@@ -112,8 +112,9 @@ class JobSpec(_Document):
     on_invalid: Literal["reject", "record"] = "reject"
     #: Jobs of a higher priority are sampled first.
     priority: int = Field(default=0, ge=-1000, le=1000)
-    #: Attempts at a unit before its rows are recorded as failed.
-    max_attempts: int = Field(default=3, ge=1)
+    #: Attempts at a unit before it is split in half, and at a row alone before it is recorded as
+    #: failed.
+    max_attempts: int = Field(default=2, ge=1)
     gates: Gates = Gates()
     #: The same key with the same spec is the same job, however often it is submitted.
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=500)
@@ -162,10 +163,14 @@ class InputFile(_Document):
 class Job(_Document):
     """An accepted job: spec.json, which never changes.
 
-    A row is one sample of one request: row = request index * samples + sample.
+    A row is one sample of one request: row = request index * samples + sample. The requests of a
+    child, which draws rows of its parent again, are single rows that say which sample they are.
     """
 
     job_id: str
+    #: The job whose rows are drawn again; None if they are drawn for the first time.
+    parent: str | None = None
+    #: Of a child, its parent's.
     spec: JobSpec
     model: ModelReference
     #: The model's, with the fields that the job's kind asks for.
@@ -177,6 +182,11 @@ class Job(_Document):
     inputs: tuple[InputFile, ...]
     #: ISO 8601 in UTC, like 2026-11-22T15:30:12Z.
     submitted_at: str
+
+    @property
+    def samples(self) -> int:
+        """Rows per request."""
+        return self.spec.sampling.samples if self.parent is None else 1
 
     def units(self) -> Iterator[Unit]:
         """The root units, in order."""

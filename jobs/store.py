@@ -38,7 +38,7 @@ from ancestral.jobs.folders import TEMPORARY, Folder
 #: Writers that race for one object when a store is probed.
 PROBE_WRITERS = 16
 
-#: Objects that are read ahead of the one that is looked at.
+#: Objects that are read ahead of the one that is looked at; with 0 everything stays in one thread.
 READ_AHEAD = 8
 
 Item = TypeVar("Item")
@@ -53,6 +53,7 @@ class Driver(Protocol):
     def read(self, path: str) -> bytes: ...
     def read_range(self, path: str, offset: int, length: int) -> bytes: ...
     def exists(self, path: str) -> bool: ...
+    def size(self, path: str) -> int: ...
     def list(self, folder: str) -> Iterable[str]: ...
     def delete(self, path: str) -> None: ...
     def creates_once(self) -> bool: ...
@@ -68,9 +69,12 @@ class Store:
     #: The root: an absolute path on this machine, else a URI; without a slash at the end.
     uri: str
 
-    def __init__(self, uri: str) -> None:
-        """Opens nothing and writes nothing yet. Raises PathRefused."""
-        self.uri, self._driver = _open(uri)
+    def __init__(self, uri: str, driver: Driver | None = None) -> None:
+        """Opens nothing and writes nothing yet. Raises PathRefused.
+
+        With a `driver` the objects lie there, and the store is of this process alone.
+        """
+        self.uri, self._driver = (uri, driver) if driver is not None else _open(uri)
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)
@@ -101,6 +105,10 @@ class Store:
     def exists(self, path: str) -> bool:
         """Whether there is an object of that name (a folder is none)."""
         return self._driver.exists(_checked(path))
+
+    def size(self, path: str) -> int:
+        """How many bytes an object has. Raises NotFound."""
+        return self._driver.size(_checked(path))
 
     def list(self, folder: str = "") -> list[str]:
         """The paths of all objects under a folder, at any depth, sorted; none when it is absent."""
@@ -161,6 +169,9 @@ def open_store(uri: str) -> Store:
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map(function, items)`, in order, with a few calls running ahead: to read many objects."""
+    if not READ_AHEAD:
+        yield from map(function, items)
+        return
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(READ_AHEAD) as pool:
         for item in items:

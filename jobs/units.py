@@ -4,11 +4,14 @@ A job's rows are numbered by ordinals; its root units cut them into equal ranges
 
     rows 0 ─────────────────────────────────── 999
     units [0, 256) [256, 512) [512, 768) [768, 1000)
+
+A unit can be split in two: to find a row that breaks it, to share it at the end of a job, or to
+hand back the part that is not drawn yet. Its halves are units like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 #: A unit should be big enough that its commit (two or three objects) is cheap beside its sampling.
@@ -34,6 +37,25 @@ class Unit:
         """As it stands in object names and queue keys; sorts like the range."""
         return f"{self.start:012d}-{self.end:012d}"
 
+    @property
+    def middle(self) -> int:
+        """Where a unit of two rows or more is cut in half."""
+        return (self.start + self.end) // 2
+
+    def split(self, at: int) -> tuple[Unit, Unit]:
+        """The two units that meet at the row `at`, which lies within."""
+        assert self.start < at < self.end, f"{self} cannot be split at {at}"
+        return Unit(self.start, at), Unit(at, self.end)
+
+    def cut(self, rows: int) -> Iterator[Unit]:
+        """The unit in pieces of so many rows and a rest, in order."""
+        for start in range(self.start, self.end, rows):
+            yield Unit(start, min(start + rows, self.end))
+
+    def contains(self, other: Unit) -> bool:
+        """Whether all rows of `other` are rows of this unit."""
+        return self.start <= other.start and other.end <= self.end
+
     @staticmethod
     def parse(name: str) -> Unit:
         """The unit of that `name`."""
@@ -48,21 +70,36 @@ class RowCounts:
     ok: int = 0
     failed: int = 0
     rejected: int = 0
+    #: Rows of a cancelled job that nobody drew before it was sealed.
+    cancelled: int = 0
 
     @property
     def total(self) -> int:
-        return self.ok + self.failed + self.rejected
+        return self.ok + self.failed + self.rejected + self.cancelled
 
     def __add__(self, other: RowCounts) -> RowCounts:
         return RowCounts(
-            self.ok + other.ok, self.failed + other.failed, self.rejected + other.rejected
+            self.ok + other.ok,
+            self.failed + other.failed,
+            self.rejected + other.rejected,
+            self.cancelled + other.cancelled,
         )
 
 
 def plan_units(rows: int, unit_rows: int) -> Iterator[Unit]:
     """The root units of a job of that many rows, in order."""
-    for start in range(0, rows, unit_rows):
-        yield Unit(start, min(start + unit_rows, rows))
+    return Unit(0, rows).cut(unit_rows)
+
+
+def merge(units: Iterable[Unit]) -> list[Unit]:
+    """Units that do not overlap, by rising rows, with neighbours made one."""
+    merged: list[Unit] = []
+    for unit in units:
+        if merged and merged[-1].end == unit.start:
+            merged[-1] = Unit(merged[-1].start, unit.end)
+        else:
+            merged.append(unit)
+    return merged
 
 
 def default_unit_rows(rows: int) -> int:

@@ -1,49 +1,152 @@
 #!lua
--- ARGV: worker, limit (at most 100), lease in microseconds, job or "" for any.
--- Returns a list of {job, output, max attempts, unit, fence, attempts, last error}.
-local worker, limit, lease, wanted_job = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+-- ARGV: worker, limit (at most 100), device or "", job or "" for any, 1 for what may be drawn among
+-- others, ticket or "".
+-- Returns a list of leases, as `tell` says them.
+local worker, limit, device, named_job = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local among_others, ticket = ARGV[5] == "1", ARGV[6]
 
+-- Renew those of the leases that stand; returns them.
+local function renew(given)
+    local renewed = {}
+    for _, told in ipairs(given) do
+        local job, _, unit, fence = unpack(told)
+        local slot = is_open(job) and standing(job, unit, worker, fence)
+        if slot then
+            redis.call("ZADD", shard .. ":expiry", text(now() + LEASE), job .. "/" .. slot)
+            renewed[#renewed + 1] = told
+        end
+    end
+    return renewed
+end
+
+see(worker)
+local last = ticket ~= "" and redis.call("HGET", shard .. ":tickets", worker)
+last = last and cjson.decode(last)
+if last and last.ticket == ticket then
+    return renew(last.leases)
+end
 reap(100)
+if limit < 1 or is_drained(device) then
+    return {}
+end
 
 local time = now()
 local leases = {}
 
+-- Whether another device was heard of within the last lease's time.
+local function others_are_there()
+    local devices = shard .. ":devices"
+    see_device(device)
+    redis.call("ZREMRANGEBYSCORE", devices, "-inf", text(time - LEASE))
+    return redis.call("ZCARD", devices) > (device ~= "" and 1 or 0)
+end
+
+local leaves_to_others = others_are_there()
+local on_probation = redis.call("ZSCORE", shard .. ":probation", device) ~= false
+if among_others and on_probation then
+    return {}
+end
+
+-- Remember what is given under the ticket.
+local function give()
+    if ticket ~= "" and #leases > 0 then
+        redis.call("HSET", shard .. ":tickets", worker,
+            cjson.encode({ticket = ticket, leases = leases}))
+    end
+    return leases
+end
+
+local function may_claim(job)
+    return redis.call("HGET", key("job", job), "wanted") == "run" and is_open(job)
+end
+
+-- Whether a unit should first be seen by another device than the one that it broke on.
+local function waits(job, unit)
+    local trouble = device ~= "" and leaves_to_others and read("trouble", job, unit)
+    return trouble and trouble.device == device
+        and tonumber(trouble.broke_at) + OTHERS_FIRST * LEASE > time
+end
+
+-- Returns whether charged units are left that may not be drawn among others.
 local function claim_from(job)
-    local output, max_attempts, place = unpack(redis.call(
-        "HMGET", key("job", job), "output", "max_attempts", "place"))
-    if not place then
-        return
-    end
+    local left = false
     local due = redis.call("ZRANGE", key("ready", job),
-        "-inf", text(time), "BYSCORE", "LIMIT", 0, limit - #leases)
+        "-inf", text(time), "BYSCORE", "LIMIT", 0, 100)
     for _, unit in ipairs(due) do
-        -- Never below the clock: fences rise even over a wipe or a restored snapshot.
-        local last = tonumber(redis.call("GET", shard .. ":fence") or 0)
-        local fence = text(math.max(last + 1, time))
-        redis.call("SET", shard .. ":fence", fence)
-        redis.call("ZREM", key("ready", job), unit)
-        redis.call("HSET", key("leased", job), unit, fence)
-        redis.call("ZADD", shard .. ":expiry", text(time + lease), job .. "/" .. unit)
-        redis.call("HSET", key("unit", job), unit .. ":worker", worker,
-            unit .. ":progress", 0, unit .. ":progressed_at", text(time))
-        local attempts, error = unpack(redis.call(
-            "HMGET", key("unit", job), unit .. ":attempts", unit .. ":error"))
-        leases[#leases + 1] =
-            {job, output, max_attempts, unit, fence, attempts or "0", error or ""}
+        if #leases == limit then
+            break
+        end
+        if not waits(job, unit) then
+            local charged = is_charged(job, unit)
+            if among_others and charged then
+                left = true
+            else
+                leases[#leases + 1] = hold(
+                    job, unit, worker, device, on_probation or charged, time)
+            end
+        end
     end
-    if redis.call("EXISTS", key("ready", job)) == 0 then
-        redis.call("ZREM", shard .. ":runnable", place)
+    enlist(job)
+    return left
+end
+
+-- The oldest of the slow units of which this worker might hold a copy.
+local function slow_unit(job)
+    local pace = redis.call("LRANGE", key("pace", job), 0, -1)
+    if #pace < FEWEST_FOR_MEDIAN then
+        return nil
+    end
+    table.sort(pace, function(one, other) return tonumber(one) < tonumber(other) end)
+    local slow = SLOW * tonumber(pace[math.floor((#pace + 1) / 2)])
+    local oldest = redis.call("ZRANGE", key("leased", job), 0, 99, "WITHSCORES")
+    for i = 1, #oldest, 2 do
+        local unit, since = oldest[i], tonumber(oldest[i + 1])
+        local original = read("lease", job, unit)
+        local copy = read("lease", job, unit .. "#copy")
+        local held_once = not (original and copy)
+        local lease = original or copy
+        if held_once and lease.worker ~= worker and time - since > slow * rows_in(unit)
+            and not lease.last_standing and not is_charged(job, unit) then
+            return unit
+        end
     end
 end
 
-if wanted_job ~= "" then
-    claim_from(wanted_job)
+local left = false
+if named_job ~= "" then
+    left = may_claim(named_job) and claim_from(named_job)
 else
     for _, place in ipairs(redis.call("ZRANGE", shard .. ":runnable", 0, 99)) do
-        if #leases >= limit then
+        local job = string.sub(place, 18)
+        if #leases == limit then
             break
+        elseif is_open(job) then
+            left = claim_from(job) or left
+        else
+            -- It is stale, and listed again when it was built anew.
+            redis.call("ZREM", shard .. ":runnable", place)
         end
-        claim_from(string.sub(place, 18))
     end
 end
-return leases
+if left or #leases > 0 then
+    return give()
+end
+
+local busy = {}
+if named_job ~= "" then
+    busy[1] = named_job
+else
+    for _, place in ipairs(redis.call("ZRANGE", shard .. ":jobs", 0, 99)) do
+        busy[#busy + 1] = string.sub(place, 18)
+    end
+end
+for _, job in ipairs(busy) do
+    if may_claim(job) then
+        redis.call("HSET", key("job", job), "hungry", worker, "hungry_until", text(time + LEASE))
+        local unit = #leases == 0 and slow_unit(job)
+        if unit then
+            leases[1] = hold(job, unit, worker, device, on_probation, time)
+        end
+    end
+end
+return give()

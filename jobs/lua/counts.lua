@@ -1,15 +1,18 @@
 #!lua flags=no-writes
--- ARGV: job. Returns {ready, leased, done, rows ok, rows failed, rows rejected}, or nil.
+-- ARGV: job. Returns the fields of QueueCounts in their order, or nil; microseconds for seconds.
 local job = ARGV[1]
 
-local place, rows_ok, rows_failed, rows_rejected = unpack(redis.call(
-    "HMGET", key("job", job), "place", "rows_ok", "rows_failed", "rows_rejected"))
-if not place then
+local epoch, rebuilding, rebuilt_at, built_on, wanted, intent, done, rows_decided, rows_ok,
+    rows_failed, rows_rejected = unpack(redis.call(
+        "HMGET", key("job", job), "epoch", "rebuilding", "rebuilt_at", "server", "wanted", "intent",
+        "done", "rows_decided", "rows_ok", "rows_failed", "rows_rejected"))
+if not epoch then
     return nil
 end
 return {
-    redis.call("ZCARD", key("ready", job)),
-    redis.call("HLEN", key("leased", job)),
-    redis.call("SCARD", key("done", job)),
-    tonumber(rows_ok or 0), tonumber(rows_failed or 0), tonumber(rows_rejected or 0),
+    tonumber(epoch), tonumber(rebuilding), now() - tonumber(rebuilt_at),
+    built_on == server() and 0 or 1, wanted, tonumber(intent),
+    redis.call("ZCARD", key("ready", job)), redis.call("ZCARD", key("leased", job)),
+    tonumber(done), tonumber(rows_decided),
+    tonumber(rows_ok), tonumber(rows_failed), tonumber(rows_rejected),
 }

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
--- ARGV: job, unit, fence, error, delay in microseconds. Returns 1, or 0 if the lease is lost.
-local job, unit, fence, error, delay = unpack(ARGV)
+-- ARGV: job, unit, worker, fence, error, delay in microseconds.
+-- Returns 1, or 0 if the lease is lost.
+local job, unit, worker, fence, error, delay = unpack(ARGV)
 
-if not is_held(job, unit, fence) then
+local slot, lease = standing(job, unit, worker, fence)
+if not slot or not is_open(job) then
     return 0
 end
-charge(job, unit, error, now() + tonumber(delay))
+charge(job, unit, slot, lease, error, now() + tonumber(delay))
 return 1

@@ -6,6 +6,6 @@ local place = redis.call("HGET", key("job", job), "place")
 if place then
     redis.call("ZREM", shard .. ":jobs", place)
     redis.call("ZREM", shard .. ":runnable", place)
-    redis.call("UNLINK", key("job", job), key("ready", job), key("leased", job),
-        key("unit", job), key("done", job))
+    redis.call("UNLINK", key("job", job), key("ready", job), key("leased", job), key("lease", job),
+        key("decided", job), key("trouble", job), key("pace", job))
 end

@@ -1,29 +1,46 @@
 #!lua flags=allow-oom
--- ARGV: worker, lease and stall in microseconds, then (job, unit, fence, progress) for up to 100
--- leases. Returns for each, in order, 1 if it stands and 0 if it is lost.
-local worker, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+-- ARGV: worker, then (job, unit, fence, moved, unbegun) for up to 100 leases.
+-- Returns the order for each.
+local worker = ARGV[1]
 
 local time = now()
-local stands = {}
-for i = 4, #ARGV, 4 do
-    local job, unit, fence, reached = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-    local owner, progress, progressed_at = unpack(redis.call("HMGET", key("unit", job),
-        unit .. ":worker", unit .. ":progress", unit .. ":progressed_at"))
-    if is_held(job, unit, fence) and owner == worker then
-        progressed_at = tonumber(progressed_at)
-        if reached > tonumber(progress) then
-            progressed_at = time
-            redis.call("HSET", key("unit", job),
-                unit .. ":progress", text(reached), unit .. ":progressed_at", text(time))
-        end
-        local stalled = time - progressed_at > stall
-        redis.call("HSET", key("unit", job), unit .. ":stalled", stalled and "1" or "0")
-        if not stalled then
-            redis.call("ZADD", shard .. ":expiry", text(time + lease), job .. "/" .. unit)
-        end
-        stands[#stands + 1] = 1
-    else
-        stands[#stands + 1] = 0
+
+local function renew(job, unit, fence, moved, unbegun)
+    if not is_open(job) then
+        return "continue"
     end
+    local slot, lease = standing(job, unit, worker, fence)
+    if not slot then
+        return "lost"
+    end
+    see_device(lease.device)
+    if moved > tonumber(lease.moved) then
+        lease.moved, lease.moved_at = text(moved), text(time)
+    end
+    lease.stalled = time - tonumber(lease.moved_at) > STALL
+    write("lease", job, slot, lease)
+    if not lease.stalled then
+        redis.call("ZADD", shard .. ":expiry", text(time + LEASE), job .. "/" .. slot)
+    end
+    local wanted, hungry, hungry_until = unpack(redis.call(
+        "HMGET", key("job", job), "wanted", "hungry", "hungry_until"))
+    if wanted ~= "run" then
+        return "hand back"
+    end
+    if is_drained(lease.device) then
+        return "drain"
+    end
+    if unbegun >= 2 and hungry and hungry ~= worker and time < tonumber(hungry_until) then
+        redis.call("HDEL", key("job", job), "hungry", "hungry_until")
+        return "share"
+    end
+    return "continue"
 end
-return stands
+
+see(worker)
+local orders = {}
+for i = 2, #ARGV, 5 do
+    orders[#orders + 1] = renew(
+        ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
+end
+return orders

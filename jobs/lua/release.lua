@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- ARGV: job, unit, fence. Returns 1, or 0 if the lease is lost.
-local job, unit, fence = unpack(ARGV)
+-- ARGV: job, unit, worker, fence. Returns 1, or 0 if the lease is lost.
+local job, unit, worker, fence = unpack(ARGV)
 
-if not is_held(job, unit, fence) then
+local slot = standing(job, unit, worker, fence)
+if not slot or not is_open(job) then
     return 0
 end
-end_lease(job, unit)
-make_ready(job, unit, 0)
+end_lease(job, unit, slot, 0)
 return 1

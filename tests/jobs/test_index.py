@@ -24,8 +24,8 @@ from ancestral.jobs.index import (
     read_part,
     schema,
 )
-from ancestral.jobs.ledger import RangeRecord
 from ancestral.jobs.media_values import MediaValue
+from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
@@ -163,7 +163,7 @@ def test_what_is_no_part_is_corrupt(data: bytes) -> None:
 
 
 def test_a_committed_part_is_read(
-    local_store: Store, make_job: Callable[..., Job], commit: Callable[..., RangeRecord]
+    local_store: Store, make_job: Callable[..., Job], commit: Callable[..., RowsRecord]
 ) -> None:
     job = make_job(10, 5)
     record = commit(local_store, job, Unit(5, 10), "oofro")
@@ -173,7 +173,7 @@ def test_a_committed_part_is_read(
 
 
 def test_a_part_that_is_not_as_its_record_says_is_corrupt(
-    local_store: Store, make_job: Callable[..., Job], commit: Callable[..., RangeRecord]
+    local_store: Store, make_job: Callable[..., Job], commit: Callable[..., RowsRecord]
 ) -> None:
     job = make_job(10, 5)
     record = commit(local_store, job, Unit(5, 10), "oofro")

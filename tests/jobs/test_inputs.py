@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ancestral.jobs.errors import SpecError
+from ancestral.jobs.errors import SpecError, StoreUnavailable
 from ancestral.jobs.inputs import LONGEST_LINE_BYTES, expand, hash_file, read_files, read_grid
+from tests.faults.proxy import HttpProxy, Refusal
 
 Write = Callable[[str, bytes | str], str]
 
@@ -113,10 +114,23 @@ def test_a_bucket_without_credentials_is_named(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     try:
-        with pytest.raises(SpecError, match=r"s3://ancestral-tests/r\.csv: cannot be read"):
+        with pytest.raises(SpecError, match=r"s3://ancestral-tests/r\.csv: cannot be read: there"):
             expand("s3://ancestral-tests/r.csv")
     finally:
         fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.s3
+def test_a_bucket_that_does_not_answer_is_no_fault_of_the_job(
+    s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with HttpProxy(s3_server, lambda method, path: Refusal(500, "InternalError")) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        with pytest.raises(StoreUnavailable, match="cannot be read: the store is in trouble"):
+            expand("s3://ancestral-tests/r.csv")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 @pytest.mark.parametrize(

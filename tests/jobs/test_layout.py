@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
@@ -21,12 +22,21 @@ units = st.tuples(st.integers(0, 10**15), st.integers(1, 10**6)).map(
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}", fullmatch=True)
 
 #: Every function that takes a text from outside, with that text as its argument.
-BY_TEXT = {
+BY_TEXT: dict[str, Callable[[str], str]] = {
     "spec_path": layout.spec_path,
     "shard_path job": lambda text: layout.shard_path(text, "s", 0),
     "shard_path submit": lambda text: layout.shard_path("job", text, 0),
     "records_folder": layout.records_folder,
     "record_path": lambda text: layout.record_path(text, UNIT),
+    "splits_folder": layout.splits_folder,
+    "split_path": lambda text: layout.split_path(text, UNIT),
+    "epochs_folder": layout.epochs_folder,
+    "epoch_path": lambda text: layout.epoch_path(text, 1),
+    "intents_folder": layout.intents_folder,
+    "intent_path": lambda text: layout.intent_path(text, 1),
+    "cancelled_path": layout.cancelled_path,
+    "submits_folder": layout.submits_folder,
+    "attempts_folder": layout.attempts_folder,
     "attempt_path job": lambda text: layout.attempt_path(text, UNIT, ATTEMPT),
     "attempt_path attempt": lambda text: layout.attempt_path("job", UNIT, text),
     "manifest_path": layout.manifest_path,
@@ -48,6 +58,10 @@ def test_a_job_lies_where_the_head_of_the_file_says() -> None:
     assert layout.spec_path(job) == "_jobs/digits-1/spec.json"
     assert layout.shard_path(job, "5f", 3) == "_jobs/digits-1/submits/5f/requests-00003"
     assert layout.record_path(job, UNIT) == "_jobs/digits-1/ranges/000000000256-000000000512.json"
+    assert layout.split_path(job, UNIT) == "_jobs/digits-1/splits/000000000256-000000000512"
+    assert layout.epoch_path(job, 12) == "_jobs/digits-1/epochs/00000012"
+    assert layout.intent_path(job, 3) == "_jobs/digits-1/intents/00000003"
+    assert layout.cancelled_path(job) == "_jobs/digits-1/cancelled.json"
     assert (
         layout.attempt_path(job, UNIT, ATTEMPT)
         == "_jobs/digits-1/attempts/000000000256-000000000512-01234567"
@@ -66,13 +80,31 @@ def test_a_job_lies_where_the_head_of_the_file_says() -> None:
 
 
 @given(names, units)
-def test_a_record_path_tells_its_unit(job_id: str, unit: Unit) -> None:
-    assert layout.unit_of_record(layout.record_path(job_id, unit)) == unit
+def test_records_and_markers_tell_their_unit(job_id: str, unit: Unit) -> None:
+    assert layout.unit_of_name(layout.record_path(job_id, unit)) == unit
+    assert layout.unit_of_name(layout.split_path(job_id, unit)) == unit
 
 
-@pytest.mark.parametrize("path", ["_jobs/j/ranges/notes.txt", "_jobs/j/spec.json", "x/0-1.json"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "_jobs/j/ranges/notes.txt",
+        "_jobs/j/ranges/000000000000-000000000004",
+        "_jobs/j/splits/000000000000-000000000004.json",
+        "_jobs/j/attempts/000000000000-000000000004",
+        "_jobs/j/spec.json",
+        "x/0-1.json",
+    ],
+)
 def test_other_paths_tell_none(path: str) -> None:
-    assert layout.unit_of_record(path) is None
+    assert layout.unit_of_name(path) is None
+
+
+@given(st.sets(st.integers(1, 10**9)), names)
+def test_the_last_number_is_the_highest(numbers: set[int], job_id: str) -> None:
+    paths = [layout.epoch_path(job_id, number) for number in numbers]
+    note = f"{layout.epochs_folder(job_id)}/README"
+    assert layout.last_number([note, *sorted(paths)]) == max(numbers, default=0)
 
 
 @given(units, units)
@@ -89,7 +121,7 @@ def test_different_units_have_different_paths(one: Unit, other: Unit) -> None:
 @example("")
 @example("a\0b")
 @example("a\n")
-def test_no_text_leaves_its_folder(path_of, text: str) -> None:
+def test_no_text_leaves_its_folder(path_of: Callable[[str], str], text: str) -> None:
     # Given how deep the path is with a plain text
     plain = path_of("2026-11-22")
     # When it is made of any other, then it is refused or has the same folders and plain characters

@@ -3,136 +3,69 @@
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ancestral.jobs import layout
 from ancestral.jobs.errors import AlreadyExists, CorruptObject, StoreUnavailable
-from ancestral.jobs.ledger import FileFact, Ledger, RangeRecord, read_verified
-from ancestral.jobs.spec import Job
-from ancestral.jobs.store import Store, open_store
-from ancestral.jobs.units import RowCounts, Unit
-
-RECORD = RangeRecord(
-    start=10,
-    end=14,
-    attempt="a" * 32,
-    worker="ann",
-    device="cpu",
-    numerics="x86-64/reference/float32",
-    model_digest="d" * 64,
-    code_version="0.1.0",
-    statuses="oofr",
-    index_part=FileFact.of("_jobs/j/attempts/10-14-aaaaaaaa", b"part"),
-    packs=(FileFact.of("packs/j/10-14-aaaaaaaa.tar", b"pack"),),
-    created_at=datetime(2026, 11, 22, 15, 30, 12, 345678, tzinfo=UTC),
-    sampling_seconds=1.25,
-)
+from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.records import RangeRecord, RowsRecord
+from ancestral.jobs.store import Store
+from ancestral.jobs.units import Unit
+from tests.jobs.deciding import commit, make_job, split
+from tests.jobs.test_records import ROWS, SPLIT
 
 
-def by(attempt: str, **changes: object) -> RangeRecord:
-    return dataclasses.replace(RECORD, attempt=attempt, **changes)  # type: ignore[arg-type]
+def by(attempt: str, **changes: object) -> RowsRecord:
+    return dataclasses.replace(ROWS, attempt=attempt, **changes)  # type: ignore[arg-type]
 
 
-facts = st.builds(FileFact, st.text(), st.integers(0), st.text())
-records = st.builds(
-    lambda start, statuses, **rest: RangeRecord(
-        start=start, end=start + len(statuses), statuses=statuses, **rest
-    ),
-    st.integers(0, 10**12),
-    st.text(alphabet="ofr", min_size=1),
-    attempt=st.text(),
-    worker=st.text(),
-    device=st.text(),
-    numerics=st.text(),
-    model_digest=st.text(),
-    code_version=st.text(),
-    index_part=facts,
-    packs=st.lists(facts, max_size=3).map(tuple),
-    created_at=st.datetimes(timezones=st.just(UTC)),
-    sampling_seconds=st.floats(0, 1e9),
-)
-
-
-@given(records)
-def test_a_record_survives_its_json(record: RangeRecord) -> None:
-    assert RangeRecord.from_json(record.to_json()) == record
-
-
-@given(records)
-def test_a_record_counts_every_row(record: RangeRecord) -> None:
-    assert record.counts.total == record.unit.rows
-    assert record.counts == RowCounts(*(record.statuses.count(letter) for letter in "ofr"))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"statuses": "oof"},
-        {"statuses": "oofx"},
-        {"end": 10, "statuses": ""},
-        {"start": -4, "end": 0},
-        {"created_at": datetime(2026, 11, 22)},
-    ],
-)
-def test_a_record_that_contradicts_itself_is_not_made(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"statuses|time zone"):
-        by("a", **changes)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b"\xff",
-        RECORD.to_json().replace(b'"rows"', b'"split"'),
-        RECORD.to_json().replace(b'"oofr"', b'"oof"'),
-        RECORD.to_json().replace(b'"worker"', b'"walker"'),
-    ],
-)
-def test_what_is_no_record_is_corrupt(store: Store, data: bytes) -> None:
-    store.put(layout.record_path("j", RECORD.unit), data)
+def test_what_is_no_record_is_corrupt_and_named(store: Store) -> None:
+    store.put(layout.record_path("j", ROWS.unit), b"{}")
     with pytest.raises(CorruptObject, match=r"ranges/000000000010-000000000014\.json"):
-        Ledger(store, "j").lookup(RECORD.unit)
+        Ledger(store, "j").lookup(ROWS.unit)
 
 
 def test_a_record_under_another_name_is_corrupt(local_store: Store) -> None:
-    local_store.put(layout.record_path("j", Unit(0, 4)), RECORD.to_json())
+    local_store.put(layout.record_path("j", Unit(0, 4)), ROWS.to_json())
     with pytest.raises(CorruptObject, match="another unit"):
         Ledger(local_store, "j").lookup(Unit(0, 4))
 
 
 def test_the_first_record_stands(store: Store) -> None:
     ledger = Ledger(store, "j")
-    assert ledger.lookup(RECORD.unit) is None
+    assert ledger.lookup(ROWS.unit) is None
     assert ledger.decide(by("a")) == by("a")
     assert ledger.decide(by("b", worker="bob")) == by("a")
-    assert ledger.lookup(RECORD.unit) == by("a")
+    assert ledger.decide(SPLIT) == by("a")
+    assert ledger.lookup(ROWS.unit) == by("a")
+
+
+def test_a_split_stands_against_rows(store: Store) -> None:
+    ledger = Ledger(store, "j")
+    assert ledger.decide(SPLIT) == SPLIT
+    assert ledger.decide(by("a")) == SPLIT
+    elsewhere = dataclasses.replace(SPLIT, at=11, attempt="other")
+    assert ledger.decide(elsewhere) == SPLIT
 
 
 def test_of_many_attempts_one_decides_and_all_agree(store: Store) -> None:
-    # Given sixteen attempts at a unit
+    # Given sixteen attempts at a unit, half of them to split it
     start = threading.Barrier(16)
 
-    def decide(attempt: str) -> RangeRecord:
+    def decide(number: int) -> RangeRecord:
+        attempt = uuid.uuid4().hex
         start.wait()
-        return Ledger(store, "j").decide(by(attempt))
+        record = by(attempt) if number % 2 else dataclasses.replace(SPLIT, attempt=attempt)
+        return Ledger(store, "j").decide(record)
 
-    attempts = [uuid.uuid4().hex for _ in range(16)]
     # When all of them decide it at once
     with ThreadPoolExecutor(16) as pool:
-        standing = list(pool.map(decide, attempts))
+        standing = list(pool.map(decide, range(16)))
     # Then one record stands, and everybody was given that
     assert len(set(standing)) == 1
-    assert Ledger(store, "j").lookup(RECORD.unit) == standing[0]
-    assert standing[0].attempt in attempts
+    assert Ledger(store, "j").lookup(ROWS.unit) == standing[0]
 
 
 class ForgetfulStore(Store):
@@ -147,48 +80,121 @@ class ForgetfulStore(Store):
             raise lost
 
 
-def test_ones_own_success_is_a_success_though_its_answer_was_lost(local_store: Store) -> None:
+@pytest.mark.parametrize("mine", [ROWS, SPLIT], ids=["rows", "split"])
+def test_ones_own_success_is_a_success_though_its_answer_was_lost(
+    local_store: Store, mine: RangeRecord
+) -> None:
     # Given a client that sends again what was received, and is told that it exists
     store = ForgetfulStore(local_store.uri)
     store.lost = AlreadyExists("sent twice")
     # When a unit is decided, then its own record stands
-    assert Ledger(store, "j").decide(by("mine")).attempt == "mine"
+    assert Ledger(store, "j").decide(mine) == mine
 
 
-def test_deciding_again_after_an_error_is_safe(local_store: Store) -> None:
+@pytest.mark.parametrize("mine", [ROWS, SPLIT], ids=["rows", "split"])
+def test_deciding_again_after_an_error_is_safe(local_store: Store, mine: RangeRecord) -> None:
     store = ForgetfulStore(local_store.uri)
     store.lost = StoreUnavailable("the line is dead")
     with pytest.raises(StoreUnavailable):
-        Ledger(store, "j").decide(by("mine"))
-    assert Ledger(store, "j").decide(by("mine")).attempt == "mine"
+        Ledger(store, "j").decide(mine)
+    assert Ledger(store, "j").decide(mine) == mine
 
 
-def test_records_come_by_rising_ordinals_and_the_rest_is_undecided(
-    store: Store, make_job: Callable[..., Job]
-) -> None:
+def test_records_come_by_rising_ordinals_and_the_rest_is_undecided(store: Store) -> None:
     # Given a job of four units of which two are decided, last first
     job = make_job(10, 3)
-    ledger = Ledger(store, job.job_id)
-    for start, end in [(9, 10), (3, 6)]:
-        ledger.decide(by("a", start=start, end=end, statuses="o" * (end - start)))
+    last, second = commit(store, job, Unit(9, 10)), commit(store, job, Unit(3, 6))
     # And a note that somebody left
     store.put(f"{layout.records_folder(job.job_id)}/README", b"hands off")
     # Then
-    assert [record.unit for record in ledger.records()] == [Unit(3, 6), Unit(9, 10)]
-    assert list(ledger.undecided(job)) == [Unit(0, 3), Unit(6, 9)]
+    ledger = Ledger(store, job.job_id)
+    assert list(ledger.records(job)) == [second, last]
+    assert ledger.cover(job).undecided == (Unit(0, 3), Unit(6, 9))
 
 
-def test_jobs_have_ledgers_of_their_own(store: Store, make_job: Callable[..., Job]) -> None:
-    Ledger(store, "digits").decide(RECORD)
-    assert list(Ledger(store, "digits-2").records()) == []
-    assert Ledger(store, "digits-2").lookup(RECORD.unit) is None
+def test_a_split_unit_is_decided_by_its_halves(store: Store) -> None:
+    # Given a unit that was split, and a half of it that was split again
+    job = make_job(8, 8)
+    split(store, job, Unit(0, 8), 5)
+    split(store, job, Unit(0, 5), 1)
+    commit(store, job, Unit(1, 5))
+    # Then the rest is undecided, part by part
+    ledger = Ledger(store, job.job_id)
+    cover = ledger.cover(job)
+    assert cover.rows == (Unit(1, 5),)
+    assert cover.split == {Unit(0, 8): 5, Unit(0, 5): 1}
+    assert cover.undecided == (Unit(0, 1), Unit(5, 8))
+    assert not cover.complete
 
 
-def test_an_object_is_held_against_its_facts() -> None:
-    store = open_store("memory://facts")
-    fact = FileFact.of("part", b"as it was written")
-    store.put("part", b"as it was written")
-    assert read_verified(store, fact) == b"as it was written"
-    store.put("part", b"as it was flipped")
-    with pytest.raises(CorruptObject, match="memory://facts/part"):
-        read_verified(store, fact)
+def test_a_marker_without_a_split_means_nothing(store: Store) -> None:
+    # Given a split that came too late, and one that was never made
+    job = make_job(8, 4)
+    record = commit(store, job, Unit(0, 4))
+    assert split(store, job, Unit(0, 4), 2) == record
+    store.put(layout.split_path(job.job_id, Unit(4, 8)), b"split\n")
+    # Then one unit is committed and the other undecided
+    cover = Ledger(store, job.job_id).cover(job)
+    assert (cover.rows, dict(cover.split), cover.undecided) == ((Unit(0, 4),), {}, (Unit(4, 8),))
+
+
+def test_a_split_is_announced_before_it_is_made(local_store: Store) -> None:
+    class Witness(Store):
+        def create(self, path: str, data: bytes | memoryview) -> None:
+            assert self.exists(layout.split_path("j", SPLIT.unit))
+            super().create(path, data)
+
+    Ledger(Witness(local_store.uri), "j").decide(SPLIT)
+    assert local_store.exists(layout.record_path("j", SPLIT.unit))
+
+
+def test_a_split_whose_marker_is_gone_is_not_taken_for_rows(local_store: Store) -> None:
+    job = make_job(8, 8)
+    split(local_store, job, Unit(0, 8), 5)
+    local_store.delete(layout.split_path(job.job_id, Unit(0, 8)))
+    with pytest.raises(CorruptObject, match="never announced"):
+        list(Ledger(local_store, job.job_id).records(job))
+
+
+def test_a_seal_says_what_was_undecided_for_ever(store: Store) -> None:
+    # Given a job of five units, one of them split, that is sealed
+    job = make_job(10, 2)
+    ledger = Ledger(store, job.job_id)
+    kept = commit(store, job, Unit(2, 4))
+    split(store, job, Unit(4, 6), 5)
+    assert ledger.cancelled() == ()
+    sealed = ledger.seal(job)
+    assert sealed == ledger.cancelled() == (Unit(0, 2), Unit(4, 10))
+    # When more is decided, and the job is sealed again
+    for unit in (Unit(0, 2), Unit(4, 5), Unit(6, 8)):
+        commit(store, job, unit)
+    split(store, job, Unit(8, 10), 9)
+    assert ledger.seal(job) == sealed
+    # Then what came later does not count
+    cover = ledger.cover(job)
+    assert (cover.rows, dict(cover.split)) == ((Unit(2, 4),), {})
+    assert (cover.undecided, cover.cancelled) == ((), sealed)
+    assert cover.complete
+    assert list(ledger.records(job)) == [kept]
+
+
+def test_a_job_that_is_decided_is_sealed_without_anything(local_store: Store) -> None:
+    job = make_job(4, 4)
+    commit(local_store, job, Unit(0, 4))
+    ledger = Ledger(local_store, job.job_id)
+    assert ledger.seal(job) == ()
+    assert ledger.cover(job).rows == (Unit(0, 4),)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"cancelled": [[1]]}', b'{"cancelled": 7}'])
+def test_what_is_no_seal_is_corrupt(local_store: Store, data: bytes) -> None:
+    local_store.put(layout.cancelled_path("j"), data)
+    with pytest.raises(CorruptObject, match=r"cancelled\.json"):
+        Ledger(local_store, "j").cancelled()
+
+
+def test_jobs_have_ledgers_of_their_own(store: Store) -> None:
+    commit(store, make_job(4, 4, "digits"), Unit(0, 4))
+    other = Ledger(store, "digits-2")
+    assert list(other.records(make_job(4, 4, "digits-2"))) == []
+    assert other.lookup(Unit(0, 4)) is None

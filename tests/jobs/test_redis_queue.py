@@ -1,80 +1,50 @@
-"""What is Redis's own: its clock, its keys, its memory, and what becomes of us when it is gone."""
+"""What is Redis's own: its clock, its keys, its memory, and many who call it."""
 
-import os
 import pickle
-import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import redis
 
-from ancestral.jobs import redis_queue
-from ancestral.jobs.errors import QueueMisconfigured, QueueUnavailable, UnknownJob
-from ancestral.jobs.queue import Lease, Order, QueueCounts
+from ancestral.jobs.errors import QueueMisconfigured, QueueUnavailable
+from ancestral.jobs.intents import Wanted
+from ancestral.jobs.queue import Lease, Order, Progress, Queue, QueuedJob
 from ancestral.jobs.redis_queue import RedisQueue
-from ancestral.jobs.units import RowCounts, Unit, plan_units
+from ancestral.jobs.units import Unit, plan_units
 from ancestral.orchestration.valkey import EmbeddedValkey
+from tests.jobs.rigs import TEN, add, beat, standing
 
 pytestmark = pytest.mark.redis
 
-LEASE = Lease(
-    job_id="job",
-    output="/lake",
-    unit=Unit(0, 10),
-    fence=1,
-    attempts=0,
-    last_error=None,
-    worker="ann",
-    max_attempts=3,
-)
-
-#: Every method that talks to the server.
-CALLS = {
-    "add_job": lambda queue: queue.add_job("job", "/lake", 0, 3),
-    "add_units": lambda queue: queue.add_units("job", [Unit(0, 10)]),
-    "claim": lambda queue: queue.claim("ann", 1),
-    "heartbeat": lambda queue: queue.heartbeat("ann", {LEASE: 1}),
-    "complete": lambda queue: queue.complete("job", Unit(0, 10), RowCounts(ok=10)),
-    "fail": lambda queue: queue.fail(LEASE, "broken"),
-    "release": lambda queue: queue.release(LEASE),
-    "reap": lambda queue: queue.reap(),
-    "counts": lambda queue: queue.counts("job"),
-    "jobs": lambda queue: queue.jobs(),
-    "forget": lambda queue: queue.forget("job"),
-    "check": lambda queue: queue.check(),
-}
+JOB = QueuedJob("job", "/lake/job", 0, 50)
 
 
 @pytest.fixture
-def server():
-    """A server of the test's own, to be misconfigured or killed."""
+def server() -> Iterator[EmbeddedValkey]:
+    """A server of the test's own, to be misconfigured."""
     with EmbeddedValkey() as server:
         yield server
 
 
 @pytest.fixture
-def client(redis_url):
+def client(redis_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         yield client
 
 
 @pytest.fixture
-def queue(redis_url, namespace):
+def queue(redis_url: str, namespace: str) -> Iterator[Queue]:
     queue = RedisQueue(redis_url, namespace=namespace)
     yield queue
     queue.close()
 
 
-def add(queue: RedisQueue, units: int = 3) -> None:
-    queue.add_job("job", "/lake", 0, 3)
-    assert queue.add_units("job", plan_units(units * 10, 10)) == units
-
-
 # Time
 
 
-def test_a_lease_runs_out_by_the_servers_clock(redis_url, namespace):
+def test_a_lease_runs_out_by_the_servers_clock(redis_url: str, namespace: str) -> None:
     queue = RedisQueue(redis_url, lease_seconds=0.05, namespace=namespace)
     add(queue, units=1)
     (lost,) = queue.claim("ann", 1)
@@ -87,12 +57,14 @@ def test_a_lease_runs_out_by_the_servers_clock(redis_url, namespace):
     queue.close()
 
 
-def test_a_lease_without_progress_runs_out_by_the_servers_clock(redis_url, namespace):
+def test_a_lease_without_progress_runs_out_by_the_servers_clock(
+    redis_url: str, namespace: str
+) -> None:
     queue = RedisQueue(redis_url, lease_seconds=0.2, stall_seconds=0.1, namespace=namespace)
     add(queue, units=1)
     (lost,) = queue.claim("ann", 1)
 
-    while queue.heartbeat("ann", {lost: 0})[lost] is Order.CONTINUE:
+    while beat(queue, lost, moved=0) is Order.CONTINUE:
         queue.reap()
         time.sleep(0.01)
 
@@ -103,20 +75,24 @@ def test_a_lease_without_progress_runs_out_by_the_servers_clock(redis_url, names
 # Keys
 
 
-def test_every_key_carries_the_hash_tag_of_its_shard(queue, client, namespace):
-    add(queue, units=4)
-    failed, done, released, _ = queue.claim("ann", 4)
+def test_every_key_carries_the_hash_tag_of_its_shard(
+    queue: Queue, client: redis.Redis, namespace: str
+) -> None:
+    add(queue, units=5)
+    failed, broken, done, released, _ = queue.claim("ann", 5, device="node/cuda:0", ticket="one")
     queue.fail(failed, "broken")
-    queue.complete("job", done.unit, RowCounts(ok=10))
+    queue.fail(broken, "broken")
+    queue.complete("job", done.unit, TEN)
+    queue.complete("job", failed.unit, TEN, "node/cuda:1")
     queue.release(released)
 
     keys = list(client.scan_iter(f"*{namespace}*"))
 
-    assert len(keys) == 10  # as drawn in the legend
+    assert len(keys) == 16  # as drawn in the legend
     assert {key.split(":")[0] for key in keys} == {f"{{{namespace}}}"}
 
 
-def test_two_namespaces_do_not_meet(queue, redis_url, namespace):
+def test_two_namespaces_do_not_meet(queue: Queue, redis_url: str, namespace: str) -> None:
     other = RedisQueue(redis_url, namespace=f"{namespace}-other")
     add(queue)
 
@@ -125,142 +101,51 @@ def test_two_namespaces_do_not_meet(queue, redis_url, namespace):
     other.close()
 
 
-def test_a_done_unit_leaves_its_name_alone(queue, client, namespace):
-    add(queue, units=2)
+def test_a_decided_unit_leaves_one_field(queue: Queue, client: redis.Redis, namespace: str) -> None:
+    add(queue, units=3)
     for lease in queue.claim("ann", 2):
         queue.fail(lease, "broken")
     for lease in queue.claim("ann", 2):
-        queue.heartbeat("ann", {lease: 3})
-        queue.complete("job", lease.unit, RowCounts(ok=10))
+        beat(queue, lease, moved=3)
+        queue.complete("job", lease.unit, TEN)
+    queue.restore("job", 1, rows=[Unit(10, 20)], split={Unit(30, 40): 34})
 
     shard = f"{{{namespace}}}"
-    assert set(client.scan_iter(f"{shard}:*")) == {
-        f"{shard}:{name}" for name in ("sequence", "fence", "jobs", "job:job", "done:job")
-    }
-    assert client.smembers(f"{shard}:done:job") == {
-        "000000000000-000000000010",
-        "000000000010-000000000020",
+    names = ("sequence", "fence", "jobs", "workers", "job:job", "decided:job", "pace:job")
+    assert {*client.scan_iter(f"{shard}:*")} == {f"{shard}:{name}" for name in names}
+    assert client.hgetall(f"{shard}:decided:job") == {
+        "000000000010-000000000020": "rows",
+        "000000000020-000000000030": "rows 10 0 0",
+        "000000000030-000000000040": "split 34",
+        "000000000000-000000000010": "rows 10 0 0",
     }
 
 
-def test_a_forgotten_job_leaves_no_keys(queue, client, namespace):
-    add(queue)
+@pytest.mark.parametrize("end", ["forgotten", "built anew"])
+def test_a_job_that_ends_leaves_no_units(
+    queue: Queue, client: redis.Redis, namespace: str, end: str
+) -> None:
+    add(queue, units=5)
     leases = queue.claim("ann", 2)
     queue.fail(leases[0], "broken")
-    queue.complete("job", Unit(20, 30), RowCounts(ok=10))
+    queue.complete("job", Unit(20, 30), TEN)
 
-    queue.forget("job")
+    if end == "forgotten":
+        queue.forget("job")
+    else:
+        queue.begin_rebuild(JOB, 2)
     # What is left of the leases goes once they have run out.
     client.zadd(f"{{{namespace}}}:expiry", {f"job/{leases[1].unit.name}": 1})
     assert queue.reap() == 0
 
-    assert set(client.scan_iter(f"{{{namespace}}}:*")) == {
-        f"{{{namespace}}}:fence",
-        f"{{{namespace}}}:sequence",
-    }
-
-
-# A server that forgets
-
-
-def test_scripts_are_loaded_again_when_the_server_has_forgotten_them(queue, client):
-    add(queue)
-
-    client.script_flush()
-
-    assert len(queue.claim("ann", 5)) == 3
-
-
-def test_a_wiped_server_knows_no_job_and_gives_no_fence_twice(redis_url, server):
-    queue = RedisQueue(server.url)
-    add(queue, units=1)
-    (before,) = queue.claim("ann", 1)
-    with redis.Redis.from_url(server.url) as client:
-        client.flushall()
-
-    with pytest.raises(UnknownJob):
-        queue.counts("job")
-    assert queue.claim("ann", 1) == []
-    assert queue.heartbeat("ann", {before: 1}) == {before: Order.LOST}
-
-    add(queue, units=1)
-    (after,) = queue.claim("ann", 1)
-    assert after.fence > before.fence
-    assert not queue.release(before)
-    queue.close()
-
-
-def test_fences_rise_over_a_restored_snapshot(queue, client, namespace):
-    add(queue)
-    snapshot = client.get(f"{{{namespace}}}:fence") or 0
-    (before,) = queue.claim("ann", 1)
-
-    client.set(f"{{{namespace}}}:fence", snapshot)
-
-    assert queue.claim("ann", 1)[0].fence > before.fence
-
-
-# A server that does not answer
-
-
-@pytest.fixture(scope="module")
-def queue_of_a_killed_server():
-    with EmbeddedValkey() as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redis_queue, "FIRST_PAUSE_SECONDS", 0.001)
-        queue = RedisQueue(server.url)
-        add(queue, units=1)
-        os.kill(server.pid, signal.SIGKILL)
-        yield queue
-        queue.close()
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_killed_server_is_unavailable_to_every_call(queue_of_a_killed_server, call):
-    with pytest.raises(QueueUnavailable, match=r"^the queue's server 127.0.0.1:\d+ does not ans"):
-        call(queue_of_a_killed_server)
-
-
-def test_a_queue_goes_on_when_its_server_is_back(server):
-    queue = RedisQueue(server.url)
-    add(queue, units=1)
-    server.stop()
-    with pytest.raises(QueueUnavailable):
-        queue.claim("ann", 1)
-
-    server.start()
-
-    add(queue, units=2)
-    assert len(queue.claim("ann", 5)) == 2
-    queue.close()
-
-
-def test_the_password_is_never_told(server):
-    password = server.url.partition(":")[2].partition("@")[0].removeprefix("//:")
-    wrong = RedisQueue(server.url.replace("@", "-wrong@"))
-    with pytest.raises(QueueUnavailable, match="refuses the user or password") as refused:
-        wrong.check()
-    server.stop()
-    queue = RedisQueue(server.url)
-    with pytest.raises(QueueUnavailable) as gone:
-        queue.check()
-
-    assert len(password) >= 24
-    for told in (repr(queue), refused.value, refused.value.__cause__, gone.value):
-        assert password not in str(told)
-
-
-@pytest.mark.parametrize("url", ["http://:secret@host:6379", "host:6379", ""])
-def test_an_address_of_another_kind_is_refused(url):
-    with pytest.raises(QueueMisconfigured, match="redis://HOST:PORT") as refused:
-        RedisQueue(url)
-
-    assert "secret" not in str(refused.value)
+    kept = {"fence", "sequence", "workers"} | ({"jobs", "job:job"} if end != "forgotten" else set())
+    assert {*client.scan_iter(f"{{{namespace}}}:*")} == {f"{{{namespace}}}:{name}" for name in kept}
 
 
 # A server's memory
 
 
-def test_a_server_that_evicts_is_refused(server):
+def test_a_server_that_evicts_is_refused(server: EmbeddedValkey) -> None:
     queue = RedisQueue(server.url)
     queue.check()
     with redis.Redis.from_url(server.url) as client:
@@ -271,22 +156,32 @@ def test_a_server_that_evicts_is_refused(server):
     queue.close()
 
 
-def test_with_memory_full_claims_stop_and_finished_work_lands(server):
+def test_with_memory_full_claims_stop_and_finished_work_lands(server: EmbeddedValkey) -> None:
     queue = RedisQueue(server.url)
-    add(queue, units=5)
-    held, failed, released, done = queue.claim("ann", 4)
+    add(queue, units=7)
+    held, failed, released, done, cut, _ = queue.claim("ann", 6)
+    queue.claim("bob", 1)
     with redis.Redis.from_url(server.url) as client:
         client.config_set("maxmemory", 1)
 
-    for call in ("add_job", "add_units", "claim"):
-        with pytest.raises(QueueUnavailable, match="no memory left"):
-            CALLS[call](queue)
-    assert queue.heartbeat("ann", {held: 1}) == {held: Order.CONTINUE}
+    with pytest.raises(QueueUnavailable, match="no memory left"):
+        queue.claim("ann", 1)
+    with pytest.raises(QueueUnavailable, match="no memory left"):
+        queue.begin_rebuild(JOB, 2)
+    with pytest.raises(QueueUnavailable, match="no memory left"):
+        queue.restore("job", 1, [Unit(70, 80)])
+    assert beat(queue, held) is Order.CONTINUE
     assert queue.fail(failed, "broken")
     assert queue.release(released)
-    queue.complete("job", done.unit, RowCounts(ok=10))
+    queue.complete("job", done.unit, TEN)
+    kept = queue.split("job", cut.unit, cut.unit.start + 4, 1, "broken", keep=cut)
+    assert kept is not None
+    assert queue.expire("bob") == 1
     assert queue.reap() == 0
-    assert queue.counts("job") == QueueCounts(3, 1, 1, 10, 0, 0)
+    assert standing(queue) == (4, 3, 1)
+    assert queue.want("job", Wanted.PAUSE, 1)
+    assert beat(queue, kept) is Order.HAND_BACK
+    queue.pardon("node/cuda:0")
     queue.forget("job")
     assert queue.jobs() == []
     queue.close()
@@ -295,7 +190,7 @@ def test_with_memory_full_claims_stop_and_finished_work_lands(server):
 # Many processes and threads
 
 
-def test_a_pickled_queue_is_the_same_queue(redis_url, namespace):
+def test_a_pickled_queue_is_the_same_queue(redis_url: str, namespace: str) -> None:
     queue = RedisQueue(redis_url, lease_seconds=0.01, stall_seconds=0.02, namespace=namespace)
     add(queue)
 
@@ -309,25 +204,42 @@ def test_a_pickled_queue_is_the_same_queue(redis_url, namespace):
         each.close()
 
 
-def test_one_queue_serves_a_claiming_and_a_beating_thread(queue):
+def test_one_queue_serves_a_claiming_and_a_beating_thread(queue: Queue) -> None:
     add(queue, units=300)
-    held: dict[Lease, int] = {}
+    held: dict[Lease, None] = {}
     lost: list[Lease] = []
     finished = threading.Event()
 
-    def beat() -> None:
+    def beat_on() -> None:
         step = 0
         while not finished.is_set():
             step += 1
-            orders = queue.heartbeat("ann", dict.fromkeys(list(held), step))
+            orders = queue.heartbeat("ann", dict.fromkeys(list(held), Progress(step)))
             lost.extend(lease for lease, order in orders.items() if order is Order.LOST)
 
-    beating = threading.Thread(target=beat)
+    beating = threading.Thread(target=beat_on)
     beating.start()
     while leases := queue.claim("ann", 1):
-        held[leases[0]] = 0
+        held[leases[0]] = None
     finished.set()
     beating.join()
 
     assert len(held) == 300
     assert lost == []
+
+
+def test_a_large_job_is_restored_while_others_are_claimed_from(queue: Queue) -> None:
+    add(queue, units=3)
+    queue.begin_rebuild(QueuedJob("large", "/lake/large", 9, 100_000), 1)
+    claimed: list[Lease] = []
+
+    def slowly() -> Iterator[Unit]:
+        for number, unit in enumerate(plan_units(100_000, 100)):
+            if number % 300 == 200:
+                claimed.extend(queue.claim("ann", 1))
+            yield unit
+
+    assert queue.restore("large", 1, slowly())
+
+    assert [lease.job_id for lease in claimed] == ["job"] * 3
+    assert standing(queue, "large") == (1000, 0, 0)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ancestral.jobs.errors import CorruptObject, NotFound
+from ancestral.jobs.folders import Folder
 from ancestral.jobs.request_shards import (
     LocalShard,
     Request,
@@ -28,7 +29,12 @@ def requests_of(count: int) -> list[Request]:
 
 
 def job_in(
-    store: Store, folder: Path, requests: list[Request], samples: int, shard_requests: int
+    store: Store,
+    folder: Path,
+    requests: list[Request],
+    samples: int,
+    shard_requests: int,
+    parent: str | None = None,
 ) -> Job:
     """A job whose shards are in `store`."""
     shards = []
@@ -46,13 +52,14 @@ def job_in(
         )
     return Job(
         job_id="j",
+        parent=parent,
         spec=JobSpec(
             name="j", model="m", input="i", output="o", sampling=Sampling(samples=samples)
         ),
         model=ModelReference(name="m", uri="/m", digest="d", family="f"),
         signature=DIGITS,
         requests=len(requests),
-        rows=len(requests) * samples,
+        rows=len(requests) * (samples if parent is None else 1),
         unit_rows=16,
         shards=tuple(shards),
         inputs=(),
@@ -95,6 +102,33 @@ def test_fields_and_errors_come_back_as_they_were(tmp_path: Path) -> None:
         0, "größe ∀", 0, 2**63 - 1, {"label": "é", "speed": 0.1, "take": -(2**63)}, None
     )
     assert second == Row(1, "#1", 0, 0, {}, "r.jsonl, line 2: is not valid JSON")
+
+
+def test_the_rows_of_a_child_are_its_requests(tmp_path: Path) -> None:
+    # Given a child of a job of five samples for each request
+    requests = [Request("a", 7, {"label": n}, sample=n) for n in (4, 0)]
+    requests += [Request("b", 8, {"label": 1}, sample=3)]
+    store = open_store(str(tmp_path / "store"))
+    job = job_in(store, tmp_path, requests, samples=5, shard_requests=2, parent="i")
+    # Then each row is the sample that its request names
+    assert read_rows(store, job, Unit(0, 3)) == [
+        Row(0, "a", 4, 7, {"label": 4}, None),
+        Row(1, "a", 0, 7, {"label": 0}, None),
+        Row(2, "b", 3, 8, {"label": 1}, None),
+    ]
+
+
+def test_stores_of_one_name_do_not_share_what_was_read(tmp_path: Path) -> None:
+    # Given two jobs that are alike to the name of their store, but not in what they hold
+    jobs = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        store = Store("sim://lake", Folder(str(tmp_path / name)))
+        requests = [Request(name, 1, {"label": 1})]
+        jobs.append((store, job_in(store, tmp_path / name, requests, 1, 10)))
+    # Then each reads its own
+    names = [read_rows(store, job, Unit(0, 1))[0].request_id for store, job in jobs]
+    assert names == ["a", "b"]
 
 
 def test_equal_requests_are_equal_bytes(tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.index import IndexRow, encode_part
-from ancestral.jobs.ledger import FileFact, Ledger, RangeRecord
+from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.records import FileFact, RowsRecord
 from ancestral.jobs.results import Artifact, Results
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import Unit
+from tests.jobs import deciding
 
-Commit = Callable[..., RangeRecord]
+Commit = Callable[..., RowsRecord]
 MakeJob = Callable[..., Job]
 
 NOWHERE = open_store("memory://nowhere")
@@ -64,6 +66,22 @@ def test_a_job_without_a_decided_row_has_no_results(store: Store, make_job: Make
     assert "condition_label" in results.table().column_names
 
 
+def test_only_rows_of_records_that_count_are_there(store: Store) -> None:
+    # Given a unit that was split at another row than the one that somebody committed for
+    job = deciding.make_job(8, 4)
+    deciding.split(store, job, Unit(0, 4), 1)
+    deciding.commit(store, job, Unit(0, 2))
+    deciding.commit(store, job, Unit(1, 4))
+    # And a seal, after which somebody committed the rest
+    Ledger(store, job.job_id).seal(job)
+    deciding.commit(store, job, Unit(4, 8))
+    # Then the rows of the one record that counts are there, in every way to look at them
+    results = Results(store, job)
+    assert len(results) == 3
+    assert [artifact.row["ordinal"] for artifact in results] == [1, 2, 3]
+    assert results.table()["ordinal"].to_pylist() == [1, 2, 3]
+
+
 def test_a_row_that_was_not_drawn_has_no_bytes(store: Store, job: Job) -> None:
     failed = list(Results(store, job))[1]
     with pytest.raises(NotFound, match=r"row 1 \('request 1'\) was not drawn, failed: no luck"):
@@ -78,7 +96,7 @@ def test_a_job_that_scores_has_rows_and_no_files(
     path = layout.attempt_path(job.job_id, unit, "a" * 32)
     part = encode_part([make_row(job, ordinal) for ordinal in (0, 1)], job.signature)
     store.put(path, part)
-    record = RangeRecord(
+    record = RowsRecord(
         start=0,
         end=2,
         attempt="a" * 32,

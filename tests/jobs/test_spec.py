@@ -50,7 +50,7 @@ def test_what_is_left_out_has_a_default() -> None:
         "series": "npy",
         "layout": "packed",
     }
-    assert (spec.on_invalid, spec.priority, spec.max_attempts) == ("reject", 0, 3)
+    assert (spec.on_invalid, spec.priority, spec.max_attempts) == ("reject", 0, 2)
 
 
 def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
@@ -156,6 +156,15 @@ def test_a_spec_survives_json(values: list[Any]) -> None:
     again = JobSpec.model_validate_json(spec.body())
     assert again.body() == spec.body()
     assert [type(value) for value in (again.grid or {})["label"]] == [type(v) for v in values]
+
+
+def test_a_request_of_a_child_is_one_row() -> None:
+    spec = load_spec({**LEAST, "sampling": {"samples": 4}})
+    parent = job_of(8, 2).model_copy(update={"spec": spec})
+    child = parent.model_copy(update={"parent": "j"})
+
+    assert (parent.samples, child.samples) == (4, 1)
+    assert Job.from_json(child.to_json()) == child
 
 
 def test_a_job_survives_json() -> None:

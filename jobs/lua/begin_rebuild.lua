@@ -1,0 +1,24 @@
+#!lua
+-- ARGV: job, output, priority, rows, epoch. Returns 1, or 0 if the job is at that epoch already.
+local job, output, priority, rows, epoch = unpack(ARGV)
+
+local place, before = unpack(redis.call("HMGET", key("job", job), "place", "epoch"))
+if before and tonumber(before) >= tonumber(epoch) then
+    return 0
+end
+if not place then
+    place = string.format("%016d:%s", redis.call("INCR", shard .. ":sequence"), job)
+    redis.call("HSET", key("job", job), "place", place, "wanted", "run", "intent", 0)
+end
+-- Scores put a high priority first; equal scores sort by member, and so by age.
+redis.call("ZADD", shard .. ":jobs", text(0 - priority), place)
+redis.call("HSET", key("job", job),
+    "output", output, "priority", priority, "rows", rows, "epoch", epoch,
+    "rebuilding", 1, "rebuilt_at", text(now()), "server", server(),
+    "done", 0, "rows_decided", 0, "rows_ok", 0, "rows_failed", 0, "rows_rejected", 0)
+redis.call("HDEL", key("job", job), "hungry", "hungry_until")
+-- What `expiry` still holds of its leases, reap drops in passing.
+redis.call("UNLINK", key("ready", job), key("leased", job), key("lease", job),
+    key("decided", job), key("trouble", job), key("pace", job))
+enlist(job)
+return 1

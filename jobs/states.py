@@ -1,0 +1,132 @@
+"""The states of a job, and how it moves between them.
+
+                              pause               resume
+                 ┌───────► paused ◄──────────┐      ▲ │
+                 │            │ resume       │      │ ▼
+    submit ──► pending ──► running ──────────┴──► failed      somebody has to mend something
+                 │            │      every row is decided
+                 │ cancel     ├───────────────────► finalising ──► done
+                 ▼            ▼ cancel                  ▲     ├──► done_with_errors
+              cancelling ◄──(paused, failed)            │     └──► cancelled
+                 └──────────────────────────────────────┘
+                   leases are handed back, what is undecided is sealed
+
+Nothing keeps a state. It is told from what the store and the queue say at the moment, here and
+nowhere else, and every state but `running` carries a reason.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ancestral.jobs.errors import UsageError
+from ancestral.jobs.intents import Wanted
+from ancestral.jobs.units import RowCounts
+
+
+class State(enum.StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    FINALISING = "finalising"
+    DONE = "done"
+    DONE_WITH_ERRORS = "done_with_errors"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job changes no more."""
+        return self in FINISHED
+
+
+FINISHED = frozenset({State.DONE, State.DONE_WITH_ERRORS, State.CANCELLED})
+
+#: Where a job can be found next; between two looks it may have passed through several.
+MOVES: Mapping[State, frozenset[State]] = {
+    State.PENDING: frozenset(
+        {State.RUNNING, State.PAUSED, State.CANCELLING, State.FINALISING, State.FAILED}
+    ),
+    # Back to pending when every worker is gone before a row is decided.
+    State.RUNNING: frozenset(
+        {State.PENDING, State.PAUSED, State.CANCELLING, State.FINALISING, State.FAILED}
+    ),
+    State.PAUSED: frozenset(
+        {State.PENDING, State.RUNNING, State.CANCELLING, State.FINALISING, State.FAILED}
+    ),
+    State.FAILED: frozenset(
+        {State.PENDING, State.RUNNING, State.PAUSED, State.CANCELLING, State.FINALISING}
+    ),
+    State.CANCELLING: frozenset({State.FINALISING}),
+    State.FINALISING: FINISHED | {State.FAILED},
+    State.DONE: frozenset(),
+    State.DONE_WITH_ERRORS: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a job that has no manifest yet."""
+
+    rows: int
+    #: Rows of which it is known what became of them; of a sealed job, all.
+    decided: int
+    wanted: Wanted = Wanted.RUN
+    #: Why that is wanted.
+    wanted_reason: str | None = None
+    #: Units that workers hold.
+    leased: int = 0
+    #: Units that wait for a worker.
+    ready: int = 0
+    #: What keeps workers from claiming; None when nothing does.
+    obstacle: str | None = None
+
+
+def state_of(facts: Facts) -> tuple[State, str | None]:
+    """The state of an unfinished job, and why it is in it."""
+    if facts.wanted is Wanted.FAIL:
+        return State.FAILED, facts.wanted_reason or "it cannot go on"
+    if facts.decided == facts.rows:
+        return State.FINALISING, "every row is decided, and its table is being written"
+    held = f"; {facts.leased} units are being handed back" if facts.leased else ""
+    if facts.wanted is Wanted.CANCEL:
+        return State.CANCELLING, f"{facts.wanted_reason or 'cancelled'}{held}"
+    if facts.wanted is Wanted.PAUSE:
+        return State.PAUSED, f"{facts.wanted_reason or 'paused'}{held}"
+    if facts.leased:
+        return State.RUNNING, None
+    # Once rows are decided it has begun, even if nobody works on it now.
+    reason = facts.obstacle or f"no worker holds any of its {facts.ready} units"
+    return (State.RUNNING if facts.decided else State.PENDING), reason
+
+
+def final_state(counts: RowCounts, cancelled_for: str | None = None) -> tuple[State, str]:
+    """The state of a job whose rows ended like this, and why; `cancelled_for` is a reason."""
+    if counts.cancelled:
+        undrawn = f"{counts.cancelled} of {counts.total} rows were not drawn"
+        return State.CANCELLED, f"{cancelled_for}; {undrawn}" if cancelled_for else undrawn
+    if counts.failed:
+        return State.DONE_WITH_ERRORS, f"{counts.failed} rows failed; the index says why"
+    return State.DONE, "every row is in the index"
+
+
+def check_wanted(job_id: str, state: State, wanted: Wanted) -> None:
+    """Raises UsageError when a job in this state cannot be made to do what is wanted."""
+    if state.finished:
+        raise UsageError(f"job {job_id} is {state} and cannot {wanted.value} any more")
+    if state is State.CANCELLING and wanted is not Wanted.CANCEL:
+        raise UsageError(f"job {job_id} is being cancelled; submit it anew to draw the rest")
+
+
+def can_follow(before: State, after: State) -> bool:
+    """Whether a job that was seen in one state can be found in the other later on."""
+    reached = {before}
+    frontier = {before}
+    while frontier:
+        frontier = {state for each in frontier for state in MOVES[each]} - reached
+        reached |= frontier
+    return after in reached

@@ -1,0 +1,115 @@
+"""Where a job stands, told from what the store and the queue say of it at the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ancestral.jobs import layout
+from ancestral.jobs.errors import UnknownJob
+from ancestral.jobs.intents import Wanted, latest_intent
+from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.manifest import read_manifest
+from ancestral.jobs.queue import Queue, QueueCounts
+from ancestral.jobs.spec import Job
+from ancestral.jobs.states import Facts, State, state_of
+from ancestral.jobs.store import Store
+from ancestral.jobs.units import RowCounts
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands. Of its rows, those are counted that are decided."""
+
+    job_id: str
+    name: str
+    state: State
+    #: Why it is in that state; None when it is running, and that is all.
+    reason: str | None
+    rows: int
+    rows_ok: int
+    rows_failed: int
+    rows_rejected: int
+    rows_cancelled: int
+    #: The root of the job's store, absolute.
+    output: str
+    #: The folder of Parquet files that describe the artifacts; None until the job is finished.
+    index: str | None
+
+    @property
+    def finished(self) -> bool:
+        return self.state.finished
+
+
+def status_of(job: Job, store: Store, queue: Queue | None) -> JobStatus:
+    """The status of a job. Raises StoreError and QueueError.
+
+    Without a queue that knows how many rows are decided, all records are read.
+    """
+    manifest = read_manifest(store, job.job_id)
+    if manifest is not None:
+        return _status(job, manifest.state, manifest.reason, manifest.counts, manifest.index)
+    intent = latest_intent(store, job.job_id)
+    queued = _queue_counts(queue, job.job_id)
+    if queued is None or queued.stale or queued.rebuilding:
+        counts, decided = _ledger_counts(job, store)
+    else:
+        counts = RowCounts(queued.rows_ok, queued.rows_failed, queued.rows_rejected)
+        decided = queued.rows_decided
+    if intent.wanted is Wanted.CANCEL and store.exists(layout.cancelled_path(job.job_id)):
+        decided = job.rows
+    state, reason = state_of(
+        Facts(
+            rows=job.rows,
+            decided=decided,
+            wanted=intent.wanted,
+            wanted_reason=intent.reason,
+            leased=queued.leased if queued else 0,
+            ready=queued.ready if queued else 0,
+            obstacle=_obstacle(job.job_id, queue, queued),
+        )
+    )
+    return _status(job, state, reason, counts, None)
+
+
+def _status(
+    job: Job, state: State, reason: str | None, counts: RowCounts, index: str | None
+) -> JobStatus:
+    return JobStatus(
+        job_id=job.job_id,
+        name=job.spec.name,
+        state=state,
+        reason=reason,
+        rows=job.rows,
+        rows_ok=counts.ok,
+        rows_failed=counts.failed,
+        rows_rejected=counts.rejected,
+        rows_cancelled=counts.cancelled,
+        output=job.spec.output,
+        index=index,
+    )
+
+
+def _queue_counts(queue: Queue | None, job_id: str) -> QueueCounts | None:
+    try:
+        return queue.counts(job_id) if queue is not None else None
+    except UnknownJob:
+        return None
+
+
+def _ledger_counts(job: Job, store: Store) -> tuple[RowCounts, int]:
+    """How the decided rows ended, and how many are decided."""
+    ledger = Ledger(store, job.job_id)
+    cover = ledger.cover(job)
+    counts = sum((record.counts for record in ledger.read(cover)), RowCounts())
+    return counts, job.rows - sum(unit.rows for unit in cover.undecided)
+
+
+def _obstacle(job_id: str, queue: Queue | None, queued: QueueCounts | None) -> str | None:
+    """What keeps workers from its units."""
+    if queue is None:
+        return "no queue is at hand to say who works on it"
+    if queued is None:
+        return f"it is not in the queue: `ancestral recover {job_id}` puts it there"
+    if queued.stale or queued.rebuilding:
+        return "the queue is being built anew from the store"
+    return None

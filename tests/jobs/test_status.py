@@ -1,0 +1,159 @@
+"""Where a job stands: told from manifest, queue and ledger, with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.intents import Wanted, declare
+from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.memory_queue import MemoryQueue
+from ancestral.jobs.queue import QueuedJob
+from ancestral.jobs.records import RowsRecord
+from ancestral.jobs.settings import Settings
+from ancestral.jobs.states import State
+from ancestral.jobs.units import Unit
+
+Commit = Callable[..., RowsRecord]
+
+
+def test_the_states_of_a_job(client: Client, spec: dict[str, Any], commit: Commit) -> None:
+    job = client.submit(spec)
+    queue, store = client.queue, client.store(job.job_id)
+    assert queue is not None
+
+    status = client.status(job.job_id)
+    assert (status.state, status.name, status.output) == ("pending", "My digits!", spec["output"])
+    assert status.reason == "no worker holds any of its 3 units"
+
+    first, second, third = queue.claim("ann", 3)
+    status = client.status(job.job_id)
+    assert (status.state, status.reason) == ("running", None)
+
+    record = commit(store, job, first.unit, "ooofffrr")
+    queue.complete(job.job_id, first.unit, record.counts)
+    status = client.status(job.job_id)
+    assert (status.state, status.rows_ok, status.rows_failed, status.rows_rejected) == (
+        "running",
+        3,
+        3,
+        2,
+    )
+
+    for lease in (second, third):
+        queue.complete(job.job_id, lease.unit, commit(store, job, lease.unit).counts)
+    assert client.status(job.job_id).state is State.FINALISING
+    assert not client.status(job.job_id).finished
+
+    manifest = finalise(store, job.job_id)
+    status = client.status(job.job_id)
+    assert (status.state, status.finished, status.index) == (
+        "done_with_errors",
+        True,
+        manifest.index,
+    )
+    assert (status.rows, status.rows_ok, status.rows_failed, status.rows_rejected) == (20, 15, 3, 2)
+    assert status.reason == "3 rows failed; the index says why"
+    assert client.wait(job.job_id) == status
+    assert len(client.results(job.job_id)) == 20
+
+
+def test_the_ledger_answers_where_there_is_no_queue(
+    client: Client, settings: Settings, spec: dict[str, Any], commit: Commit
+) -> None:
+    job = client.submit(spec)
+    store = client.store(job.job_id)
+    onlooker = Client(settings)
+    assert onlooker.status(job.job_id).state is State.PENDING
+    commit(store, job, Unit(8, 16))
+    status = onlooker.status(job.job_id)
+    assert (status.state, status.rows_ok) == ("running", 8)
+    assert status.reason == "no queue is at hand to say who works on it"
+    for unit in (Unit(0, 8), Unit(16, 20)):
+        commit(store, job, unit)
+    assert onlooker.status(job.job_id).state is State.FINALISING
+    finalise(store, job.job_id)
+    status = onlooker.status(job.job_id)
+    assert (status.state, status.reason) == ("done", "every row is in the index")
+
+
+@pytest.mark.parametrize("with_queue", [True, False])
+def test_what_is_wanted_shows(
+    client: Client, settings: Settings, spec: dict[str, Any], commit: Commit, with_queue: bool
+) -> None:
+    # Given a job of which eight rows are decided
+    job = client.submit(spec)
+    store = client.store(job.job_id)
+    record = commit(store, job, Unit(8, 16))
+    assert client.queue is not None
+    client.queue.complete(job.job_id, record.unit, record.counts)
+    onlooker = client if with_queue else Client(settings)
+    # When it is paused, or fails, or is cancelled, then it is so, for the reason that was given
+    for wanted, state in (
+        (Wanted.PAUSE, State.PAUSED),
+        (Wanted.FAIL, State.FAILED),
+        (Wanted.CANCEL, State.CANCELLING),
+    ):
+        declare(store, job.job_id, wanted, f"to {wanted.value}")
+        status = onlooker.status(job.job_id)
+        assert (status.state, status.reason) == (state, f"to {wanted.value}")
+        assert (status.rows_ok, status.rows_cancelled) == (8, 0)
+    # When it is sealed, nothing is open any more
+    Ledger(store, job.job_id).seal(job)
+    assert onlooker.status(job.job_id).state is State.FINALISING
+    manifest = finalise(store, job.job_id)
+    status = onlooker.status(job.job_id)
+    assert (status.state, status.index) == (State.CANCELLED, manifest.index)
+    assert status.reason == "to cancel; 12 of 20 rows were not drawn"
+    assert (status.rows, status.rows_ok, status.rows_cancelled) == (20, 8, 12)
+
+
+def test_leases_that_are_handed_back_show(client: Client, spec: dict[str, Any]) -> None:
+    job = client.submit(spec)
+    assert client.queue is not None
+    client.queue.claim("ann", 2)
+    declare(client.store(job.job_id), job.job_id, Wanted.PAUSE)
+    assert client.status(job.job_id).reason == "paused; 2 units are being handed back"
+
+
+def test_a_queue_that_is_built_anew_does_not_hide_what_is_decided(
+    client: Client, spec: dict[str, Any], commit: Commit
+) -> None:
+    job = client.submit(spec)
+    queue = client.queue
+    assert isinstance(queue, MemoryQueue)
+    commit(client.store(job.job_id), job, Unit(8, 16))
+    # Given a queue that is being built, and one whose server was restarted
+    for befall in (
+        lambda: queue.begin_rebuild(QueuedJob(job.job_id, spec["output"], 0, 20), 7),
+        lambda: queue.restart(queue.snapshot()),
+    ):
+        befall()
+        status = client.status(job.job_id)
+        assert (status.state, status.rows_ok) == (State.RUNNING, 8)
+        assert status.reason == "the queue is being built anew from the store"
+
+
+def test_waiting_ends_with_the_time(client: Client, spec: dict[str, Any]) -> None:
+    job = client.submit(spec)
+    assert client.wait(job.job_id, timeout_seconds=0).state is State.PENDING
+
+
+def test_waiting_ends_with_the_job(client: Client, spec: dict[str, Any], commit: Commit) -> None:
+    job = client.submit(spec)
+    store = client.store(job.job_id)
+
+    def work() -> None:
+        for unit in job.units():
+            commit(store, job, unit)
+        finalise(store, job.job_id)
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        assert client.wait(job.job_id, poll_seconds=0.01).state is State.DONE
+        working.result()
