@@ -86,8 +86,9 @@ class Scorer:
         """Events that can be admitted now."""
         return self.slots - len(self._waiting)
 
-    def admit(self, key: Hashable, symbols: np.ndarray, fields: Mapping[str, Any]) -> None:
-        """Let an event wait: symbols (*E) int64, or float64 where they are real numbers.
+    def admit(self, key: Hashable, symbols: np.ndarray, fields: Mapping[str, Any]) -> int:
+        """Let an event wait: symbols (*E) int64, or float64 where they are real numbers. Returns
+        how many `steps` pass at most until it is scored.
 
         Raises SlotsFull when too many wait, ConditionError when the event or its fields do not fit
         the network.
@@ -99,6 +100,11 @@ class Scorer:
         weights = torch.zeros(x.shape)
         weights[tuple(slice(size) for size in given.shape)] = 1
         self._waiting.append(_Waiting(key, symbols, Item(x, weights, conditions)))
+        return math.ceil(len(self._waiting) / self._places)
+
+    def drop(self, key: Hashable) -> None:
+        """Score an event no more, if it still waits."""
+        self._waiting = deque(event for event in self._waiting if event.key != key)
 
     @torch.inference_mode()
     def advance(self) -> list[Score]:

@@ -29,7 +29,9 @@ from ancestral.workers.events import (
     UnitGivenUp,
     UnitLost,
     UnitReleased,
+    UnitSplit,
     UnitStarted,
+    WorkerHung,
     log_event,
 )
 from ancestral.workers.here import run_here
@@ -57,11 +59,13 @@ __all__ = [
     "UnitIncomplete",
     "UnitLost",
     "UnitReleased",
+    "UnitSplit",
     "UnitStarted",
     "WarmModel",
     "WarmModels",
     "Worker",
     "WorkerError",
+    "WorkerHung",
     "decode_audio",
     "decode_clip",
     "decode_image",

@@ -2,6 +2,7 @@
 
     outcome_of    a row's symbols → media → artifact → gate; of a score job, its likelihood alone
     commit        a unit's outcomes → pack → index part → range record → complete
+    adopt         the unit was decided by another, as rows or as a split: his record stands
 
 The order is what makes it safe: everything that a record names is in the store before the record
 is, and the queue hears of it last. An attempt that dies in between leaves objects that no record
@@ -22,23 +23,20 @@ import numpy as np
 
 from ancestral.jobs import layout
 from ancestral.jobs.fields import told
-from ancestral.jobs.index import IndexRow, encode_part
-from ancestral.jobs.ledger import STATUS_LETTERS, FileFact, RangeRecord
-from ancestral.jobs.queue import Lease
+from ancestral.jobs.index import NOTHING, IndexRow, encode_part
+from ancestral.jobs.records import STATUS_LETTERS, FileFact, RangeRecord, RowsRecord
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job
 from ancestral.workers.encode import encode
 from ancestral.workers.errors import EncodeError, UnitIncomplete
-from ancestral.workers.events import UnitAdopted, UnitCommitted
+from ancestral.workers.events import UnitAdopted, UnitCommitted, UnitLost
 from ancestral.workers.gates import check
+from ancestral.workers.held import Hold
 from ancestral.workers.lane import Ended
 from ancestral.workers.metadata import canonical_json
 from ancestral.workers.pack import Member, PackWriter
 from ancestral.workers.work import Outcome, Work
 from ancestral.workers.workplace import Workplace
-
-#: What a record and its rows say of processor and numerics where nothing was drawn.
-NOTHING = "none"
 
 CODE_VERSION = version("ancestral")
 
@@ -75,11 +73,11 @@ def commit(place: Workplace, work: Work) -> None:
 
     Raises UnitIncomplete when the outcomes are not those of the unit's rows, and StoreError.
     """
-    unit, job, store = work.lease.unit, work.opened.job, work.opened.store
+    unit, job, store = work.hold.lease.unit, work.opened.job, work.opened.store
     outcomes = [work.outcomes[ordinal] for ordinal in sorted(work.outcomes)]
     if [outcome.row.ordinal for outcome in outcomes] != list(range(unit.start, unit.end)):
         raise UnitIncomplete(f"{len(outcomes)} outcomes do not fit the rows of unit {unit.name}")
-    retry, name = place.patience.retry, f"unit {unit.name} of job {job.job_id}"
+    retry, name = place.patience.retry, work.hold.name
 
     pack, members = _pack(job, outcomes)
     packs = []
@@ -92,12 +90,12 @@ def commit(place: Workplace, work: Work) -> None:
     part_path = layout.attempt_path(job.job_id, unit, work.attempt)
     retry(f"writing the index of {name}", lambda: store.put(part_path, part))
 
-    record = RangeRecord(
+    record = RowsRecord(
         start=unit.start,
         end=unit.end,
         attempt=work.attempt,
         worker=place.worker,
-        device=_device(work),
+        device=_device(place, work),
         numerics=_numerics(work),
         model_digest=job.model.digest,
         code_version=CODE_VERSION,
@@ -109,17 +107,22 @@ def commit(place: Workplace, work: Work) -> None:
     )
     standing = retry(f"deciding {name}", lambda: work.opened.ledger.decide(record))
     if standing.attempt != work.attempt:
-        adopt(place, work.lease, standing)
+        adopt(place, work.hold, standing)
         return
-    place.held.settle(work.lease, record.counts)
+    place.held.settle(work.hold, record)
     written = sum(fact.bytes for fact in packs)
     place.listener(UnitCommitted(place.worker, job.job_id, unit, record.counts, written))
 
 
-def adopt(place: Workplace, lease: Lease, record: RangeRecord) -> None:
+def adopt(place: Workplace, hold: Hold, record: RangeRecord) -> None:
     """The unit is decided by another attempt: tell the queue, and leave what we made unread."""
-    place.held.settle(lease, record.counts)
-    place.listener(UnitAdopted(place.worker, lease.job_id, lease.unit, record.counts))
+    job_id, unit = hold.lease.job_id, hold.lease.unit
+    if isinstance(record, RowsRecord):
+        place.held.settle(hold, record)
+        place.listener(UnitAdopted(place.worker, job_id, unit, record.counts))
+    else:
+        place.held.split(hold, record, keep=False)
+        place.listener(UnitLost(place.worker, job_id, unit))
 
 
 def _pack(job: Job, outcomes: Sequence[Outcome]) -> tuple[bytes, dict[int, Member]]:
@@ -168,7 +171,7 @@ def _index_row(place: Workplace, work: Work, outcome: Outcome, member: Member | 
         top_p=sampling.top_p,
         conditioning=row.fields,
         worker=place.worker,
-        device=_device(work),
+        device=_device(place, work),
         attempt=work.attempt,
         created_at=outcome.ended_at,
     )
@@ -183,7 +186,7 @@ def _index_row(place: Workplace, work: Work, outcome: Outcome, member: Member | 
         )
     if artifact is None or member is None:
         return index_row
-    pack_path = layout.pack_path(job.job_id, work.lease.unit, work.attempt)
+    pack_path = layout.pack_path(job.job_id, work.hold.lease.unit, work.attempt)
     return replace(
         index_row,
         media_type=artifact.media_type,
@@ -225,8 +228,8 @@ def _symbols_sha256(symbols: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(symbols, dtype=stored).tobytes()).hexdigest()
 
 
-def _device(work: Work) -> str:
-    return NOTHING if work.model is None else work.model.device
+def _device(place: Workplace, work: Work) -> str:
+    return NOTHING if work.model is None else place.device
 
 
 def _numerics(work: Work) -> str:

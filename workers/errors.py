@@ -5,7 +5,7 @@ WorkerError
 ├── PackError       a pack was asked to hold a member it cannot hold
 ├── RowRefused      a model cannot be asked for this row; the row fails, its unit goes on
 ├── UnitIncomplete  the rows of a unit are not the ones that it was leased with
-└── JobStuck        a unit can neither be drawn nor be recorded as failed
+└── JobStuck        a job cannot go on
 """
 
 
@@ -30,4 +30,4 @@ class UnitIncomplete(WorkerError):
 
 
 class JobStuck(WorkerError):
-    """A unit can neither be drawn nor be recorded as failed, so the job cannot end."""
+    """A job cannot go on: it is paused, or rows can neither be drawn nor be recorded as failed."""

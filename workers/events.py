@@ -51,8 +51,22 @@ class UnitAdopted(Event):
 
 
 @dataclass(frozen=True)
+class UnitSplit(Event):
+    """This worker split the unit at the row `at`.
+
+    reason: "bisect", to find the row that breaks it; "guide", since it is larger than needed now;
+    "share", with a worker that has nothing to do; "hand back" or "drain", to keep what is drawn.
+    """
+
+    job_id: str
+    unit: Unit
+    at: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class UnitLost(Event):
-    """The lease went to somebody else; rows in flight are thrown away."""
+    """The unit went to somebody else, or was split by him; rows in flight are thrown away."""
 
     job_id: str
     unit: Unit
@@ -60,11 +74,13 @@ class UnitLost(Event):
 
 @dataclass(frozen=True)
 class UnitReleased(Event):
-    """The unit was handed back without charging it an attempt."""
+    """The unit was handed back without charging it an attempt; `error` is the trouble of the store
+    or the queue that it could not be drawn for, if there was any."""
 
     job_id: str
     unit: Unit
     reason: str
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,8 @@ class UnitFailed(Event):
 
 @dataclass(frozen=True)
 class UnitGivenUp(Event):
-    """The unit has no attempts left; all its rows are being recorded as failed with `error`."""
+    """The unit has no attempts left; its rows are being recorded as failed with the last error, of
+    which `error` is the line that names it."""
 
     job_id: str
     unit: Unit
@@ -97,13 +114,22 @@ class Hiccup(Event):
     retry_seconds: float | None
 
 
+@dataclass(frozen=True)
+class WorkerHung(Event):
+    """The worker has units in hand, and made no progress for so many seconds."""
+
+    seconds: float
+
+
 #: Who is told.
 Listener = Callable[[Event], None]
 
 
+_TROUBLES = (UnitLost, UnitReleased, UnitFailed, UnitGivenUp, Hiccup, WorkerHung)
+
+
 def log_event(event: Event) -> None:
     """The listener of a worker that was given none: trouble is logged as warnings."""
-    troubled = isinstance(event, UnitLost | UnitReleased | UnitFailed | UnitGivenUp | Hiccup)
-    _log.log(logging.WARNING if troubled else logging.DEBUG, "%s", event)
+    _log.log(logging.WARNING if isinstance(event, _TROUBLES) else logging.DEBUG, "%s", event)
     if isinstance(event, UnitFailed):
         _log.warning("%s", event.traceback)

@@ -12,9 +12,18 @@ from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.results import Results
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import JobSpec
+from ancestral.jobs.states import State
 from ancestral.jobs.units import Unit
 from ancestral.workers.errors import JobStuck
-from ancestral.workers.events import Event, Listener, UnitFailed, UnitGivenUp, log_event
+from ancestral.workers.events import (
+    Event,
+    Listener,
+    UnitFailed,
+    UnitGivenUp,
+    UnitReleased,
+    log_event,
+)
+from ancestral.workers.patience import PASSING
 from ancestral.workers.worker import Worker
 
 
@@ -32,7 +41,8 @@ def run_here(
     environment's by default. Rows that failed are rows of the results.
 
     Raises UsageError when the job cannot be done as asked, StoreError when its output cannot be
-    written, and JobStuck when neither samples nor failures can be recorded.
+    written, and JobStuck when it is paused, or when neither samples nor failures can be recorded.
+    A cancelled job is finished with what it has.
     """
     # Torch comes in with the samplers: whoever only wants to hear of workers need not wait for it.
     from ancestral.workers.samplers import WarmSamplers
@@ -40,17 +50,24 @@ def run_here(
     queue = MemoryQueue()
     client = Client(settings, queue)
     job = client.submit(spec)
+    status = client.status(job.job_id)
+    if status.state in (State.PAUSED, State.FAILED):
+        raise JobStuck(f"job {job.job_id} is {status.state}: {status.reason}; resume it first")
     samplers = WarmSamplers(client.registry, slots=slots, device=device)
     given_up: set[Unit] = set()
-    stuck: list[UnitFailed] = []
+    stuck: list[UnitFailed | UnitReleased] = []
 
     def listen(event: Event) -> None:
         listener(event)
-        if isinstance(event, UnitGivenUp):
-            given_up.add(event.unit)
-        elif isinstance(event, UnitFailed) and event.unit in given_up:
+        match event:
+            case UnitGivenUp():
+                given_up.add(event.unit)
+            case UnitFailed() if event.unit in given_up:
+                stuck.append(event)
+            case UnitReleased(error=Exception() as error) if not isinstance(error, PASSING):
+                stuck.append(event)
+        if stuck:
             # In a fleet, somebody mends the store meanwhile; here, somebody waits for us.
-            stuck.append(event)
             worker.drain()
 
     worker = Worker(queue, samplers, job_id=job.job_id, listener=listen)

@@ -1,69 +1,114 @@
-"""The first stations of the trip: claim units, look them up, read their rows.
+"""The first stations of the trip: claim units and start them (starting.py).
 
 It runs in a thread of its own and keeps as many rows waiting as a model has slots, so that a
 sampler never waits for the queue or the store.
+
+A suspect is drawn alone: a unit that broke before, or any unit while the device is under suspicion.
+It is claimed with empty hands and slots, and nothing is claimed before it is settled. So a crash is
+the suspect's own, or the device's, and units are cleared that only shared the slots with one that
+crashed.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
-from queue import SimpleQueue
+import uuid
+from collections.abc import Callable
 
-from ancestral.jobs import layout
 from ancestral.jobs.errors import QueueError, UnknownJob
-from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.queue import Lease
-from ancestral.jobs.request_shards import read_rows
-from ancestral.jobs.spec import Job
-from ancestral.jobs.store import open_store
-from ancestral.workers.commit import adopt
-from ancestral.workers.errors import UnitIncomplete
-from ancestral.workers.events import Hiccup, UnitGivenUp, UnitStarted
-from ancestral.workers.held import one_line
+from ancestral.jobs.intents import Wanted
+from ancestral.workers.events import Hiccup, UnitStarted
+from ancestral.workers.held import Hold, one_line
 from ancestral.workers.patience import LONGEST_PAUSE_SECONDS
-from ancestral.workers.work import OpenJob, WarmModels, Work
+from ancestral.workers.starting import Starter
+from ancestral.workers.work import WarmModels, Work
 from ancestral.workers.workplace import Workplace
 
-#: Jobs whose doors are kept open; the one that was opened first is closed first.
-OPEN_JOBS = 32
+#: Pauses double no more often than this: long before, they are as long as they get.
+MOST_DOUBLINGS = 20
 
 
 class Intake:
-    """Claims units, of one job if it is named, and puts them in `arrivals`; None is the last.
+    """Claims units, of one job if it is named, and delivers them with their rows; None is the last.
 
     With a job named, it ends when that job has no units left; else, when it is closed.
     """
 
     def __init__(
-        self, place: Workplace, models: WarmModels, idle_seconds: float, job_id: str | None
+        self,
+        place: Workplace,
+        models: WarmModels,
+        idle_seconds: float,
+        job_id: str | None,
+        deliver: Callable[[Work | None], None],
+        busy: Callable[[], bool],
     ) -> None:
+        """`busy` says whether rows are in slots, those of lost units included."""
         self._place = place
-        self._models = models
+        self._slots = models.slots
+        self._starter = Starter(place, models)
         self._idle_seconds = idle_seconds
         self._job_id = job_id
-        self._open_jobs: dict[str, OpenJob] = {}
+        self._job_seen = False
+        self._deliver = deliver
+        self._busy = busy
         self._closed = False
         self._wake = threading.Event()
         # Each of these two is raised by one thread alone, so neither needs a lock.
         self._rows_in = 0
         self._rows_taken = 0
-        self._pause_seconds = idle_seconds
-        #: Units whose rows were read.
-        self.arrivals: SimpleQueue[Work | None] = SimpleQueue()
+        #: Calls of the queue that failed, since one answered.
+        self._outages = 0
+        #: Of the next claim; the same until one is answered, so that none is lost with its answer.
+        self._ticket = uuid.uuid4().hex
+        #: The unit claimed last, if it is a suspect.
+        self._suspect: Hold | None = None
 
     def run(self) -> None:
         """Keep rows waiting until closed, or until the job is done."""
+        while (pause := self.step()) is not None:
+            if pause:
+                # Until rows were taken, or for so long: a closed intake notices within this time.
+                self._wake.wait(pause)
+                self._wake.clear()
+
+    def step(self) -> float | None:
+        """Claim and start a unit if rows should wait; the seconds until the next step is due, None
+        when no more units will come.
+
+        One unit at a time: what this worker does not need yet, another may have a slot for.
+        """
+        if self._closed:
+            self._deliver(None)
+            return None
+        alone = self._suspect is not None and self._suspect.held
+        if alone or self._rows_in - self._rows_taken >= self._slots:
+            return self._idle_seconds
+        place = self._place
+        among_others = self._busy() or not place.held.empty
         try:
-            while not self._closed:
-                if self._rows_in - self._rows_taken >= self._models.slots:
-                    self._sleep(self._idle_seconds)
-                elif not self._claim():
-                    if self._job_is_done():
-                        return
-                    self._sleep(self._pause_seconds)
-        finally:
-            self.arrivals.put(None)
+            leases = place.queue.claim(
+                place.worker,
+                1,
+                self._job_id,
+                place.device,
+                among_others=among_others,
+                ticket=self._ticket,
+            )
+            self._ticket = uuid.uuid4().hex
+            if not leases and self._job_is_done():
+                self._deliver(None)
+                return None
+        except QueueError as error:
+            self._outages += 1
+            pause = self._pause(self._outages)
+            place.listener(Hiccup(place.worker, "claiming units", one_line(error), pause))
+            return pause
+        self._outages = 0
+        for lease in leases:
+            self._job_seen = True
+            self._start(place.held.add(lease))
+        return self._pause(place.held.troubles) if leases else self._idle_seconds
 
     def close(self) -> None:
         """Claim no more. Sets a flag and nothing else, so that a signal handler may call it."""
@@ -74,81 +119,36 @@ class Intake:
         self._rows_taken += rows
         self._wake.set()
 
-    def _claim(self) -> bool:
-        """Start the next unit; whether there was one.
-
-        One at a time: what this worker does not need yet, another may have a slot for.
-        """
+    def _start(self, hold: Hold) -> None:
         place = self._place
-        try:
-            leases = place.queue.claim(place.worker, 1, self._job_id)
-        except QueueError as error:
-            self._tell_outage("claiming units", error)
-            return False
-        self._pause_seconds = self._idle_seconds
-        for lease in leases:
-            place.held.add(lease)
-            with place.held.boundary([lease]):
-                self._start(lease)
-        return bool(leases)
-
-    def _start(self, lease: Lease) -> None:
-        place = self._place
-        retry = place.patience.retry
-        name = f"unit {lease.unit.name} of job {lease.job_id}"
-        opened = retry(f"opening job {lease.job_id}", lambda: self._open(lease))
-        if lease.attempts > 0:
-            # Somebody may have decided the unit and died before telling the queue.
-            record = retry(f"looking up {name}", lambda: opened.ledger.lookup(lease.unit))
-            if record is not None:
-                adopt(place, lease, record)
+        self._suspect = hold if hold.lease.alone else None
+        with place.held.boundary([hold]):
+            opened = self._starter.look_up(hold)
+            if opened is None:
                 return
-        cause = lease.last_error or "it has no attempts left"
-        if lease.exhausted:
-            place.listener(UnitGivenUp(place.worker, lease.job_id, lease.unit, cause))
-        rows = retry(f"reading {name}", lambda: read_rows(opened.store, opened.job, lease.unit))
-        if [row.ordinal for row in rows] != list(range(lease.unit.start, lease.unit.end)):
-            raise UnitIncomplete(f"the requests of {name} hold {len(rows)} rows")
-        if lease.exhausted:
-            model = None
-            error = f"given up after {lease.attempts} attempts at its unit; the last: {cause}"
-            rows = [replace(row, error=row.error or error) for row in rows]
-        else:
-            model = retry(f"loading {opened.job.model.name}", lambda: self._models.get(opened.job))
-        work = Work(lease, opened, rows, model)
-        self._rows_in += len(rows)
-        place.listener(UnitStarted(place.worker, lease.job_id, lease.unit, work.attempt))
-        self.arrivals.put(work)
-
-    def _open(self, lease: Lease) -> OpenJob:
-        opened = self._open_jobs.get(lease.job_id)
-        if opened is None:
-            store = open_store(lease.output)
-            job = Job.from_json(store.read(layout.spec_path(lease.job_id)))
-            opened = OpenJob(job, store, Ledger(store, lease.job_id))
-            if len(self._open_jobs) == OPEN_JOBS:
-                del self._open_jobs[next(iter(self._open_jobs))]
-            self._open_jobs[lease.job_id] = opened
-        return opened
+            work = self._starter.read(hold, opened)
+            self._rows_in += len(work.rows)
+            lease = hold.lease
+            place.listener(UnitStarted(place.worker, lease.job_id, lease.unit, work.attempt))
+            self._deliver(work)
 
     def _job_is_done(self) -> bool:
+        """Whether none of the job's units will be claimed any more."""
         if self._job_id is None:
             return False
         try:
             counts = self._place.queue.counts(self._job_id)
-            return counts.ready + counts.leased == 0
         except UnknownJob:
-            return True
-        except QueueError as error:
-            self._tell_outage("asking how many units are left", error)
+            # A queue that forgot a job will be told of it again.
+            return not self._job_seen
+        self._job_seen = True
+        if counts.rebuilding or counts.stale:
             return False
+        return counts.wanted is Wanted.CANCEL or counts.ready + counts.leased == 0
 
-    def _tell_outage(self, doing: str, error: QueueError) -> None:
-        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
-        place = self._place
-        place.listener(Hiccup(place.worker, doing, one_line(error), self._pause_seconds))
-
-    def _sleep(self, seconds: float) -> None:
-        """Until rows were taken, or for so long: a closed intake notices within this time."""
-        self._wake.wait(seconds)
-        self._wake.clear()
+    def _pause(self, failures: int) -> float:
+        """No pause without failures; with each of them it is twice as long."""
+        if not failures:
+            return 0.0
+        doubled = self._idle_seconds * 2.0 ** min(failures, MOST_DOUBLINGS)
+        return min(doubled, LONGEST_PAUSE_SECONDS)

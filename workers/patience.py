@@ -35,12 +35,15 @@ class Patience:
         *,
         seconds: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
+        """`sleep` waits between two calls; by default in such a way that `stop` ends it."""
         self._worker = worker
         self._listener = listener
         self._seconds = seconds
         self._clock = clock
         self._stopped = threading.Event()
+        self._sleep = sleep or self._stopped.wait
         #: Retries so far: a worker that waits for its store is alive.
         self.retries = 0
 
@@ -63,7 +66,7 @@ class Patience:
                 self._listener(Hiccup(self._worker, doing, str(error), pause))
             self.retries += 1
             longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
-            self._stopped.wait(pause)
+            self._sleep(pause)
 
     def stop(self) -> None:
         """Wait no more: from now on the first failure is the last."""

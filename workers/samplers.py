@@ -45,13 +45,11 @@ class WarmSampler:
         self,
         sampler: Sampler,
         signature: Mapping[str, Any],
-        device: str,
         ask: Callable[[Mapping[str, Any]], Asked],
     ) -> None:
         self._sampler = sampler
         self._signature = signature
         self._ask = ask
-        self.device = device
 
     @property
     def numerics(self) -> str:
@@ -65,16 +63,19 @@ class WarmSampler:
     def steps(self) -> int:
         return self._sampler.steps
 
-    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         settings = Settings(sampling.temperature, sampling.top_k, sampling.top_p)
         try:
             with torch.inference_mode(), single_threaded():
                 asked = self._ask(row.fields)
-            self._sampler.admit(
+            return self._sampler.admit(
                 SampleRequest(key, asked.fields, row.seed, row.sample, settings, asked.prefix)
             )
         except ConditionError as error:
             raise RowRefused(str(error)) from error
+
+    def drop(self, key: Hashable) -> None:
+        self._sampler.drop(key)
 
     def advance(self) -> Sequence[Sample]:
         return self._sampler.advance()
@@ -86,10 +87,9 @@ class WarmSampler:
 class WarmScorer:
     """A `WarmModel` on a `Scorer`: it draws nothing, and its rows are scored many at once."""
 
-    def __init__(self, scorer: Scorer, signature: Mapping[str, Any], device: str) -> None:
+    def __init__(self, scorer: Scorer, signature: Mapping[str, Any]) -> None:
         self._scorer = scorer
         self._signature = signature
-        self.device = device
 
     @property
     def numerics(self) -> str:
@@ -103,12 +103,15 @@ class WarmScorer:
     def steps(self) -> int:
         return self._scorer.steps
 
-    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         symbols = whole_event(self._signature, "artifact", row.fields["artifact"])
         try:
-            self._scorer.admit(key, symbols, own_fields(row.fields))
+            return self._scorer.admit(key, symbols, own_fields(row.fields))
         except ConditionError as error:
             raise RowRefused(str(error)) from error
+
+    def drop(self, key: Hashable) -> None:
+        self._scorer.drop(key)
 
     def advance(self) -> Sequence[Score]:
         return self._scorer.advance()
@@ -122,8 +125,8 @@ class WarmSamplers:
 
     def __init__(self, registry: Registry, *, slots: int = 64, device: str = "cpu") -> None:
         self.slots = slots
+        self.device = device
         self._registry = registry
-        self._device = device
         self._lock = threading.Lock()
         # By digest and kind, the one asked for longest ago first.
         self._warm: dict[tuple[str, str], WarmModel] = {}
@@ -149,11 +152,11 @@ class WarmSamplers:
         folder = self._registry.fetch(job.model.uri, job.model.digest)
         net = load_bundle(folder).net
         if job.spec.kind == "score":
-            scorer = Scorer(net, slots=self.slots, device=self._device)
-            return WarmScorer(scorer, job.signature, self._device)
-        sampler = Sampler(net, slots=self.slots, device=self._device)
-        ask = _asking(job, net.to(self._device), torch.device(self._device))
-        return WarmSampler(sampler, job.signature, self._device, ask)
+            scorer = Scorer(net, slots=self.slots, device=self.device)
+            return WarmScorer(scorer, job.signature)
+        sampler = Sampler(net, slots=self.slots, device=self.device)
+        ask = _asking(job, net.to(self.device), torch.device(self.device))
+        return WarmSampler(sampler, job.signature, ask)
 
 
 def _asking(

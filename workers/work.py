@@ -14,11 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.queue import Lease
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job, Sampling
 from ancestral.jobs.store import Store
 from ancestral.workers.encode import Artifact
+from ancestral.workers.held import Hold
 
 
 class Drawn(Protocol):
@@ -44,10 +44,6 @@ class WarmModel(Protocol):
     """A model on a device, with its slots."""
 
     @property
-    def device(self) -> str:
-        """Like "cpu" or "cuda:0"."""
-
-    @property
     def numerics(self) -> str:
         """The class of processor, backend and dtype within which bytes are equal."""
 
@@ -59,8 +55,12 @@ class WarmModel(Protocol):
     def steps(self) -> int:
         """Positions advanced so far; only ever rises."""
 
-    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
-        """Begin drawing a row; `key` comes back with it. Raises RowRefused."""
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
+        """Begin drawing a row; `key` comes back with it. Returns how many `steps` pass at most
+        until it has ended, whatever the other rows are. Raises RowRefused."""
+
+    def drop(self, key: Hashable) -> None:
+        """Draw a row that was admitted no further: its slot is free. Other rows do not change."""
 
     def advance(self) -> Sequence[Drawn]:
         """Draw for a moment; the rows that ended with it."""
@@ -71,6 +71,10 @@ class WarmModel(Protocol):
 
 class WarmModels(Protocol):
     """The models that this worker has loaded."""
+
+    @property
+    def device(self) -> str:
+        """The one that they are on, like "cpu" or "cuda:0"."""
 
     @property
     def slots(self) -> int:
@@ -116,12 +120,11 @@ class Outcome:
 class Work:
     """One attempt at one unit. `model` is None when nothing is left to draw."""
 
-    lease: Lease
+    hold: Hold
     opened: OpenJob
+    #: Those of the unit; fewer when it is cut (the writing thread's own).
     rows: Sequence[Row]
     model: WarmModel | None
     attempt: str = field(default_factory=lambda: uuid.uuid4().hex)
-    #: Whether a row of it was admitted to a slot (the sampling thread's own).
-    begun: bool = False
     #: By ordinal, as the rows end (the writing thread's own).
     outcomes: dict[int, Outcome] = field(default_factory=dict)

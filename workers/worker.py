@@ -8,34 +8,38 @@
                            advance
                            rows that ended                  ──▶     encode, gate
                                                                     the unit's last row: pack,
-                                                                    index, record, complete
-
-    heartbeat thread: renews the leases of all units between claim and complete
+                           cuts                             ──▶     index, record, complete
+                             ▲
+    heartbeat thread: ───────┘ orders
+    renews the leases of all units between claim and complete
 
 Slots stay full across units and jobs of one model; several models take turns. Whatever breaks in a
 unit costs that unit an attempt, and the worker goes on.
+
+The threads do nothing but take their station's next step, again and again (`Intake.step`,
+`Worker.turn`, `Writer.step`, `Heartbeat.beat`): somebody else can take the steps in one thread.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Empty
-from weakref import WeakSet
 
-from ancestral.jobs.queue import LEASE_SECONDS, Queue
+from ancestral.jobs.queue import LEASE_SECONDS, STALL_SECONDS, Order, Queue
+from ancestral.jobs.store import Store, open_store
 from ancestral.workers.events import Listener, log_event
 from ancestral.workers.heartbeat import Heartbeat
-from ancestral.workers.held import HeldLeases
+from ancestral.workers.held import HeldLeases, Hold
 from ancestral.workers.intake import Intake
-from ancestral.workers.lane import Ended, Lane
 from ancestral.workers.patience import Patience
-from ancestral.workers.work import WarmModel, WarmModels, Work
+from ancestral.workers.sampling import Sampling, Told
+from ancestral.workers.work import WarmModels
 from ancestral.workers.workplace import Workplace
 from ancestral.workers.writer import Writer
 
@@ -48,6 +52,7 @@ class Pace:
     idle_seconds: between two looks at a queue that has nothing to claim.
     patience_seconds: for a queue or store that does not answer, before a unit is handed back.
     rest_seconds: before a unit that broke can be leased again; doubled with each attempt.
+    stall_seconds: without progress, before the worker is said to hang.
     backlog_rows: ended rows that may wait to be written; with more, sampling waits.
     """
 
@@ -55,14 +60,13 @@ class Pace:
     idle_seconds: float = 0.2
     patience_seconds: float = 120.0
     rest_seconds: float = 1.0
+    stall_seconds: float = STALL_SECONDS
     backlog_rows: int = 256
 
 
 _USUAL_PACE = Pace()
 
-#: Why a unit is released that did nothing wrong.
-BROKEN = "the model that it waited for broke"
-DRAINING = "the worker is draining"
+#: Why units are released that are still in hand when the trip breaks off.
 STOPPED = "the worker stopped"
 
 
@@ -78,32 +82,55 @@ class Worker:
         models: WarmModels,
         name: str | None = None,
         *,
+        device: str | None = None,
         job_id: str | None = None,
         listener: Listener = log_event,
         pace: Pace = _USUAL_PACE,
+        opener: Callable[[str], Store] = open_store,
+        on_hang: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
+        """`device` is what the queue and the records call it: by default the host's name and the
+        models' device. `on_hang` is called in the heartbeat's thread when nothing advances any
+        more: nothing here can end a thread that hangs, but it can end the process.
+
+        `opener` opens the stores of jobs; `clock` and `sleep` are time for who waits, where no
+        thread would be woken.
+        """
         self.name = name or unique_name()
-        patience = Patience(self.name, listener, seconds=pace.patience_seconds)
-        held = HeldLeases(queue, self.name, listener, patience, pace.rest_seconds)
-        self._place = Workplace(self.name, queue, listener, patience, held)
-        self._models = models
-        self._lanes: dict[WarmModel, Lane] = {}
-        # Units may still arrive for a model that broke; it is not kept in memory for them.
-        self._broken: WeakSet[WarmModel] = WeakSet()
-        self._intake = Intake(self._place, models, pace.idle_seconds, job_id)
-        self._writer = Writer(self._place, pace.backlog_rows)
-        self._heartbeat = Heartbeat(self._place, self._progress, pace.beat_seconds)
+        self.device = device or f"{socket.gethostname()}/{models.device}"
+        self._patience = Patience(
+            self.name, listener, seconds=pace.patience_seconds, clock=clock, sleep=sleep
+        )
+        self.held = HeldLeases(queue, self.name, listener, self._patience, pace.rest_seconds)
+        place = Workplace(
+            self.name, self.device, queue, listener, self._patience, self.held, opener
+        )
+        self.writer = Writer(place, pace.backlog_rows)
+        self.sampling = Sampling(models, self.held, self.writer, self._taken, self._check_threads)
+        self.intake = Intake(
+            place, models, pace.idle_seconds, job_id, self.sampling.inbox.put, self._busy
+        )
+        self.heartbeat = Heartbeat(
+            place,
+            self._progress,
+            self._busy,
+            self._give_order,
+            on_hang,
+            interval_seconds=pace.beat_seconds,
+            stall_seconds=pace.stall_seconds,
+            clock=clock,
+        )
         self._threads: list[Future[None]] = []
-        self._steps = 0
-        self._draining = False
 
     def drain(self) -> None:
-        """Claim no more, hand back the units not begun, finish the others, and end.
+        """Claim no more, finish the rows that are begun, hand back the others, and end.
 
         Safe from any thread and from a signal handler.
         """
-        self._draining = True
-        self._intake.close()
+        self.intake.close()
+        self.sampling.drain()
 
     def run(self) -> None:
         """The trip, again and again.
@@ -112,19 +139,28 @@ class Worker:
         """
         try:
             with ThreadPoolExecutor(3, thread_name_prefix=self.name) as pool, self._stopping():
-                writing = pool.submit(self._writer.run)
+                writing = pool.submit(self.writer.run)
                 self._threads = [
-                    pool.submit(self._intake.run),
+                    pool.submit(self.intake.run),
                     writing,
-                    pool.submit(self._heartbeat.run),
+                    pool.submit(self.heartbeat.run),
                 ]
-                self._sample()
-                self._writer.close()
+                while self.turn():
+                    pass
+                self.writer.close()
                 writing.result()
         finally:
             # There are some only when the trip broke off.
-            for lease in self._place.held.snapshot():
-                self._place.held.release(lease, STOPPED)
+            for hold in self.held.snapshot().values():
+                self.held.release(hold, STOPPED)
+
+    def turn(self, wait: bool = True) -> bool:
+        """One turn of sampling; False when nothing is left to draw, and no unit will come.
+
+        With `wait` it waits for a unit, but not for long, when there is nothing else to do.
+        """
+        self._check_threads()
+        return self.sampling.turn(wait)
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
@@ -134,76 +170,11 @@ class Worker:
             yield
             finished = True
         finally:
-            self._intake.close()
+            self.intake.close()
             if not finished:
-                self._place.patience.stop()
-                self._writer.abort()
-            self._heartbeat.stop()
-
-    def _sample(self) -> None:
-        """Keep the slots full until no more units come and all rows have ended."""
-        arriving = True
-        while arriving or self._lanes:
-            self._check_threads()
-            if arriving:
-                arriving = self._receive()
-            for lane in list(self._lanes.values()):
-                if self._draining:
-                    self._intake.take(lane.release_unbegun(DRAINING))
-                self._advance(lane)
-                if not lane.busy:
-                    del self._lanes[lane.model]
-
-    def _receive(self) -> bool:
-        """Line up the rows of all units that arrived; False when no more will come.
-
-        Waits for a unit, but not for long, when there is nothing else to do.
-        """
-        try:
-            work = self._intake.arrivals.get(block=not self._lanes, timeout=1.0)
-            while work is not None:
-                self._line_up(work)
-                work = self._intake.arrivals.get_nowait()
-        except Empty:
-            return True
-        return False
-
-    def _line_up(self, work: Work) -> None:
-        if work.model in self._broken:
-            self._intake.take(len(work.rows))
-            self._place.held.release(work.lease, BROKEN)
-            return
-        for row in work.rows:
-            if row.error is not None or work.model is None:
-                self._intake.take(1)
-                self._write([Ended(work, row, error=row.error)])
-            else:
-                self._lane_of(work.model).line_up(work, row)
-
-    def _lane_of(self, model: WarmModel) -> Lane:
-        if model not in self._lanes:
-            self._lanes[model] = Lane(model, self._place.held)
-        return self._lanes[model]
-
-    def _advance(self, lane: Lane) -> None:
-        waiting, steps = lane.waiting, lane.model.steps
-        refused = lane.fill()
-        self._intake.take(waiting - lane.waiting)
-        self._write(refused)
-        ended: list[Ended] = []
-        with self._place.held.boundary(lane.leases_in_flight()) as boundary:
-            ended = lane.advance()
-        self._steps += lane.model.steps - steps
-        self._write(ended)
-        if boundary.error is not None:
-            # Whatever state the model is in now, it is not one to go on from.
-            self._broken.add(lane.model)
-            self._models.forget(lane.model)
-            self._intake.take(lane.abandon(BROKEN))
-
-    def _write(self, ended: list[Ended]) -> None:
-        for each in ended:
-            self._writer.put(each, while_waiting=self._check_threads)
+                self._patience.stop()
+                self.writer.abort()
+            self.heartbeat.stop()
 
     def _check_threads(self) -> None:
         """Raises here what ended a thread there."""
@@ -211,9 +182,21 @@ class Worker:
             if thread.done():
                 thread.result()
 
+    def _busy(self) -> bool:
+        return self.sampling.busy
+
+    def _taken(self, rows: int) -> None:
+        self.intake.take(rows)
+
+    def _give_order(self, hold: Hold, order: Order) -> None:
+        if order is Order.DRAIN:
+            self.drain()
+        else:
+            self.sampling.inbox.put(Told(hold, order))
+
     def _progress(self) -> int:
         """Rises while the worker draws, writes, or waits for a queue or store that is away."""
-        return self._steps + self._writer.rows + self._place.patience.retries
+        return self.sampling.steps + self.writer.rows + self._patience.retries
 
 
 def unique_name() -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from ancestral.workers.commit import commit, outcome_of
+from ancestral.workers.cut import Cut, cut
 from ancestral.workers.lane import Ended
 from ancestral.workers.workplace import Workplace
 
@@ -21,7 +22,7 @@ class Writer:
         self._place = place
         self._room = threading.Semaphore(backlog_rows)
         # Without a bound of its own, so that closing never waits.
-        self._ended: SimpleQueue[Ended | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Ended | Cut | None] = SimpleQueue()
         self._aborted = False
         #: Rows that came through.
         self.rows = 0
@@ -30,30 +31,53 @@ class Writer:
         """Hand a row over. `while_waiting` is called each second that the backlog is full."""
         while not self._room.acquire(timeout=1.0):
             while_waiting()
-        self._ended.put(ended)
+        self._inbox.put(ended)
+
+    def cut(self, order: Cut) -> None:
+        """Cut a unit short, after the rows that were handed over before."""
+        self._inbox.put(order)
 
     def run(self) -> None:
         """Write what comes until closed."""
-        while (ended := self._ended.get()) is not None:
-            if not self._aborted:
-                self._write(ended)
+        while self.step():
+            pass
+
+    def step(self, wait: bool = True) -> bool:
+        """Write the next row or make the next cut; False when there is none.
+
+        With `wait` there is none only after it was closed.
+        """
+        try:
+            order = self._inbox.get(block=wait)
+        except Empty:
+            return False
+        if order is None:
+            return False
+        if not self._aborted:
+            self._write(order)
+        if isinstance(order, Ended):
             self._room.release()
             self.rows += 1
+        return True
 
     def close(self) -> None:
         """No row comes any more: end when those that came are written."""
-        self._ended.put(None)
+        self._inbox.put(None)
 
     def abort(self) -> None:
         """End soon: throw away what waits."""
         self._aborted = True
         self.close()
 
-    def _write(self, ended: Ended) -> None:
-        work, held = ended.work, self._place.held
-        if work.lease not in held:
+    def _write(self, order: Ended | Cut) -> None:
+        work = order.work
+        if not work.hold.held:
             return
-        with held.boundary([work.lease]):
-            work.outcomes[ended.row.ordinal] = outcome_of(ended)
-            if len(work.outcomes) == len(work.rows):
+        with self._place.held.boundary([work.hold]):
+            if isinstance(order, Cut):
+                cut(self._place, order)
+            else:
+                work.outcomes[order.row.ordinal] = outcome_of(order)
+            # Last of all, for a cut can lose the unit.
+            if work.hold.held and len(work.outcomes) == len(work.rows):
                 commit(self._place, work)

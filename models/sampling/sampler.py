@@ -114,8 +114,8 @@ class Sampler:
         return self.slots - self.active
 
     @torch.inference_mode()
-    def admit(self, request: SampleRequest) -> None:
-        """Begin drawing an event.
+    def admit(self, request: SampleRequest) -> int:
+        """Begin drawing an event; how many `steps` pass at most until it has ended.
 
         Raises SlotsFull when no slot is free, ConditionError when the request does not fit the
         network.
@@ -126,6 +126,7 @@ class Sampler:
             self._waiting.append(active)
         else:
             self._begin(active, self._prefilled(active))
+        return self._longest(active.asked.start.length // self._program.channels)
 
     @torch.inference_mode()
     def advance(self) -> list[Sample]:
@@ -174,19 +175,21 @@ class Sampler:
 
         Raises ConditionError when no event has that key.
         """
-        for active in self._waiting:
-            if active.asked.request.key == key:
-                self._waiting.remove(active)
-                return SavedSample(active.asked.request, None, self._drawn_by)
-        for (tile, slot), active in self._active.items():
-            if active.asked.request.key == key:
-                del self._active[tile, slot]
-                saved = SavedSample(active.asked.request, tile.take_out(slot), self._drawn_by)
-                if active.prefilling:
-                    # Those who wait for its prefill take it in themselves.
-                    self._begin_waiting()
-                return saved
-        raise ConditionError(f"no event of key {key!r} is being drawn")
+        active, place = self._remove(key)
+        so_far = None if place is None else place[0].take_out(place[1])
+        self._begin_waiting()
+        return SavedSample(active.asked.request, so_far, self._drawn_by)
+
+    @torch.inference_mode()
+    def drop(self, key: Hashable) -> None:
+        """Draw an event no further; its slot is free, and its neighbours go on as they would have.
+
+        Raises ConditionError when no event has that key.
+        """
+        _, place = self._remove(key)
+        if place is not None:
+            place[0].drop(place[1])
+        self._begin_waiting()
 
     @torch.inference_mode()
     def restore(self, saved: SavedSample) -> None:
@@ -212,6 +215,29 @@ class Sampler:
         """The network, by the digest of its weights, and the numerics."""
         weights = self._net.state_dict()
         return f"{digest_of(*weights.values()).hex()[:16]} {self.numerics}"
+
+    def _remove(self, key: Hashable) -> tuple[_Active, tuple[Tile, int] | None]:
+        """An event that is drawn no more, and the slot that it is still in, if it is in one. Those
+        who wait for its prefill can begin then."""
+        for active in self._waiting:
+            if active.asked.request.key == key:
+                self._waiting.remove(active)
+                return active, None
+        for place, active in self._active.items():
+            if active.asked.request.key == key:
+                del self._active[place]
+                return active, place
+        raise ConditionError(f"no event of key {key!r} is being drawn")
+
+    def _longest(self, positions: int) -> int:
+        """Steps in which an event of so many positions has ended, whatever its neighbours are.
+
+        With each `advance` its tile goes on by a period at least, and every tile by a chunk at
+        most; before, another event of its prefix may have to take that in.
+        """
+        advances = 2 * math.ceil(positions / self._program.period) + 1
+        tiles = math.ceil(self.slots / self._tiles[0].slots)
+        return advances * tiles * self._chunk
 
     def _check_free(self) -> None:
         if not self.free:
@@ -257,10 +283,14 @@ class Sampler:
 
     def _positions(self, tiles: Iterable[Tile]) -> int:
         """How far tiles can go on together: to an event's end, or to a prefix's."""
-        period = self._program.period
-        chunk = max(CHUNK_POSITIONS // period * period, period)
         to_end = min(tile.positions_to_end for tile in tiles)
-        return min(to_end, chunk, *(self._positions_to_prefill(tile) for tile in tiles))
+        return min(to_end, self._chunk, *(self._positions_to_prefill(tile) for tile in tiles))
+
+    @property
+    def _chunk(self) -> int:
+        """Positions of one `advance` at most: whole periods."""
+        period = self._program.period
+        return max(CHUNK_POSITIONS // period * period, period)
 
     def _positions_to_prefill(self, tile: Tile) -> int:
         """Positions until the first prefill of a tile is complete."""

@@ -180,11 +180,17 @@ class Tile(ABC):
         begun); the tile stands on a period boundary."""
         taken = self._slots[slot]
         memory = self.memory(slot) if taken.age else None
-        del self._slots[slot]
+        self.drop(slot)
         if memory is None:
             return None
         symbols = np.concatenate(taken.symbols).reshape(-1)
         return HalfDrawn(symbols, self._log_likelihood_nats(slot), memory)
+
+    def drop(self, slot: int) -> None:
+        """Forget the event of a slot, which is free afterwards; the tile stands on a period
+        boundary."""
+        assert self._clock % self.program.period == 0
+        del self._slots[slot]
 
     @abstractmethod
     def _place(

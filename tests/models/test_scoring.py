@@ -156,5 +156,22 @@ def test_what_does_not_fit_is_refused() -> None:
         Scorer(case.net, slots=0)
 
 
+def test_an_event_is_scored_within_its_steps_unless_it_is_dropped() -> None:
+    # Given sounds, which are scored one by one
+    case = sound_case(speaker=False, digit=False)
+    scorer = Scorer(case.net, slots=4)
+    steps = {
+        key: scorer.admit(key, np.zeros(20, dtype=np.int64), {"seconds": 0.02}) for key in "abcd"
+    }
+    scorer.drop("b")
+    assert scorer.free == 1
+    # Then each of the others has its turn in time
+    turns = {}
+    while scorer.free < 4:
+        turns.update({score.key: scorer.steps for score in scorer.advance()})
+    assert turns == {"a": 1, "c": 2, "d": 3}
+    assert steps == {"a": 1, "b": 2, "c": 3, "d": 4}
+
+
 def test_nothing_waits_at_first() -> None:
     assert Scorer(image_case().net).advance() == []

@@ -8,11 +8,13 @@ What a request's label says is what happens to its rows:
     refused     the model cannot be asked for it
     garbled     the picture cannot be decoded: an exception that no one foresaw
     overloaded  the sampler itself breaks when the row should end
+    endless     the row never ends
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -25,6 +27,7 @@ import numpy as np
 from ancestral.jobs.client import Client
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.queue import Queue
+from ancestral.jobs.recovery import recover
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, Sampling
@@ -33,7 +36,7 @@ from ancestral.workers.events import Event
 from ancestral.workers.worker import Pace, Worker
 from tests.jobs.bundles import write_bundle
 
-LABELS = ["plain", "blank", "poison", "refused", "garbled", "overloaded"]
+LABELS = ["plain", "blank", "poison", "refused", "garbled", "overloaded", "endless"]
 
 LEVELS = 4
 
@@ -43,6 +46,12 @@ SIGNATURE = {
     "shape": [3, 5],
     "fields": {"label": {"type": "category", "values": LABELS}},
 }
+
+#: Advances until a row has ended, at most.
+LONGEST_ROW = 5
+
+#: Seeds of rows that take that long.
+SLOW = [4 + 5 * number for number in range(40)]
 
 #: What `before_advance` returns to keep the sampler from going on, for now.
 HOLD = object()
@@ -73,27 +82,33 @@ class FakeDrawn:
 class FakeSampler:
     """A `WarmModel`. `before_advance` is called before each advance, with the rows in slots."""
 
-    device = "cpu"
     numerics = "fake/int16"
 
     def __init__(self, slots: int, before_advance: Callable[[list[Row]], object]) -> None:
         self.steps = 0
         self._slots = slots
         self._before_advance = before_advance
-        self._rows: dict[Hashable, tuple[Row, int]] = {}
-        #: The ordinals that were ever admitted, in order.
+        self._rows: dict[Hashable, tuple[Row, float]] = {}
+        #: The ordinals that were ever admitted, in order, and those that were dropped.
         self.admitted: list[int] = []
+        self.dropped: list[int] = []
 
     @property
     def free(self) -> int:
         return self._slots - len(self._rows)
 
-    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         assert self.free, "a row was admitted without a free slot"
         if row.fields["label"] == "refused":
             raise RowRefused("no such thing can be drawn")
-        self._rows[key] = (row, self.steps + 1 + row.seed % 5)
+        steps = math.inf if row.fields["label"] == "endless" else 1 + row.seed % LONGEST_ROW
+        self._rows[key] = (row, self.steps + steps)
         self.admitted.append(row.ordinal)
+        return LONGEST_ROW
+
+    def drop(self, key: Hashable) -> None:
+        row, _ = self._rows.pop(key)
+        self.dropped.append(row.ordinal)
 
     def advance(self) -> Sequence[FakeDrawn]:
         rows = [row for row, _ in self._rows.values()]
@@ -127,6 +142,7 @@ class FakeModels:
     """The `WarmModels` of one worker: one fake sampler, made anew when it was forgotten."""
 
     slots: int = 4
+    device: str = "cpu"
     before_advance: Callable[[list[Row]], object] = lambda rows: None
     samplers: list[FakeSampler] = field(default_factory=list)
     _warm: bool = False
@@ -144,6 +160,11 @@ class FakeModels:
     def admitted(self) -> list[int]:
         """The ordinals that were ever admitted, in order."""
         return [ordinal for sampler in self.samplers for ordinal in sampler.admitted]
+
+    @property
+    def dropped(self) -> list[int]:
+        """The ordinals that were ever dropped, in order."""
+        return [ordinal for sampler in self.samplers for ordinal in sampler.dropped]
 
 
 class Diary:
@@ -218,6 +239,12 @@ class House:
             **spec,
         }
         return self.client.submit(document)
+
+    def another_queue(self, job: Job) -> MemoryQueue:
+        """A queue that knows the job, and nothing of the house's own queue."""
+        queue = MemoryQueue(lease_seconds=60, clock=self.clock)
+        assert recover(queue, self.client.store(job.job_id), job)
+        return queue
 
     def work(
         self, job: Job, models: FakeModels | None = None, name: str = "ann", **given: Any

@@ -4,50 +4,55 @@ from __future__ import annotations
 
 import pytest
 
-from ancestral.jobs.errors import QueueUnavailable, StoreUnavailable
+from ancestral.jobs.errors import (
+    CorruptObject,
+    NotFound,
+    QueueMisconfigured,
+    QueueUnavailable,
+    StoreDenied,
+    StoreUnavailable,
+)
 from ancestral.jobs.memory_queue import MemoryQueue
-from ancestral.jobs.queue import Lease
+from ancestral.jobs.queue import LONGEST_ERROR, Lease
 from ancestral.jobs.units import RowCounts, Unit
 from ancestral.workers.errors import EncodeError
 from ancestral.workers.events import Hiccup, UnitFailed, UnitLost, UnitReleased
-from ancestral.workers.held import HeldLeases, one_line
-from ancestral.workers.patience import Patience
-from tests.workers.fakes import Clock, Diary
-
-
-class Hands:
-    """A queue with two units of a job, both of them held."""
-
-    def __init__(self, queue: MemoryQueue | None = None, rest_seconds: float = 0.0) -> None:
-        self.clock = Clock()
-        self.queue = queue or MemoryQueue(clock=self.clock)
-        self.diary = Diary()
-        patience = Patience("ann", self.diary, seconds=0.0)
-        self.held = HeldLeases(self.queue, "ann", self.diary, patience, rest_seconds)
-        self.queue.add_job("job", "lake", 0, 3)
-        self.queue.add_units("job", [Unit(0, 2), Unit(2, 4)])
-        self.leases = self.queue.claim("ann", 2)
-        for lease in self.leases:
-            self.held.add(lease)
-
-    def states(self) -> tuple[int, int, int]:
-        counts = self.queue.counts("job")
-        return counts.ready, counts.leased, counts.done
+from ancestral.workers.held import one_line
+from tests.workers.hands import Hands, rows_record
 
 
 def test_a_settled_unit_is_done() -> None:
     hands = Hands()
 
-    hands.held.settle(hands.leases[0], RowCounts(ok=2))
+    hands.held.settle(hands.holds[0], rows_record(Unit(0, 2)))
 
     assert hands.states() == (0, 1, 1)
-    assert hands.held.snapshot() == [hands.leases[1]]
+    assert hands.held.snapshot() == {hands.holds[1].lease: hands.holds[1]}
+    assert not hands.holds[0].held
+
+
+class Curious(MemoryQueue):
+    """A queue that remembers which devices it was told of."""
+
+    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+        self.devices = [*getattr(self, "devices", []), device]
+        super().complete(job_id, unit, counts, device)
+
+
+def test_a_unit_of_which_nothing_was_drawn_speaks_for_no_device() -> None:
+    queue = Curious()
+    hands = Hands(queue)
+
+    hands.held.settle(hands.holds[0], rows_record(Unit(0, 2)))
+    hands.held.settle(hands.holds[1], rows_record(Unit(2, 4), device="none"))
+
+    assert queue.devices == ["host/cpu", ""]
 
 
 def test_a_failed_unit_is_charged_and_rests() -> None:
     hands = Hands(rest_seconds=8)
 
-    hands.held.fail(hands.leases[0], ValueError("no\nreally"))
+    hands.held.fail(hands.holds[0], ValueError("no\nreally"))
 
     # It rests for half to the whole of its time.
     assert hands.queue.claim("bob", 1) == []
@@ -55,20 +60,33 @@ def test_a_failed_unit_is_charged_and_rests() -> None:
     assert hands.queue.claim("bob", 1) == []
     hands.clock.now = 8
     (lease,) = hands.queue.claim("bob", 1)
-    assert (lease.attempts, lease.last_error) == (1, "ValueError: no")
+    assert (lease.attempts, lease.last_error) == (1, "ValueError: no\nreally")
     (event,) = hands.diary.of(UnitFailed)
     assert (event.unit, event.error) == (Unit(0, 2), "ValueError: no")
     assert "ValueError: no\nreally" in event.traceback
 
 
+def test_the_charged_error_is_the_end_of_its_traceback() -> None:
+    hands = Hands()
+
+    with hands.held.boundary([hands.holds[0]]):
+        raise ValueError("far too long " + "x" * LONGEST_ERROR + " at the end")
+
+    error = hands.queue.claim("bob", 1)[0].last_error
+    assert error is not None
+    assert error.endswith("x at the end")
+    assert len(error) == LONGEST_ERROR
+
+
 def test_rests_grow_to_a_minute() -> None:
     hands = Hands(rest_seconds=8)
-    lease = hands.leases[0]
+    hold = hands.holds[0]
     for _ in range(8):
-        hands.held.fail(lease, ValueError("again"))
+        hands.held.fail(hold, ValueError("again"))
         hands.clock.now += 60
-        (lease,) = [one for one in hands.queue.claim("ann", 2) if one.unit == lease.unit]
-        hands.held.add(lease)
+        leases = hands.queue.claim("ann", 2)
+        (lease,) = [one for one in leases if one.unit == hold.lease.unit]
+        hold = hands.held.add(lease)
 
     rests = [event.rest_seconds for event in hands.diary.of(UnitFailed)]
     assert all(low <= rest <= 2 * low for rest, low in zip(rests, (4, 8, 16), strict=False))
@@ -78,7 +96,7 @@ def test_rests_grow_to_a_minute() -> None:
 def test_a_released_unit_is_ready_as_if_it_had_never_been_claimed() -> None:
     hands = Hands()
 
-    hands.held.release(hands.leases[0], "not now")
+    hands.held.release(hands.holds[0], "not now")
 
     (lease,) = hands.queue.claim("bob", 1)
     assert (lease.unit, lease.attempts, lease.last_error) == (Unit(0, 2), 0, None)
@@ -88,18 +106,18 @@ def test_a_released_unit_is_ready_as_if_it_had_never_been_claimed() -> None:
 @pytest.mark.parametrize("again", ["fail", "release", "lose"])
 def test_what_is_held_no_more_is_not_given_back_twice(again: str) -> None:
     hands = Hands()
-    lease = hands.leases[0]
-    hands.held.lose(lease)
+    hold = hands.holds[0]
+    hands.held.lose(hold, hold.lease)
     assert len(hands.diary.of(UnitLost)) == 1
     before = hands.states()
 
     match again:
         case "fail":
-            hands.held.fail(lease, ValueError("late"))
+            hands.held.fail(hold, ValueError("late"))
         case "release":
-            hands.held.release(lease, "late")
+            hands.held.release(hold, "late")
         case _:
-            hands.held.lose(lease)
+            hands.held.lose(hold, hold.lease)
 
     assert len(hands.diary.events) == 1
     assert hands.states() == before
@@ -108,38 +126,58 @@ def test_what_is_held_no_more_is_not_given_back_twice(again: str) -> None:
 def test_an_exception_fails_the_units_it_concerns() -> None:
     hands = Hands()
 
-    with hands.held.boundary([hands.leases[1]]) as boundary:
+    with hands.held.boundary([hands.holds[1]]) as boundary:
         raise EncodeError("blank")
 
     assert isinstance(boundary.error, EncodeError)
     assert [event.unit for event in hands.diary.of(UnitFailed)] == [Unit(2, 4)]
-    assert hands.leases[0] in hands.held
+    assert hands.holds[0].held
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("503"), QueueUnavailable("refused")])
-def test_what_passes_by_itself_charges_nothing(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("503"),
+        StoreDenied("not yours"),
+        QueueUnavailable("refused"),
+        QueueMisconfigured("it would evict"),
+    ],
+)
+def test_trouble_of_the_surroundings_charges_nothing(error: Exception) -> None:
     hands = Hands()
 
-    with hands.held.boundary(iter(hands.leases)):
+    with hands.held.boundary(iter(hands.holds)):
         raise error
 
-    assert len(hands.diary.of(UnitReleased)) == 2
+    assert [event.error for event in hands.diary.of(UnitReleased)] == [error, error]
+    assert hands.held.troubles == 2
     assert [lease.attempts for lease in hands.queue.claim("bob", 2)] == [0, 0]
+
+
+@pytest.mark.parametrize("error", [CorruptObject("not as written"), NotFound("gone")])
+def test_an_object_that_is_wrong_is_no_such_trouble(error: Exception) -> None:
+    hands = Hands()
+
+    with hands.held.boundary([hands.holds[0]]):
+        raise error
+
+    assert len(hands.diary.of(UnitFailed)) == 1
+    assert hands.held.troubles == 0
 
 
 def test_an_interruption_goes_through() -> None:
     hands = Hands()
 
-    with pytest.raises(KeyboardInterrupt), hands.held.boundary(hands.leases):
+    with pytest.raises(KeyboardInterrupt), hands.held.boundary(hands.holds):
         raise KeyboardInterrupt
 
-    assert hands.held.snapshot() != []
+    assert len(hands.held.snapshot()) == 2
 
 
 def test_without_an_exception_nothing_is_given_back() -> None:
     hands = Hands()
 
-    with hands.held.boundary(hands.leases) as boundary:
+    with hands.held.boundary(hands.holds) as boundary:
         pass
 
     assert boundary.error is None
@@ -149,7 +187,7 @@ def test_without_an_exception_nothing_is_given_back() -> None:
 class Gone(MemoryQueue):
     """A queue that cannot be told anything."""
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts) -> None:
+    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
         raise QueueUnavailable("refused")
 
     def fail(self, lease: Lease, error: str, delay_seconds: float = 0.0) -> bool:
@@ -161,12 +199,12 @@ class Gone(MemoryQueue):
 
 def test_a_queue_that_is_gone_is_told_of_and_stops_nobody() -> None:
     hands = Hands(Gone())
-    settled, broken = hands.leases
+    settled, broken = hands.holds
 
-    hands.held.settle(settled, RowCounts(ok=2))
+    hands.held.settle(settled, rows_record(Unit(0, 2)))
     hands.held.fail(broken, ValueError("no"))
 
-    assert hands.held.snapshot() == []
+    assert hands.held.empty
     assert [(event.doing, event.retry_seconds) for event in hands.diary.of(Hiccup)] == [
         ("completing unit 000000000000-000000000002 of job job", None),
         ("failing unit 000000000002-000000000004 of job job", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import soundfile
 from PIL import Image
 
 from ancestral.jobs.client import Client
-from ancestral.jobs.errors import StoreDenied, UsageError
+from ancestral.jobs.errors import CorruptObject, StoreDenied, UsageError
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.store import Store
@@ -127,8 +128,8 @@ def test_the_job_is_finished_and_what_a_second_run_finds_is_the_same(place: Plac
     assert second.equals(first)
     assert diary.of(UnitCommitted) == []
     client = Client(place.settings)
-    (job,) = client.jobs()
-    status = client.status(job.job_id)
+    (job_id,) = client.jobs()
+    status = client.status(job_id)
     assert (status.state, status.rows, status.rows_ok) == ("done", 9, 9)
 
 
@@ -151,21 +152,58 @@ def test_a_job_that_cannot_be_done_as_asked_is_refused(place: Place) -> None:
         run_here(place.spec("images", grid={"label": [77]}), settings=place.settings)
 
 
-def test_a_job_whose_rows_cannot_even_be_recorded_as_failed_is_given_up(
+def test_a_job_whose_output_cannot_be_written_any_more_is_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Sealed(Store):
-        def put(self, path: str, data: bytes | memoryview) -> None:
-            raise StoreDenied("the disk is sealed")
+    put = Store.put
 
-    monkeypatch.setattr("ancestral.workers.intake.open_store", Sealed)
+    def sealed(self: Store, path: str, data: bytes | memoryview) -> None:
+        if path.startswith("packs/"):
+            raise StoreDenied("the disk is sealed")
+        put(self, path, data)
+
+    monkeypatch.setattr(Store, "put", sealed)
 
     with pytest.raises(JobStuck, match="the disk is sealed"):
-        run_here(
-            place.spec("images", max_attempts=1),
-            settings=place.settings,
-            listener=Diary(),
-        )
+        run_here(place.spec("images"), settings=place.settings, listener=Diary())
+
+
+def test_a_job_whose_requests_cannot_be_read_any_more_is_given_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def corrupt(*given: object) -> None:
+        raise CorruptObject("not what was written")
+
+    monkeypatch.setattr("ancestral.workers.starting.read_rows", corrupt)
+    monkeypatch.setattr("ancestral.workers.here.Worker", partial(Worker, pace=QUICK))
+
+    with pytest.raises(JobStuck, match="not what was written"):
+        run_here(place.spec("images"), settings=place.settings, listener=Diary())
+
+
+def test_a_paused_job_is_not_waited_for(place: Place) -> None:
+    spec = place.spec("images", idempotency_key="tonight")
+    client = Client(place.settings)
+    job = client.submit(spec)
+    client.pause(job.job_id, "the lake is being moved")
+
+    with pytest.raises(JobStuck, match=r"is paused: the lake is being moved.*; resume it first"):
+        run_here(spec, settings=place.settings)
+
+    client.resume(job.job_id)
+    assert len(run_here(spec, settings=place.settings)) == 9
+
+
+def test_a_cancelled_job_is_finished_with_what_it_has(place: Place) -> None:
+    spec = place.spec("images", idempotency_key="tonight")
+    client = Client(place.settings)
+    job = client.submit(spec)
+    client.cancel(job.job_id, "not needed")
+
+    assert len(run_here(spec, settings=place.settings)) == 0
+
+    status = client.status(job.job_id)
+    assert (status.state, status.rows_cancelled) == ("cancelled", 9)
 
 
 def test_one_worker_serves_jobs_of_two_models(place: Place) -> None:

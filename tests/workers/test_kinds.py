@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from ancestral.jobs.client import Client
-from ancestral.jobs.finalise import read_manifest
 from ancestral.jobs.kinds import fields_of, kinds_of
+from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.results import Artifact, Results
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Media
@@ -205,8 +205,8 @@ def test_a_score_job_has_no_packs_and_one_row_cannot_spoil_another(place: Place)
     assert "'artifact' cannot be used" in rows[1]["error"]
     assert "'artifact' is 4 x 6, and the model draws 5 x 6" in rows[2]["error"]
     client = Client(place.settings)
-    job = client.jobs()[0]
-    manifest = read_manifest(client.store(job.job_id), job.job_id)
+    (job_id,) = client.jobs()
+    manifest = read_manifest(client.store(job_id), job_id)
     assert manifest is not None
     assert (manifest.rows_ok, manifest.rows_failed, manifest.pack_count) == (1, 2, 0)
     assert results.download(place.folder / "files") == 0

@@ -10,14 +10,17 @@ import pytest
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import ModelUnreadable
+from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.settings import Settings
-from ancestral.jobs.spec import Job, Sampling
+from ancestral.jobs.spec import Job, Media, Sampling
 from ancestral.models import save_bundle, to_media
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.native import library
+from ancestral.workers.encode import encode
 from ancestral.workers.errors import RowRefused
 from ancestral.workers.samplers import WARM_MODELS, WarmSamplers
+from ancestral.workers.work import Drawn
 from tests.models.laws import on_each_executor
 from tests.models.nets import DIGITS, Case, image_case, sound_case
 
@@ -85,6 +88,30 @@ def test_a_row_is_what_its_network_draws(shelf: Shelf, case: Case, executor: str
         warm.to_media(only.symbols), to_media(job.signature, expected.symbols.numpy())
     )
     assert warm.steps >= 1 and warm.free == 3
+
+
+@pytest.mark.parametrize("kind", ["generate", "score"])
+def test_a_row_ends_within_its_steps_or_is_dropped(shelf: Shelf, kind: str) -> None:
+    case = image_case(labels=DIGITS)
+    job = shelf.job(case)
+    if kind == "score":
+        job = job.model_copy(update={"spec": job.spec.model_copy(update={"kind": "score"})})
+    warm = WarmSamplers(shelf.client.registry, slots=2).get(job)
+    pixels = to_media(case.net.signature, np.zeros((5, 6), dtype=np.int64))
+    media = encode(case.net.signature, pixels, {}, Media()).data
+    asked = row(case) if kind == "generate" else row(case, artifact=MediaValue(media, "a.png"))
+
+    steps = warm.admit("drawn", asked, Sampling())
+    warm.admit("dropped", asked, Sampling())
+    warm.drop("dropped")
+    assert warm.free == 1
+    drawn: list[Drawn] = []
+    while not drawn:
+        drawn = list(warm.advance())
+
+    assert [each.key for each in drawn] == ["drawn"]
+    assert 1 <= warm.steps <= steps
+    assert warm.free == 2
 
 
 def test_the_jobs_settings_reach_the_sampler(shelf: Shelf) -> None:

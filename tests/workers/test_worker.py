@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import socket
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import webdataset
 from ancestral.jobs import layout
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.units import RowCounts, Unit
 from ancestral.workers.events import (
@@ -52,7 +54,8 @@ def test_every_row_is_there_once_with_all_its_facts(house: House) -> None:
             "model",
             job.model.digest,
         )
-        assert (row["numerics"], row["device"], row["worker"]) == ("fake/int16", "cpu", "ann")
+        device = f"{socket.gethostname()}/cpu"
+        assert (row["numerics"], row["device"], row["worker"]) == ("fake/int16", device, "ann")
         assert (row["width"], row["height"], row["media_type"]) == (5, 3, "image/png")
         assert (row["conditioning"], row["condition_label"]) == ('{"label":"plain"}', "plain")
         assert (row["likelihood_kind"], row["sampling_seconds"]) == ("exact", 0.5)
@@ -183,7 +186,7 @@ def test_a_unit_without_artifacts_writes_no_pack(house: House) -> None:
 
     store = house.client.store(job.job_id)
     record = Ledger(store, job.job_id).lookup(Unit(0, 2))
-    assert record is not None
+    assert isinstance(record, RowsRecord)
     assert (record.packs, record.statuses) == ((), "ff")
     assert [event.pack_bytes for event in diary.of(UnitCommitted)] == [0]
     assert store.list(layout.packs_folder(job.job_id)) == []

@@ -12,7 +12,7 @@ import pytest
 from ancestral.jobs import layout
 from ancestral.jobs.errors import QueueUnavailable
 from ancestral.jobs.memory_queue import MemoryQueue
-from ancestral.jobs.queue import Lease, Order
+from ancestral.jobs.queue import Lease, Order, Progress
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.units import RowCounts, Unit
@@ -54,9 +54,10 @@ def test_a_lost_lease_throws_away_what_was_drawn(house: House) -> None:
     # When it goes on.
     house.work(job, models, listener=diary)
 
-    # Then the rows in slots were drawn to their end and the one that waited was not, and the
+    # Then the row that had not ended was dropped and the one that waited was not drawn, and the
     # attempt left nothing behind.
     assert models.admitted == [0, 1, 0, 1, 2]
+    assert models.dropped == [1]
     lost, kept = diary.of(UnitStarted)
     assert {row["attempt"] for row in house.rows(job)} == {kept.attempt} != {lost.attempt}
     assert len(house.client.store(job.job_id).list(layout.packs_folder(job.job_id))) == 1
@@ -66,9 +67,7 @@ def test_a_lost_lease_throws_away_what_was_drawn(house: House) -> None:
 def test_who_loses_the_race_for_a_record_adopts_it(house: House) -> None:
     # Given a worker that is drawing while another, of another queue, decides the same unit.
     job = house.submit(["plain"] * 3, unit_rows=3)
-    rival_queue = MemoryQueue()
-    rival_queue.add_job(job.job_id, job.spec.output, 0, 3)
-    rival_queue.add_units(job.job_id, job.units())
+    rival_queue = house.another_queue(job)
     rivals: list[Diary] = []
 
     def race(rows: list[Row]) -> None:
@@ -89,7 +88,7 @@ def test_who_loses_the_race_for_a_record_adopts_it(house: House) -> None:
 class Forgetful(MemoryQueue):
     """A queue that breaks down whenever it is told of a unit's end."""
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts) -> None:
+    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
         raise QueueUnavailable("connection refused")
 
 
@@ -111,7 +110,7 @@ def test_a_unit_decided_by_a_worker_that_died_is_not_drawn_again(tmp_path: Path)
     # When its lease has run out and another worker claims the unit.
     house.clock.now += 61
     models = FakeModels()
-    queue.__class__ = MemoryQueue
+    queue.__class__ = MemoryQueue  # type: ignore[assignment]
     diary = house.work(job, models, name="bob")
 
     # Then nothing is drawn and nothing changes.
@@ -124,8 +123,9 @@ def test_a_unit_decided_by_a_worker_that_died_is_not_drawn_again(tmp_path: Path)
 class Listening(MemoryQueue):
     """A queue that remembers how far its worker had come at each heartbeat."""
 
-    def heartbeat(self, worker: str, progress: Mapping[Lease, int]) -> dict[Lease, Order]:
-        self.reached = [*getattr(self, "reached", []), max(progress.values())]
+    def heartbeat(self, worker: str, progress: Mapping[Lease, Progress]) -> dict[Lease, Order]:
+        moved = max(each.moved for each in progress.values())
+        self.reached = [*getattr(self, "reached", []), moved]
         return super().heartbeat(worker, progress)
 
 
@@ -158,7 +158,7 @@ def shared_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hou
     queue.close()
 
 
-def test_two_workers_share_a_job_and_draw_no_row_twice(shared_house: House) -> None:
+def test_two_workers_share_a_job(shared_house: House) -> None:
     # Given two workers that both hold a unit before either goes on.
     house = shared_house
     job = house.submit(["plain"] * 40, unit_rows=4)
@@ -182,13 +182,14 @@ def test_two_workers_share_a_job_and_draw_no_row_twice(shared_house: House) -> N
     rows = house.rows(job)
     assert [row["ordinal"] for row in rows] == list(range(40))
     assert {row["worker"] for row in rows} == {"ann", "bob"}
-    assert sorted(models[0].admitted + models[1].admitted) == list(range(40))
+    # Some may be drawn by both: near the end, slow units are copied.
+    assert {*models[0].admitted, *models[1].admitted} == set(range(40))
 
 
 def test_draining_finishes_what_was_begun_and_hands_back_the_rest(house: House) -> None:
-    # Given two slots, a unit of three rows in them, and another unit that waits.
+    # Given two slots, a unit of two rows in them, and another unit that waits.
     diary = Diary()
-    job = house.submit(["plain"] * 12, unit_rows=3)
+    job = house.submit(["plain"] * 8, unit_rows=2)
 
     def drain(rows: list[Row]) -> None:
         diary.wait_for(UnitStarted, 2)
@@ -201,9 +202,9 @@ def test_draining_finishes_what_was_begun_and_hands_back_the_rest(house: House) 
     worker.run()
 
     # Then the begun unit is committed, and the other one is there for others, without a charge.
-    assert [event.unit for event in diary.of(UnitCommitted)] == [Unit(0, 3)]
-    assert models.admitted == [0, 1, 2]
-    assert Unit(3, 6) in [event.unit for event in diary.of(UnitReleased)]
+    assert [event.unit for event in diary.of(UnitCommitted)] == [Unit(0, 2)]
+    assert models.admitted == [0, 1]
+    assert Unit(2, 4) in [event.unit for event in diary.of(UnitReleased)]
     counts = house.queue.counts(job.job_id)
     assert (counts.ready, counts.leased, counts.done) == (3, 0, 1)
     assert [lease.attempts for lease in house.queue.claim("bob", 10)] == [0, 0, 0]

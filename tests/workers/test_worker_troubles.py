@@ -5,56 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ancestral.jobs.errors import QueueUnavailable, StoreUnavailable
+from ancestral.jobs.errors import QueueUnavailable, StoreDenied, StoreError, StoreUnavailable
 from ancestral.jobs.memory_queue import MemoryQueue
-from ancestral.jobs.queue import Lease, Order
+from ancestral.jobs.queue import Lease, Order, Progress
+from ancestral.jobs.recovery import recover
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
 from ancestral.workers.events import (
     Event,
     Hiccup,
+    UnitCommitted,
     UnitFailed,
-    UnitGivenUp,
     UnitReleased,
+    UnitSplit,
     UnitStarted,
 )
 from ancestral.workers.worker import Pace, Worker
-from tests.workers.fakes import (
-    QUICK,
-    Diary,
-    FakeModels,
-    House,
-    eventually,
-)
-
-
-def test_a_unit_that_always_breaks_is_recorded_as_failed_and_the_others_are_drawn(
-    house: House,
-) -> None:
-    # Given a row on which the writing side breaks, in the second of three units.
-    labels = ["plain"] * 6
-    labels[2] = "garbled"
-    job = house.submit(labels, unit_rows=2, max_attempts=2)
-    models = FakeModels(slots=1)
-
-    diary = house.work(job, models)
-
-    # Then that unit is tried twice, and given up without drawing.
-    rows = house.rows(job)
-    assert [row["status"] for row in rows] == ["ok", "ok", "failed", "failed", "ok", "ok"]
-    cause = "ZeroDivisionError: symbols of another world"
-    for row in rows[2:4]:
-        assert row["error"] == f"given up after 2 attempts at its unit; the last: {cause}"
-        assert (row["device"], row["numerics"]) == ("none", "none")
-    failures = diary.of(UnitFailed)
-    assert [(event.unit, event.error) for event in failures] == [(Unit(2, 4), cause)] * 2
-    assert "to_media" in failures[0].traceback
-    assert [event.unit for event in diary.of(UnitGivenUp)] == [Unit(2, 4)]
-    assert models.admitted.count(2) == 2
+from tests.workers.by_hand import ByHand, statuses
+from tests.workers.fakes import QUICK, SLOW, Diary, FakeModels, House, eventually
 
 
 def test_a_unit_that_breaks_once_is_drawn_at_the_next_attempt(house: House) -> None:
@@ -71,25 +44,31 @@ def test_a_unit_that_breaks_once_is_drawn_at_the_next_attempt(house: House) -> N
 
     assert [row["status"] for row in house.rows(job)] == ["ok"] * 3
     assert [event.error for event in diary.of(UnitFailed)] == ["OSError: cosmic ray"]
+    assert "in advance" in diary.of(UnitFailed)[0].traceback
     # The sampler that broke was not trusted with the second attempt.
     assert len(models.samplers) == 2
 
 
 def test_a_sampler_that_breaks_costs_no_attempt_to_units_that_only_waited(house: House) -> None:
-    # Given two slots, a first unit that breaks the sampler after five advances, and a second unit
-    # that waits behind it.
-    diary = Diary()
-    models = FakeModels(slots=2, before_advance=lambda rows: diary.wait_for(UnitStarted, 2))
-    labels = ["overloaded", "plain"]
-    job = house.submit(labels, seeds=[4, 4], samples=2, unit_rows=2, max_attempts=1)
+    # Given two slots, a unit that breaks the sampler after five advances, and one that waits.
+    labels = ["overloaded", "plain", "plain", "plain"]
+    job = house.submit(labels, seeds=SLOW[:4], unit_rows=2)
+    ann = ByHand(house, job, slots=2)
+    ann.take_in()
+    ann.turn()
+    ann.take_in()
+    assert ann.units == {(0, 2), (2, 4)}
 
-    house.work(job, models, listener=diary)
+    for _ in range(4):
+        ann.turn()
 
-    assert [row["status"] for row in house.rows(job)] == ["failed", "failed", "ok", "ok"]
-    assert [(event.unit, event.error) for event in diary.of(UnitFailed)] == [
+    assert [(event.unit, event.error) for event in ann.diary.of(UnitFailed)] == [
         (Unit(0, 2), "MemoryError: out of memory")
     ]
-    assert [event.unit for event in diary.of(UnitReleased)] == [Unit(2, 4)]
+    assert [event.unit for event in ann.diary.of(UnitReleased)] == [Unit(2, 4)]
+    assert ann.units == set()
+    ann.finish()
+    assert [status for _, status in statuses(house, job)] == ["failed", "ok", "ok", "ok"]
 
 
 def test_a_unit_that_arrives_for_a_broken_sampler_waits_for_a_new_one(house: House) -> None:
@@ -119,18 +98,19 @@ class Shaky(Store):
     """A store whose writes fail as long as there are failures left."""
 
     failures = 0
+    error: type[StoreError] = StoreUnavailable
 
     def put(self, path: str, data: bytes | memoryview) -> None:
         if Shaky.failures:
             Shaky.failures -= 1
-            raise StoreUnavailable("503 slow down")
+            raise Shaky.error("503 slow down")
         super().put(path, data)
 
 
 @pytest.fixture
 def shaky(monkeypatch: pytest.MonkeyPatch) -> type[Shaky]:
-    monkeypatch.setattr("ancestral.workers.intake.open_store", Shaky)
     monkeypatch.setattr(Shaky, "failures", 0)
+    monkeypatch.setattr(Shaky, "error", StoreUnavailable)
     return Shaky
 
 
@@ -139,7 +119,8 @@ def test_a_store_that_hiccups_is_asked_again(house: House, shaky: type[Shaky]) -
     job = house.submit(["plain"] * 3, unit_rows=3)
     models = FakeModels()
 
-    diary = house.work(job, models, pace=Pace(beat_seconds=0.01, idle_seconds=0.01))
+    pace = Pace(beat_seconds=0.01, idle_seconds=0.01)
+    diary = house.work(job, models, pace=pace, opener=Shaky)
 
     assert [row["status"] for row in house.rows(job)] == ["ok"] * 3
     hiccups = diary.of(Hiccup)
@@ -148,17 +129,65 @@ def test_a_store_that_hiccups_is_asked_again(house: House, shaky: type[Shaky]) -
     assert models.admitted == [0, 1, 2]
 
 
-def test_a_store_that_is_away_for_long_costs_no_attempt(house: House, shaky: type[Shaky]) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreDenied])
+def test_a_store_that_is_in_trouble_for_long_costs_no_attempt(
+    house: House, shaky: type[Shaky], error: type[StoreError]
+) -> None:
     # Given a worker without patience, and four failures where two attempts are allowed.
-    shaky.failures = 4
+    shaky.failures, shaky.error = 4, error
     job = house.submit(["plain"] * 3, unit_rows=3, max_attempts=2)
 
-    diary = house.work(job)
+    diary = house.work(job, opener=Shaky)
 
     assert [row["status"] for row in house.rows(job)] == ["ok"] * 3
-    assert len(diary.of(UnitReleased)) == 4
-    assert diary.of(UnitReleased)[0].reason == "StoreUnavailable: 503 slow down"
+    released = diary.of(UnitReleased)
+    assert [event.reason for event in released] == [f"{error.__name__}: 503 slow down"] * 4
+    assert all(isinstance(event.error, error) for event in released)
     assert diary.of(UnitFailed) == []
+
+
+def test_in_trouble_units_are_claimed_less_and_less_often(house: House, shaky: type[Shaky]) -> None:
+    shaky.failures = 3
+    job = house.submit(["plain"] * 4, seeds=[0, 5, 10, 15], unit_rows=1)
+    ann = ByHand(house, job, slots=1, opener=Shaky)
+    pauses = []
+
+    # When each unit in turn cannot be written, and the fourth one can.
+    for _ in range(5):
+        pauses.append(ann.worker.intake.step())
+        ann.turn()
+
+    assert pauses == [0.0, 0.02, 0.04, 0.08, 0.0]
+
+
+def test_an_outage_of_the_queue_in_the_middle_of_a_cut_loses_no_row(tmp_path: Path) -> None:
+    # Given a queue that cannot be told of a split, which is decided already.
+    house = House(tmp_path, Deaf(lease_seconds=60, clock=lambda: house.clock.now))
+    job = house.submit(["plain"] * 4, seeds=SLOW[:4], unit_rows=4)
+    ann = ByHand(house, job, slots=2)
+    ann.take_in()
+    ann.turn()
+    ann.worker.drain()
+    ann.finish()
+    assert [event.at for event in ann.diary.of(UnitSplit)] == [2]
+    assert house.rows(job) == []
+
+    # When its lease has run out.
+    house.clock.now += 61
+    house.queue.__class__ = MemoryQueue
+    bob = ByHand(house, job, "bob")
+    bob.finish()
+
+    # Then the next worker finds the split, and draws its halves.
+    assert sorted(event.unit for event in bob.diary.of(UnitCommitted)) == [Unit(0, 2), Unit(2, 4)]
+    assert statuses(house, job) == [(ordinal, "ok") for ordinal in range(4)]
+
+
+class Deaf(MemoryQueue):
+    """A queue that cannot be told of splits."""
+
+    def split(self, *given: object, **named: object) -> Lease | None:
+        raise QueueUnavailable("connection refused")
 
 
 class Absent(MemoryQueue):
@@ -166,11 +195,11 @@ class Absent(MemoryQueue):
 
     absences = 3
 
-    def claim(self, worker: str, limit: int, job_id: str | None = None) -> list[Lease]:
+    def claim(self, *given: Any, **named: Any) -> list[Lease]:
         if self.absences:
             self.absences -= 1
             raise QueueUnavailable("connection refused")
-        return super().claim(worker, limit, job_id)
+        return super().claim(*given, **named)
 
 
 def test_a_queue_that_is_away_is_asked_again(tmp_path: Path) -> None:
@@ -183,23 +212,43 @@ def test_a_queue_that_is_away_is_asked_again(tmp_path: Path) -> None:
     assert [event.doing for event in diary.of(Hiccup)] == ["claiming units"] * 3
 
 
-def test_a_model_that_cannot_be_loaded_fails_its_rows_with_the_reason(house: House) -> None:
-    class NoModels(FakeModels):
-        def get(self, job: object) -> object:  # type: ignore[override]
-            raise FileNotFoundError("no weights")
+class Interrupted(MemoryQueue):
+    """A queue whose answers to every other claim that is given leases are lost on the wire."""
 
-    job = house.submit(["plain"] * 2, max_attempts=1)
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.tickets: list[str] = []
 
-    house.work(job, NoModels())
+    def claim(self, *given: Any, **named: Any) -> list[Lease]:
+        leases = super().claim(*given, **named)
+        if leases:
+            self.tickets.append(named["ticket"])
+            if len(self.tickets) % 2:
+                raise QueueUnavailable("connection reset")
+        return leases
 
-    assert [row["status"] for row in house.rows(job)] == ["failed"] * 2
-    assert house.rows(job)[0]["error"].endswith("FileNotFoundError: no weights")
+
+def test_a_claim_whose_answer_was_lost_is_said_again(house: House) -> None:
+    queue = Interrupted(lease_seconds=60, clock=house.clock)
+    job = house.submit(["plain"] * 6, unit_rows=2)
+    assert recover(queue, house.client.store(job.job_id), job)
+    ann = ByHand(house, job, slots=6, queue=queue)
+
+    for _ in range(4):
+        ann.take_in()
+
+    # No unit is leased that the worker does not know of, and each claim has a ticket of its own.
+    assert ann.units == {(0, 2), (2, 4), (4, 6)}
+    assert queue.tickets[::2] == queue.tickets[1::2]
+    assert len(set(queue.tickets)) == 3
+    ann.finish()
+    assert statuses(house, job) == [(ordinal, "ok") for ordinal in range(6)]
 
 
 class Mute(MemoryQueue):
     """A queue that does not answer heartbeats."""
 
-    def heartbeat(self, worker: str, progress: Mapping[Lease, int]) -> dict[Lease, Order]:
+    def heartbeat(self, worker: str, progress: Mapping[Lease, Progress]) -> dict[Lease, Order]:
         raise QueueUnavailable("connection refused")
 
 

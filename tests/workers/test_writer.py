@@ -8,6 +8,7 @@ import pytest
 
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.request_shards import read_rows
+from ancestral.jobs.store import open_store
 from ancestral.jobs.units import Unit
 from ancestral.workers.commit import commit, outcome_of
 from ancestral.workers.errors import UnitIncomplete
@@ -35,11 +36,12 @@ def desk(house: House) -> tuple[Workplace, Work]:
     patience = Patience("ann", diary, seconds=0.0)
     held = HeldLeases(house.queue, "ann", diary, patience, 0.0)
     (lease,) = house.queue.claim("ann", 1)
-    held.add(lease)
+    hold = held.add(lease)
     store = house.client.store(job.job_id)
     opened = OpenJob(job, store, Ledger(store, job.job_id))
-    work = Work(lease, opened, read_rows(store, job, lease.unit), FakeModels().get(job))
-    return Workplace("ann", house.queue, diary, patience, held), work
+    work = Work(hold, opened, read_rows(store, job, lease.unit), FakeModels().get(job))
+    place = Workplace("ann", "host/cpu", house.queue, diary, patience, held, open_store)
+    return place, work
 
 
 def test_a_full_backlog_lets_the_sampler_wait(house: House) -> None:
@@ -75,7 +77,7 @@ def test_an_aborted_writer_writes_nothing_more(house: House) -> None:
 def test_rows_of_a_unit_that_is_held_no_more_are_thrown_away(house: House) -> None:
     place, work = desk(house)
     writer = Writer(place, backlog_rows=10)
-    place.held.lose(work.lease)
+    place.held.lose(work.hold, work.hold.lease)
     for row in work.rows:
         writer.put(Ended(work, row, error="not drawn"), refuse_to_wait)
 
