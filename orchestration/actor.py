@@ -7,15 +7,34 @@ drained, and raises when the process is gone.
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from ancestral.jobs.redis_queue import RedisQueue
-from ancestral.workers.events import Event, Hiccup, UnitFailed, UnitGivenUp
+from ancestral.jobs.units import Unit
+from ancestral.orchestration.cluster import ray
+from ancestral.workers.events import (
+    Event,
+    Hiccup,
+    UnitFailed,
+    UnitGivenUp,
+    UnitReleased,
+    UnitSplit,
+    WorkerHung,
+)
+from ancestral.workers.held import one_line
 
 #: Lines kept until the fleet asks for them; of a flood, the latest.
 LONGEST_NEWS = 100
+
+#: A process that hangs leaves so much time for its last news to be asked for, and ends with this
+#: exit code.
+LAST_WORDS_SECONDS = 3.0
+HUNG = 70
 
 #: Calls that one actor answers at once: `run`, and `drain` or `news` beside it.
 CONCURRENT_CALLS = 2
@@ -42,6 +61,14 @@ class SamplerPlan:
     job_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Introduction:
+    """Who a sampler is to the queue: the names of its worker and of its device."""
+
+    worker: str
+    device: str
+
+
 class SamplerActor:
     """Runs as a Ray actor; see `Fleet`."""
 
@@ -62,9 +89,15 @@ class SamplerActor:
                 Registry(plan.state_uri, plan.cache_folder), slots=plan.slots, device=plan.device
             ),
             job_id=plan.job_id,
+            device=device_name(plan.device),
             listener=self._listen,
+            on_hang=end_process,
             pace=Pace(beat_seconds=plan.lease_seconds / 4),
         )
+
+    def introduce(self) -> Introduction:
+        """Who this is."""
+        return Introduction(self._worker.name, self._worker.device)
 
     def run(self) -> None:
         """Work until drained, or until the job has no units left."""
@@ -87,20 +120,45 @@ class SamplerActor:
             self._news.append(sentence)
 
 
+def end_process() -> None:
+    """End a process that hangs, in which no exception gets where it hangs."""
+    # That it does is among the news.
+    time.sleep(LAST_WORDS_SECONDS)
+    os._exit(HUNG)
+
+
+def device_name(device: str) -> str:
+    """The device of this process, told from those of all others: "node-3/cuda:2"."""
+    if device == "cuda":
+        # To a process the GPU that Ray gave it is the first one.
+        device = f"cuda:{ray.get_gpu_ids()[0]}"
+    return f"{socket.gethostname()}/{device}"
+
+
 def describe(event: Event) -> str | None:
     """The event as a sentence for people, if it is one they should hear of."""
     match event:
         case UnitFailed():
             return (
-                f"rows {event.unit.start} to {event.unit.end - 1} broke on {event.worker} and "
-                f"will be tried again: {event.error}"
+                f"{_rows(event.unit)} broke on {event.worker} and will be tried again: "
+                f"{event.error}"
             )
+        case UnitSplit(reason="bisect"):
+            return f"{_rows(event.unit)} broke again, and are halved to find the one that breaks"
         case UnitGivenUp():
             return (
-                f"rows {event.unit.start} to {event.unit.end - 1} are recorded as failed, after "
-                f"too many attempts; the last: {event.error}"
+                f"{_rows(event.unit)} cannot be drawn and will be recorded as failed; the last "
+                f"attempt: {event.error}"
             )
+        case UnitReleased(error=Exception() as error):
+            return f"units are handed back until that is mended: {one_line(error)}"
+        case WorkerHung():
+            return f"{event.worker} made no progress for {event.seconds:.0f} s and is ended"
         case Hiccup(retry_seconds=None):
             return f"{event.worker} gave up {event.doing}: {event.error}"
         case _:
             return None
+
+
+def _rows(unit: Unit) -> str:
+    return f"row {unit.start}" if unit.rows == 1 else f"rows {unit.start} to {unit.end - 1}"

@@ -4,9 +4,9 @@ A command imports what it needs inside itself, so that help, `submit` and `statu
 neither torch nor Ray. What goes wrong is one sentence on stderr, and an exit code:
 
     0     done
-    1     finished, but rows failed, or the work broke down
+    1     finished, but rows failed or were cancelled, or the work broke down
     2     wrong use: the message says what to change
-    3     a service does not answer
+    3     a service does not answer, or not as it should
     130   stopped by Ctrl-C
 """
 
@@ -20,16 +20,23 @@ import click
 from ancestral.jobs.errors import (
     CorruptObject,
     JobError,
-    QueueUnavailable,
+    QueueError,
     RequestsInvalid,
     RowsMissing,
     StoreUnavailable,
 )
 from ancestral.orchestration.commands.demo import demo
+from ancestral.orchestration.commands.devices import devices
+from ancestral.orchestration.commands.fsck import fsck
+from ancestral.orchestration.commands.gc import gc
+from ancestral.orchestration.commands.ls import ls
 from ancestral.orchestration.commands.models import models
+from ancestral.orchestration.commands.recover import recover
 from ancestral.orchestration.commands.results import results
+from ancestral.orchestration.commands.retry import retry
 from ancestral.orchestration.commands.run import run
 from ancestral.orchestration.commands.status import status, watch
+from ancestral.orchestration.commands.steer import cancel, pause, resume
 from ancestral.orchestration.commands.submit import submit
 from ancestral.orchestration.commands.train import train
 from ancestral.orchestration.commands.up import up
@@ -53,7 +60,12 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, submit, status, watch, results, train, models, up):
+for command in (
+    *(demo, run, submit, status, watch, ls, results),
+    *(pause, resume, cancel, retry),
+    *(fsck, gc, recover, devices),
+    *(train, models, up),
+):
     cli.add_command(command)
 
 
@@ -90,6 +102,6 @@ def exit_code_of(arguments: Sequence[str] | None = None) -> int:
 
 
 def _code_of(error: JobError) -> int:
-    if isinstance(error, QueueUnavailable | StoreUnavailable):
+    if isinstance(error, QueueError | StoreUnavailable):
         return UNAVAILABLE
     return BROKEN if isinstance(error, CorruptObject | RowsMissing) else WRONG_USE

@@ -53,7 +53,7 @@ def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | No
     """
     if job.spec.kind not in _COLUMNS:
         return None
-    per_request = job.spec.sampling.samples
+    per_request = job.samples
     stored = _stored(job, table)
     data = read_artifacts(results, set(stored))
     lines: list[Line] = []
@@ -79,7 +79,7 @@ def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | No
 
 def _stored(job: Job, table: pa.Table) -> dict[int, IndexRow]:
     """The ok rows that may be shown, by ordinal."""
-    per_request = job.spec.sampling.samples
+    per_request = job.samples
     shown = pc.and_(
         pc.less(table["ordinal"], per_request * LARGEST_LINES),
         pc.less(table["sample"], LARGEST_SAMPLES),

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ancestral.jobs.client import JobStatus
 from ancestral.jobs.errors import StoreDenied
 from ancestral.jobs.recipe import Recipe
+from ancestral.jobs.status import JobStatus
 from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.judging import judge_job

@@ -3,7 +3,8 @@
     OrchestrationError
     ├── ServiceUnavailable    a service does not answer or cannot be started (exit code 3)
     ├── TrainingFailed        a training run ended without a bundle
-    └── FleetFailed           the samplers cannot go on with the job
+    ├── FleetFailed           the samplers cannot go on with the job
+    └── JobFailed             the job cannot go on before somebody mends something
 
 Each class says what a command that ends with it exits with.
 """
@@ -29,3 +30,7 @@ class TrainingFailed(OrchestrationError):
 
 class FleetFailed(OrchestrationError):
     """The samplers cannot go on with the job."""
+
+
+class JobFailed(OrchestrationError):
+    """The job cannot go on before somebody mends something; the message says what."""

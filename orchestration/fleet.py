@@ -1,77 +1,115 @@
 """The samplers of one cluster: started, watched, replaced when they die, drained at the end.
 
-            start                 tend, every second                      stop
+            start                 tend, twice a second                  stop
     plan ──────────► N samplers ──────────────────────► N samplers ──────────────────► none
                                 who died is replaced              drained; who takes
                                                                   too long is killed
 
-What a dead sampler had in hand comes back by itself: its leases run out, and other samplers claim
-the units. So the fleet decides nothing about rows, and losing the fleet loses none.
+The queue is told who died, so that the units come back at once. A sampler on a device that the
+queue has drained is parked: it does nothing, but keeps its place, so that the one that replaces it
+starts elsewhere. The fleet decides nothing about rows, and losing the fleet loses none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ancestral.orchestration.actor import CONCURRENT_CALLS, SamplerActor, SamplerPlan
+from ancestral.jobs.queue import STALL_SECONDS
+from ancestral.orchestration.actor import CONCURRENT_CALLS, Introduction, SamplerActor, SamplerPlan
 from ancestral.orchestration.cluster import ray
 from ancestral.orchestration.errors import FleetFailed
+from ancestral.orchestration.toll import Toll
 
-#: Deaths, for each place in the fleet, after which it is not by chance that nothing gets done.
-DEATHS_WITHOUT_PROGRESS = 3
+#: Before people hear the same sentence again.
+REPEAT_SECONDS = 60.0
 
 
 @dataclass(eq=False)
 class _Sampler:
-    """One actor: `running` resolves when it has drained, and raises when it is gone; `news` is the
-    question that it was last asked."""
+    """One actor, and what it was asked.
+
+    introduction, news: resolve when it answers.
+    running: resolves when it has drained, and raises when it is gone.
+    """
 
     actor: Any
+    introduction: Any
     running: Any
     news: Any
+    #: Who it is, from when it has said so.
+    known: Introduction | None = None
+    #: When it last gave a sign of life.
+    heard_at: float = 0.0
+
+    @property
+    def device(self) -> str | None:
+        return self.known.device if self.known is not None else None
 
 
 class Fleet:
     """`size` samplers that work by one plan. `say` is told what people should hear of."""
 
-    def __init__(self, plan: SamplerPlan, size: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        plan: SamplerPlan,
+        size: int,
+        say: Callable[[str], None],
+        *,
+        silence_seconds: float = STALL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """A sampler that worked and then says nothing for `silence_seconds` is killed."""
         self._plan = plan
         self._size = size
         self._say = say
+        self._silence_seconds = silence_seconds
+        self._clock = clock
         self._samplers: list[_Sampler] = []
-        self._deaths = 0
-        self._rows = -1
+        self._parked: list[_Sampler] = []
+        self._drained: set[str] = set()
+        #: Who died and was not settled with the queue yet, and why.
+        self._dead: list[tuple[_Sampler, str]] = []
+        self._toll = Toll(size)
+        #: What was said lately, and when.
+        self._told: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Samplers that have not ended, as of the last look."""
+        """Samplers that work or start, as of the last look."""
         return len(self._samplers)
+
+    @property
+    def workers(self) -> list[str]:
+        """The names of those that have introduced themselves."""
+        return [each.known.worker for each in self._samplers if each.known is not None]
 
     def start(self) -> None:
         """Ask Ray for the samplers that are missing; they work once their processes are up."""
         while len(self._samplers) < self._size:
             self._samplers.append(self._start_one())
 
-    def tend(self, rows: int) -> None:
+    def tend(self, drawn: int) -> None:
         """Pass on what the samplers have to tell, and replace those that died.
 
-        `rows` is how many rows are decided by now, by whomever.
+        `drawn` is how many rows are drawn by now, by whomever.
 
-        Raises FleetFailed when samplers die one after another and no row is decided in between.
+        Raises QueueError, and FleetFailed when samplers die one after another and no row is drawn
+        in between.
         """
-        if rows != self._rows:
-            self._rows, self._deaths = rows, 0
+        self._toll.draw(drawn)
+        self._mind_devices(self._plan.queue.drained_devices())
         for sampler in list(self._samplers):
-            self._pass_on_news(sampler)
+            self._listen(sampler)
             ended, _ = ray.wait([sampler.running], timeout=0)
-            if not ended:
-                continue
-            self._samplers.remove(sampler)
-            death = _cause_of_death(sampler)
-            ray.kill(sampler.actor)
-            if death is not None:
-                self._replace(death)
+            if ended:
+                self._take_leave(sampler)
+            elif self._is_silent(sampler):
+                self._say("a sampler does not answer any more and is ended")
+                ray.kill(sampler.actor)
+                sampler.heard_at = self._clock()
+        self._bury_the_dead()
 
     def stop(self, seconds: float) -> None:
         """Drain all samplers, for so many seconds at most; kill those that take longer.
@@ -84,9 +122,11 @@ class Fleet:
         if running:
             ray.wait(running, num_returns=len(running), timeout=seconds)
         for sampler in self._samplers:
-            self._pass_on_news(sampler)
+            self._listen(sampler)
+        for sampler in [*self._samplers, *self._parked]:
             ray.kill(sampler.actor)
         self._samplers.clear()
+        self._parked.clear()
 
     def _start_one(self) -> _Sampler:
         actor_class = ray.remote(SamplerActor).options(
@@ -96,28 +136,89 @@ class Fleet:
             scheduling_strategy="SPREAD",
         )
         actor = actor_class.remote(self._plan)
-        return _Sampler(actor, running=actor.run.remote(), news=actor.news.remote())
+        return _Sampler(
+            actor,
+            introduction=actor.introduce.remote(),
+            running=actor.run.remote(),
+            news=actor.news.remote(),
+        )
 
-    def _replace(self, death: str) -> None:
-        self._deaths += 1
-        if self._deaths > DEATHS_WITHOUT_PROGRESS * self._size:
-            raise FleetFailed(f"samplers die before they get anything done; the last one: {death}")
-        self._say(f"a sampler died ({death}); another one takes over, and its rows come back")
-        self._samplers.append(self._start_one())
+    def _take_leave(self, sampler: _Sampler) -> None:
+        """A sampler has ended: it drained, or it is dead."""
+        self._samplers.remove(sampler)
+        death = _cause_of_death(sampler)
+        if death is not None:
+            self._dead.append((sampler, death))
+        elif sampler.device in self._drained:
+            self._parked.append(sampler)
+            self._samplers.append(self._start_one())
+            return
+        ray.kill(sampler.actor)
 
-    def _pass_on_news(self, sampler: _Sampler) -> None:
+    def _bury_the_dead(self) -> None:
+        """Let their units come back at once, and replace them; later, if the queue is away."""
+        while self._dead:
+            sampler, death = self._dead[-1]
+            worker = sampler.known.worker if sampler.known is not None else None
+            self._toll.die(self._plan.queue.expire(worker) if worker is not None else 0)
+            if self._toll.too_high:
+                raise FleetFailed(
+                    f"samplers die before they get anything done; the last one: {death}"
+                )
+            self._dead.pop()
+            self._say(f"a sampler died ({death}); another one takes over, and its rows come back")
+            self._samplers.append(self._start_one())
+
+    def _mind_devices(self, drained: Mapping[str, list[str]]) -> None:
+        """Stop the samplers on drained devices, and give up the places of pardoned ones."""
+        for device in drained.keys() - self._drained:
+            self._say(
+                f"{device} is drained: units {' and '.join(drained[device])} broke there and "
+                f"nowhere else; `ancestral devices --pardon {device}` lets it draw again"
+            )
+        self._drained = set(drained)
+        for sampler in self._samplers:
+            if sampler.device in self._drained:
+                sampler.actor.drain.remote()
+        for sampler in [each for each in self._parked if each.device not in self._drained]:
+            self._parked.remove(sampler)
+            ray.kill(sampler.actor)
+
+    def _listen(self, sampler: _Sampler) -> None:
         """Without waiting: a sampler that starts, or died, has no answer for us now."""
-        answered, _ = ray.wait([sampler.news], timeout=0)
-        if not answered:
-            return
-        try:
-            lines = ray.get(sampler.news)
-        except ray.exceptions.RayError:
-            # It died; its `running` tells, and of what.
-            return
-        for line in lines:
+        if sampler.known is None:
+            sampler.known = _answer(sampler.introduction)
+            sampler.heard_at = self._clock()
+        lines = _answer(sampler.news)
+        if lines is not None:
+            for line in lines:
+                self._tell(line)
+            sampler.news = sampler.actor.news.remote()
+            sampler.heard_at = self._clock()
+
+    def _tell(self, line: str) -> None:
+        """What all samplers say, again and again, is said once in a while."""
+        now = self._clock()
+        self._told = {each: at for each, at in self._told.items() if now - at < REPEAT_SECONDS}
+        if line not in self._told:
+            self._told[line] = now
             self._say(line)
-        sampler.news = sampler.actor.news.remote()
+
+    def _is_silent(self, sampler: _Sampler) -> bool:
+        return (
+            sampler.known is not None and self._clock() - sampler.heard_at > self._silence_seconds
+        )
+
+
+def _answer(question: Any) -> Any:
+    """What an actor answered; None while it has not, and when it died: its `running` tells."""
+    answered, _ = ray.wait([question], timeout=0)
+    if not answered:
+        return None
+    try:
+        return ray.get(question)
+    except ray.exceptions.RayError:
+        return None
 
 
 def _cause_of_death(sampler: _Sampler) -> str | None:

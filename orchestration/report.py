@@ -17,7 +17,7 @@ import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ancestral.jobs.finalise import Manifest
+from ancestral.jobs.manifest import Manifest
 from ancestral.jobs.results import Results
 from ancestral.jobs.spec import Job
 from ancestral.orchestration.comparison import make_comparison
@@ -148,7 +148,7 @@ def make_page(
     fields = " and ".join(job.signature["fields"])
     summary = (
         f"{manifest.rows:,} {medium}{f' asked for by {fields}' if fields else ''}, in "
-        f"{_counted(job.requests, 'request')} of {_counted(job.spec.sampling.samples, 'sample')} "
+        f"{_counted(job.requests, 'request')} of {_counted(job.samples, 'sample')} "
         f"each; {DONE[job.spec.kind]} by {job.model.name} ({job.model.family}) and finished "
         f"{_moment(manifest.finished_at)}."
     )
@@ -173,10 +173,12 @@ def make_page(
 
 
 def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> list[Stat]:
-    failed, rejected = manifest.rows_failed, manifest.rows_rejected
+    not_ok = f"{manifest.rows_failed:,} failed, {manifest.rows_rejected:,} rejected"
+    if manifest.rows_cancelled:
+        not_ok += f", {manifest.rows_cancelled:,} cancelled"
     stats = [
         Stat("Rows", f"{manifest.rows_ok:,}", f"ok, of {manifest.rows:,}"),
-        Stat("Not ok", f"{failed + rejected:,}", f"{failed:,} failed, {rejected:,} rejected"),
+        Stat("Not ok", f"{manifest.rows - manifest.rows_ok:,}", not_ok),
     ]
     ok = ok_rows(table)
     if not ok.num_rows:
@@ -189,7 +191,7 @@ def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> l
             f"{pc.mean(ok['bits_per_dim']).as_py():.3f}",
             "on average" if held_out is None else f"held-out data: {held_out:.3f}",
         ),
-        Stat("Rows a second", f"{manifest.rows / seconds:,.1f}", f"over {_duration(seconds)}"),
+        Stat("Rows a second", f"{table.num_rows / seconds:,.1f}", f"over {_duration(seconds)}"),
     ]
     # A job that only scores has no artifacts.
     if distinct := pc.count_distinct(ok["sha256"]).as_py():

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
-from ancestral.jobs.client import JobStatus
+from ancestral.jobs.states import State
+from ancestral.jobs.status import JobStatus
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 #: Exit codes of commands that ended by themselves.
-DONE, ROWS_FAILED = 0, 1
+DONE, INCOMPLETE = 0, 1
 
 
 def json_option(command: Command) -> Command:
@@ -46,6 +47,7 @@ def print_status(status: JobStatus) -> None:
             (status.rows_ok, "ok"),
             (status.rows_failed, "failed"),
             (status.rows_rejected, "rejected"),
+            (status.rows_cancelled, "cancelled"),
         )
         if rows or what == "ok"
     )
@@ -76,5 +78,6 @@ def print_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def exit_code(status: JobStatus) -> int:
-    """Of a command that shows a job: 1 once it has ended with failed rows."""
-    return ROWS_FAILED if status.finished and status.rows_failed else DONE
+    """Of a command that shows a job: 1 once it has ended without some of its rows, or broke."""
+    incomplete = status.finished and status.rows_failed + status.rows_cancelled > 0
+    return INCOMPLETE if incomplete or status.state is State.FAILED else DONE

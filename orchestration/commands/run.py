@@ -18,7 +18,7 @@ from ancestral.orchestration.commands.output import (
 from ancestral.orchestration.commands.services import SLOTS, queue_url
 
 if TYPE_CHECKING:
-    from ancestral.jobs.finalise import Manifest
+    from ancestral.jobs.manifest import Manifest
     from ancestral.jobs.settings import Settings
     from ancestral.jobs.spec import Job
 
@@ -75,10 +75,11 @@ def run(
     those that are brought along.
     """
     from ancestral.jobs.client import Client
-    from ancestral.jobs.finalise import read_manifest
+    from ancestral.jobs.finalise import finalise
     from ancestral.jobs.redis_queue import RedisQueue
     from ancestral.jobs.settings import Settings
     from ancestral.jobs.spec import load_spec
+    from ancestral.jobs.states import State
 
     if (job_file is None) == (job_id is None):
         raise click.UsageError("Give either a job file or --resume with the id of a job.")
@@ -86,17 +87,18 @@ def run(
     spec = load_spec(job_file) if job_file is not None else None
     with queue_url(settings, redis_port) as (url, embedded):
         client = Client(settings, RedisQueue(url))
-        if spec is not None:
-            job = client.submit(spec)
-        else:
-            job = client.job(str(job_id))
-            client.enqueue(job)
-        manifest = read_manifest(client.store(job.job_id), job.job_id)
+        job = client.submit(spec) if spec is not None else client.job(str(job_id))
+        found = client.status(job.job_id)
+        if found.state in (State.PAUSED, State.FAILED):
+            client.resume(job.job_id)
+        client.take_up(job)
         # From here on it takes seconds to import things; what is wrong with the job is said by now.
         from ancestral.orchestration.serve import publish_report
 
         more: dict[str, Any] = {}
-        if manifest is None:
+        if found.finished:
+            manifest = finalise(client.store(job.job_id), job.job_id)
+        else:
             manifest, more = _draw(settings, url, embedded, job, samplers, slots, device)
         more["report"] = publish_report(client, job, manifest)
         found = client.status(job.job_id)
@@ -122,7 +124,7 @@ def _draw(
     """The published job, and how fast it was drawn, the start of the cluster left out."""
     from ancestral.orchestration.cluster import cluster
     from ancestral.orchestration.interrupt import Interrupt
-    from ancestral.orchestration.serve import Service, decided, run_job
+    from ancestral.orchestration.serve import Service, run_job
 
     with cluster(settings.ray_address, samplers) as resources, Interrupt() as interrupt:
         service = Service.at(
@@ -133,9 +135,9 @@ def _draw(
             slots=slots,
             device=device,
         )
-        before = decided(service.queue.counts(job.job_id))
+        before = service.queue.counts(job.job_id).rows_decided
         start = time.monotonic()
         manifest = run_job(service, job, sys.stderr, interrupt)
         seconds = time.monotonic() - start
-    rate = (manifest.rows - before) / seconds
+    rate = (manifest.rows - manifest.rows_cancelled - before) / seconds
     return manifest, {"seconds": round(seconds, 1), "rows_per_second": round(rate, 1)}

@@ -38,17 +38,21 @@ def status(job_id: str, as_json: bool) -> int:
 @click.argument("job_id")
 @json_option
 def watch(job_id: str, as_json: bool) -> int:
-    """Follow a job until it ends; Ctrl-C stops watching, not the job."""
+    """Follow a job until it ends or fails; Ctrl-C stops watching, not the job."""
     from ancestral.jobs.client import Client
+    from ancestral.jobs.states import State
     from ancestral.orchestration.progress import ProgressLine, Rate, rows_text
 
     client = Client()
     found = client.status(job_id)
     rate = Rate()
     with ProgressLine(found.name, found.rows, sys.stderr) as line:
-        while not found.finished:
+        while not found.finished and found.state is not State.FAILED:
             rows = found.rows_ok + found.rows_failed + found.rows_rejected
-            line.show(rows, rows_text(rows, found.rows, rate(rows)))
+            text = rows_text(rows, found.rows, rate(rows))
+            if found.state is not State.RUNNING:
+                text += f" · {found.state}: {found.reason}"
+            line.show(rows, text)
             time.sleep(LOOK_SECONDS)
             found = client.status(job_id)
     if as_json:

@@ -55,7 +55,7 @@ def run(tmp_path: Path) -> Run:
         settings = Settings(tmp_path / "home", str(tmp_path / "home" / "state"))
         results = run_here(spec, settings=settings, slots=16)
         client = Client(settings)
-        job = client.job(client.jobs()[0].job_id)
+        job = client.job(client.jobs()[0])
         manifest = finalise(client.store(job.job_id), job.job_id)
         page = tmp_path / "report.html"
         page.write_text(render_report(results, job, manifest), encoding="utf-8")

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ancestral.jobs import layout
 from ancestral.jobs.client import Client
+from ancestral.jobs.intents import Wanted
 from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.queue import Order, Progress, QueueCounts, QueuedJob
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.spec import Job
-from ancestral.orchestration.actor import SamplerPlan
-from ancestral.orchestration.errors import FleetFailed
+from ancestral.jobs.states import State
+from ancestral.jobs.units import RowCounts
+from ancestral.orchestration.actor import SamplerPlan, device_name
+from ancestral.orchestration.errors import FleetFailed, JobFailed
 from ancestral.orchestration.fleet import Fleet
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.serve import Service, publish_report, run_job, serve
@@ -38,6 +48,20 @@ def service(tmp_path: Path, redis_url: str, namespace: str) -> Service:
     return Service(Client(settings, queue), queue, 60.0, samplers=2, slots=4, device="cpu")
 
 
+@pytest.fixture
+def make_fleet() -> Iterator[Callable[..., Fleet]]:
+    """make_fleet(plan, size, ...) is a started fleet; it is stopped at the end."""
+    with ExitStack() as stack:
+
+        def make(plan: SamplerPlan, size: int, say: Callable[[str], None], **more: Any) -> Fleet:
+            fleet = Fleet(plan, size, say, **more)
+            stack.callback(fleet.stop, 0.0)
+            fleet.start()
+            return fleet
+
+        yield make
+
+
 class AskedWhen(Interrupt):
     """Somebody asks to stop as soon as a condition holds."""
 
@@ -51,7 +75,7 @@ class AskedWhen(Interrupt):
 
 
 def workers_of(service: Service, job: Job) -> set[str]:
-    records = Ledger(service.client.store(job.job_id), job.job_id).records()
+    records = Ledger(service.client.store(job.job_id), job.job_id).records(job)
     return {record.worker for record in records}
 
 
@@ -82,36 +106,36 @@ def test_a_job_that_the_queue_lost_is_queued_again(service: Service, tmp_path: P
     manifest = run_job(service, job, progress, AskedWhen())
 
     assert manifest.rows_ok == 30
-    assert "the queue lost the job" in progress.getvalue()
+    assert "the queue does not know it" in progress.getvalue()
 
 
 def test_a_stopped_job_keeps_its_rows_and_can_be_resumed(service: Service, tmp_path: Path) -> None:
     # Given a job that is stopped as soon as a row is decided
-    job = service.client.submit(tiny_spec(tmp_path / "lake", samples=200, unit={"rows": 2}))
+    job = service.client.submit(tiny_spec(tmp_path / "lake", samples=40, unit={"rows": 2}))
     some_rows = AskedWhen(lambda: service.queue.counts(job.job_id).rows_ok > 0)
 
     with pytest.raises(Stopped, match=job.job_id):
         run_job(service, job, io.StringIO(), some_rows)
     before = workers_of(service, job)
     rows = len(service.client.results(job.job_id))
-    assert 0 < rows < 2000
+    assert 0 < rows < 400
 
     # When it goes on, on an empty queue
     service.queue.forget(job.job_id)
-    service.client.enqueue(job)
+    service.client.take_up(job)
     manifest = run_job(service, job, io.StringIO(), AskedWhen())
 
     # Then the first workers' rows are still theirs
-    assert manifest.rows_ok == 2000
+    assert manifest.rows_ok == 400
     assert workers_of(service, job) > before
 
 
 def test_a_fleet_serves_every_job_and_publishes_it(service: Service, tmp_path: Path) -> None:
     # Given two jobs, one of which cannot be found any more
     jobs = [service.client.submit(tiny_spec(tmp_path / "lake", name=f"n{n}")) for n in range(2)]
-    service.queue.add_job("gone", str(tmp_path / "nowhere"), priority=5, max_attempts=1)
+    service.queue.begin_rebuild(QueuedJob("gone", str(tmp_path / "nowhere"), 5, 10), 1)
     said: list[str] = []
-    statuses = [lambda job=job: service.client.status(job.job_id) for job in jobs]
+    statuses = [partial(service.client.status, job.job_id) for job in jobs]
 
     # When
     published = serve(
@@ -126,28 +150,21 @@ def test_a_fleet_serves_every_job_and_publishes_it(service: Service, tmp_path: P
     assert sum(line.startswith("job gone is set aside") for line in said) == 1
 
 
-def test_samplers_that_die_at_once_are_not_replaced_for_ever(service: Service) -> None:
-    plan = SamplerPlan(
-        queue=service.queue,
-        lease_seconds=60.0,
-        state_uri="a::b",
-        cache_folder=Path("/nowhere"),
-        slots=1,
-        device="cpu",
-    )
-    fleet = Fleet(plan, 1, lambda line: None)
-    fleet.start()
+def test_samplers_that_die_at_once_are_not_replaced_for_ever(
+    service: Service, make_fleet: Callable[..., Fleet]
+) -> None:
+    fleet = make_fleet(plan(service, state_uri="a::b"), 1, lambda line: None)
 
     with pytest.raises(FleetFailed, match="cannot chain file systems"):
         for _ in range(600):
-            fleet.tend(rows=0)
+            fleet.tend(drawn=0)
             time.sleep(0.1)
-    fleet.stop(0.0)
 
 
 def test_what_breaks_in_a_sampler_is_told(service: Service, tmp_path: Path) -> None:
     # Given a job whose bundle is gone when its samplers look for it
-    job = service.client.submit(tiny_spec(tmp_path / "lake", max_attempts=1, unit={"rows": 30}))
+    spec = tiny_spec(tmp_path / "lake", samples=1, unit={"rows": 2})
+    job = service.client.submit({**spec, "grid": {"label": [3, 4]}})
     for file in Path(job.model.uri).iterdir():
         file.unlink()
     progress = io.StringIO()
@@ -157,7 +174,134 @@ def test_what_breaks_in_a_sampler_is_told(service: Service, tmp_path: Path) -> N
     report = publish_report(service.client, job, manifest)
 
     # Then
-    assert (manifest.state, manifest.rows_failed) == ("done_with_errors", 30)
-    assert "rows 0 to 29 broke" in progress.getvalue()
-    assert "rows 0 to 29 are recorded as failed" in progress.getvalue()
-    assert "30 failed" in Path(report).read_text()
+    assert (manifest.state, manifest.rows_failed) == ("done_with_errors", 2)
+    assert "rows 0 to 1 cannot be drawn" in progress.getvalue()
+    assert "there is no config.json" in progress.getvalue()
+    assert "2 failed" in Path(report).read_text()
+
+
+def test_a_job_that_is_paused_meanwhile_is_waited_for_and_a_cancelled_one_ends(
+    service: Service, tmp_path: Path
+) -> None:
+    # Given a job that is paused when some of it is drawn, and cancelled when that took effect
+    job = service.client.submit(tiny_spec(tmp_path / "lake", samples=200, unit={"rows": 2}))
+    progress = io.StringIO()
+
+    def counts() -> QueueCounts:
+        return service.queue.counts(job.job_id)
+
+    def act() -> bool:
+        if counts().wanted is Wanted.RUN and counts().rows_ok:
+            service.client.pause(job.job_id, "lunch")
+        elif "is paused: lunch" in progress.getvalue() and not counts().leased:
+            service.client.cancel(job.job_id, "no appetite")
+        return False
+
+    # When
+    manifest = run_job(
+        dataclasses.replace(service, lease_seconds=2.0), job, progress, AskedWhen(act)
+    )
+
+    # Then
+    assert manifest.state is State.CANCELLED
+    assert 0 < manifest.rows_ok < 2000
+    assert manifest.rows_ok + manifest.rows_cancelled == 2000
+    assert "is cancelled: no appetite" in progress.getvalue()
+    report = Path(publish_report(service.client, job, manifest)).read_text()
+    assert f"{manifest.rows_cancelled:,} cancelled" in report
+
+
+def test_a_job_that_cannot_go_on_ends_the_run_and_says_why(
+    service: Service, tmp_path: Path
+) -> None:
+    job = service.client.submit(tiny_spec(tmp_path / "lake"))
+    store = service.client.store(job.job_id)
+    store.put(layout.record_path(job.job_id, next(iter(job.units()))), b"{}")
+
+    with pytest.raises(JobFailed, match=f"{job.job_id} failed: .*--resume"):
+        run_job(service, job, io.StringIO(), AskedWhen())
+
+    assert service.client.status(job.job_id).state is State.FAILED
+
+
+def test_samplers_on_a_drained_device_stop_until_it_is_pardoned(
+    service: Service, make_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    # Given a device on which two units broke that others then drew
+    job = service.client.submit(tiny_spec(tmp_path / "lake", unit={"rows": 5}))
+    device = device_name("cpu")
+    blame(service.queue, job, device)
+    said: list[str] = []
+    fleet = make_fleet(plan(service), 2, said.append)
+
+    # When
+    seen: set[str] = set()
+
+    def both_came() -> bool:
+        seen.update(fleet.workers)
+        return len(seen) == 2
+
+    tend_until(fleet, both_came)
+    tend_until(fleet, lambda: fleet.workers == [])
+
+    # Then it is named, once, and draws nothing
+    assert len(said) == 1 and f"--pardon {device}" in said[0]
+    assert service.queue.counts(job.job_id).ready == 3
+
+    # When
+    service.queue.pardon(device)
+
+    # Then
+    tend_until(fleet, lambda: service.queue.counts(job.job_id).ready == 0)
+
+
+def test_a_sampler_that_does_not_answer_is_replaced_and_its_units_come_back(
+    service: Service, make_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    # Given
+    said: list[str] = []
+    fleet = make_fleet(plan(service), 1, said.append, silence_seconds=3.0)
+    tend_until(fleet, lambda: bool(fleet.workers))
+    [first] = fleet.workers
+
+    # When
+    os.kill(pid_of(first), signal.SIGSTOP)
+    service.client.submit(tiny_spec(tmp_path / "lake"))
+    [lease] = service.queue.claim(first, 1)
+    tend_until(fleet, lambda: fleet.workers not in ([], [first]))
+
+    # Then
+    assert any("does not answer" in line for line in said)
+    assert service.queue.heartbeat(first, {lease: Progress(1)}) == {lease: Order.LOST}
+    tend_until(fleet, lambda: not is_running(pid_of(first)))
+
+
+def plan(service: Service, state_uri: str | None = None) -> SamplerPlan:
+    """For samplers of any job of the service."""
+    settings = service.client.settings
+    return SamplerPlan(
+        queue=service.queue,
+        lease_seconds=60.0,
+        state_uri=state_uri or settings.state_uri,
+        cache_folder=settings.cache_folder,
+        slots=4,
+        device="cpu",
+    )
+
+
+def blame(queue: RedisQueue, job: Job, device: str) -> None:
+    """Let two units of the job speak against a device: they break alone, after another one did."""
+    for alone in (False, True, True):
+        [lease] = queue.claim("ann", 1, job.job_id, device)
+        assert lease.alone is alone
+        queue.fail(lease, "out of luck")
+        queue.complete(job.job_id, lease.unit, RowCounts(lease.unit.rows), "elsewhere/cpu")
+    assert list(queue.drained_devices()) == [device]
+
+
+def tend_until(fleet: Fleet, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about"
+        fleet.tend(0)
+        time.sleep(0.1)

@@ -57,15 +57,19 @@ SERIES = {
 class Painter:
     """A `WarmModel` that draws noise of its signature's shape in one advance."""
 
-    device, numerics, free = "cpu", "fake", 8
+    numerics, free = "fake", 8
 
     def __init__(self, signature: dict[str, Any]) -> None:
         self.steps = 0
         self._signature = signature
         self._rows: list[tuple[Hashable, Row]] = []
 
-    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> None:
+    def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         self._rows.append((key, row))
+        return 1
+
+    def drop(self, key: Hashable) -> None:
+        raise AssertionError("nobody takes rows away from a painter")
 
     def advance(self) -> Sequence[FakeDrawn]:
         self.steps += 1
@@ -85,7 +89,7 @@ class Painter:
 class Painters:
     """The `WarmModels` of one worker."""
 
-    slots = 8
+    device, slots = "cpu", 8
 
     def get(self, job: Job) -> Painter:
         return Painter(job.signature)

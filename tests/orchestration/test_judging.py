@@ -49,7 +49,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Job, Results]]:
         }
         results = run_here(spec, settings=settings, slots=8)
         client = Client(settings)
-        return client.job(client.jobs()[0].job_id), results
+        return client.job(client.jobs()[0]), results
 
     return make
 

@@ -67,7 +67,7 @@ def report(tmp_path: Path) -> Callable[..., tuple[Reading, Results]]:
         }
         results = run_here(asked, settings=settings, slots=8)
         client = Client(settings)
-        job = client.job(client.jobs()[0].job_id)
+        job = client.job(client.jobs()[0])
         manifest = finalise(client.store(job.job_id), job.job_id)
         write_report(results, job, manifest, tmp_path / "report.html", **more)
         return read_page(tmp_path / "report.html"), results

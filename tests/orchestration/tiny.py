@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.settings import Settings
 from ancestral.models import GatedPixelCNN, GatedPixelCNNConfig, save_bundle
 from ancestral.orchestration.cluster import cluster
+from ancestral.workers.here import run_here
 
 LABELS = tuple(range(10))
 
@@ -59,6 +61,11 @@ def tiny_spec(output: Path, samples: int = 3, **more: Any) -> dict[str, Any]:
         "sampling": {"seed": 5, "samples": samples},
         **more,
     }
+
+
+def drawn_in_peace(settings: Settings, output: Path, samples: int) -> pa.Table:
+    """The index of such a job, drawn in this process by a single worker."""
+    return run_here(tiny_spec(output, samples=samples), settings=settings).table()
 
 
 @contextmanager

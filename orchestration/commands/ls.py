@@ -1,0 +1,64 @@
+"""`ancestral ls`: the jobs that are known here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ancestral.orchestration.commands.output import (
+    DONE,
+    json_option,
+    print_columns,
+    print_json,
+    status_document,
+)
+
+if TYPE_CHECKING:
+    from ancestral.jobs.client import Client
+
+
+@click.command()
+@json_option
+def ls(as_json: bool) -> int:
+    """List jobs and where they stand, the newest first."""
+    from functools import partial
+
+    from ancestral.jobs.client import Client
+    from ancestral.jobs.store import ahead
+
+    client = Client()
+    found = list(ahead(partial(_look, client), client.jobs()))
+    found.sort(key=lambda job: (job["submitted_at"], job["job_id"]), reverse=True)
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("There are no jobs yet; submit one: ancestral run JOB.yaml")
+    else:
+        print_columns(("job", "state", "rows", "submitted", "name"), [_line(job) for job in found])
+    return DONE
+
+
+def _look(client: Client, job_id: str) -> dict[str, Any]:
+    """A job's status; one whose output is gone or broken does not hide the others."""
+    from ancestral.jobs.errors import StoreError, UnknownJob
+
+    try:
+        job = client.job(job_id)
+        return status_document(client.status(job_id), submitted_at=job.submitted_at)
+    except (UnknownJob, StoreError) as error:
+        return {
+            "job_id": job_id,
+            "name": "",
+            "state": "unreadable",
+            "reason": str(error),
+            "submitted_at": "",
+        }
+
+
+def _line(job: dict[str, Any]) -> tuple[str, ...]:
+    if "rows" not in job:
+        return job["job_id"], job["state"], "", "", job["reason"]
+    decided = sum(job[f"rows_{status}"] for status in ("ok", "failed", "rejected", "cancelled"))
+    rows = f"{decided:,} of {job['rows']:,}"
+    return job["job_id"], job["state"], rows, job["submitted_at"], job["name"]

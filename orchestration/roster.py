@@ -1,0 +1,128 @@
+"""The jobs that are served: those in the queue, and those that it may have lost.
+
+    queue.jobs()  ──┐
+    seen before   ──┼──► a controller for each ──► published, forgotten by the queue
+    state/jobs/   ──┘
+       at the start, then every minute
+
+So neither a queue that forgot everything nor a server that was started anew loses a job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import JobError, QueueError
+from ancestral.jobs.manifest import Manifest, read_manifest
+from ancestral.jobs.queue import LEASE_SECONDS, Queue
+from ancestral.jobs.spec import Job
+from ancestral.orchestration.controller import Controller
+
+#: Between two searches for jobs that the queue does not know.
+SEARCH_SECONDS = 60.0
+
+#: Before something that did not work is tried again, while the other jobs are looked after.
+ASIDE_SECONDS = 5.0
+
+
+class Roster:
+    """Looks after all jobs. `publish` is called with each that is finished, before it is forgotten;
+    `say` is told what people should hear of."""
+
+    def __init__(
+        self,
+        client: Client,
+        queue: Queue,
+        publish: Callable[[Job, Manifest], None],
+        say: Callable[[str], None],
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`lease_seconds` are the queue's; `clock` returns seconds and never goes back."""
+        self._client = client
+        self._queue = queue
+        self._publish = publish
+        self._say = say
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        #: Unfinished jobs, with the controllers of those that could be opened.
+        self._ids: set[str] = set()
+        self._controllers: dict[str, Controller] = {}
+        self._finished: set[str] = set()
+        self._search_at = clock()
+        #: When what is set aside is tried again, and what was said of it.
+        self._aside: dict[str, tuple[float, str]] = {}
+
+    def look(self) -> int:
+        """Look at every job once, and publish those that ended; rows drawn of the others.
+
+        One job that cannot be served does not keep the others waiting. Raises QueueError.
+        """
+        self._ids.update(job.job_id for job in self._queue.jobs())
+        if self._clock() >= self._search_at:
+            self._attempt("the search for unfinished jobs", self._search)
+        return sum(
+            self._attempt(f"job {job_id}", partial(self._look_at, job_id))
+            for job_id in sorted(self._ids)
+        )
+
+    def _search(self) -> int:
+        for job_id in self._client.jobs():
+            if job_id not in self._finished and job_id not in self._ids:
+                self._attempt(f"job {job_id}", partial(self._sort, job_id))
+        self._search_at = self._clock() + SEARCH_SECONDS
+        return 0
+
+    def _sort(self, job_id: str) -> int:
+        if read_manifest(self._client.store(job_id), job_id) is None:
+            self._ids.add(job_id)
+        else:
+            self._finished.add(job_id)
+        return 0
+
+    def _look_at(self, job_id: str) -> int:
+        """Rows that are drawn by now."""
+        if job_id not in self._controllers:
+            self._controllers[job_id] = self._open(job_id)
+        controller = self._controllers[job_id]
+        manifest = controller.look()
+        if manifest is not None:
+            self._publish(controller.job, manifest)
+            self._queue.forget(job_id)
+            del self._controllers[job_id]
+            self._ids.remove(job_id)
+            self._finished.add(job_id)
+            return 0
+        counts = controller.counts
+        return counts.rows_ok + counts.rows_rejected if counts is not None else 0
+
+    def _open(self, job_id: str) -> Controller:
+        return Controller(
+            self._queue,
+            self._client.store(job_id),
+            self._client.job(job_id),
+            self._say,
+            lease_seconds=self._lease_seconds,
+            clock=self._clock,
+        )
+
+    def _attempt(self, name: str, step: Callable[[], int]) -> int:
+        """What `step` returns; 0 when it goes wrong, and for a while after that."""
+        again_at, said = self._aside.get(name, (self._clock(), ""))
+        if self._clock() < again_at:
+            return 0
+        try:
+            result = step()
+        except QueueError:
+            raise
+        except JobError as error:
+            if said != str(error):
+                self._say(f"{name} is set aside: {error}")
+            self._aside[name] = self._clock() + ASIDE_SECONDS, str(error)
+            return 0
+        self._aside.pop(name, None)
+        return result

@@ -1,0 +1,131 @@
+"""A service that fails a command: exit code 3 and one sentence, without a secret in it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+import redis
+
+from ancestral.jobs import buckets, redis_connection
+from ancestral.orchestration.valkey import EmbeddedValkey
+from tests.faults.proxy import SLOW_DOWN, HttpProxy, Refusal
+from tests.orchestration.home import Home
+from tests.orchestration.tiny import tiny_spec
+from tests.seaweed import WRITER
+from tests.tls import TlsFront, make_certificate
+
+SECRET = "open-sesame-41"
+
+
+def says_one_sentence(home: Home, arguments: list[str], words: str) -> bool:
+    code, out, err = home.call(*arguments)
+    assert (code, out) == (3, "")
+    assert len(err.splitlines()) == 1
+    assert words in err, err
+    for secret in (SECRET, WRITER[1], "Traceback"):
+        assert secret not in err
+    return True
+
+
+def in_a_bucket(home: Home) -> dict[str, Any]:
+    """A job whose output is a bucket."""
+    return {**tiny_spec(home.lake), "output": f"s3://ancestral-tests/{uuid.uuid4().hex}"}
+
+
+# The queue
+
+
+@pytest.fixture
+def queue_urls(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The URL of a queue in each kind of trouble."""
+    with ExitStack() as stack:
+        server = stack.enter_context(EmbeddedValkey())
+        place = server.url.partition("@")[2]
+        port = int(place.partition(":")[2].partition("/")[0])
+        admin = stack.enter_context(redis.Redis.from_url(server.url))
+        admin.execute_command("ACL", "SETUSER", "low", "on", f">{SECRET}", "~*", "+@connection")
+        front = stack.enter_context(TlsFront(port, make_certificate(tmp_path, "localhost")))
+        yield {
+            "down": f"redis://:{SECRET}@127.0.0.1:1/0",
+            "wrong password": f"redis://:{SECRET}@{place}",
+            "denied": f"redis://low:{SECRET}@{place}",
+            "not trusted": f"rediss://:{SECRET}@localhost:{front.port}/0",
+        }
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("down", "the queue's server redis://127.0.0.1:1 does not answer: connection refused"),
+        ("wrong password", "refuses the user or password of its URL"),
+        ("denied", "denies its user a right"),
+        ("not trusted", "shows a certificate that is not trusted"),
+    ],
+)
+def test_a_queue_that_cannot_serve(
+    home: Home,
+    queue_urls: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: str,
+    words: str,
+) -> None:
+    # Given a job from before, and a queue that is in trouble
+    file = home.write(tiny_spec(home.lake))
+    monkeypatch.setattr(redis_connection, "RETRIES", 0)
+    job_id = home.call_json("submit", file)["job_id"]
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", queue_urls[trouble])
+    # Then
+    assert says_one_sentence(home, ["submit", file], words)
+    assert says_one_sentence(home, ["status", job_id], words)
+
+
+# The store
+
+
+@pytest.fixture
+def proxy(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpProxy]:
+    monkeypatch.setattr(buckets, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(buckets, "SDK_TRIES", 1)
+    kind = fsspec.get_filesystem_class("s3")
+    kind.clear_instance_cache()
+    with HttpProxy(s3_server) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+    kind.clear_instance_cache()
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (SLOW_DOWN, "the store is throttling us"),
+        (Refusal(400, "ExpiredToken"), "the credentials have expired: renew them"),
+    ],
+)
+def test_a_store_that_refuses_for_now(
+    home: Home, proxy: HttpProxy, refusal: Refusal, words: str
+) -> None:
+    file = home.write(in_a_bucket(home))
+    job_id = home.call_json("submit", file)["job_id"]
+    proxy.meddle = lambda method, path: refusal
+    assert says_one_sentence(home, ["submit", file], words)
+    assert says_one_sentence(home, ["status", job_id], words)
+
+
+@pytest.mark.s3
+def test_a_store_that_is_down(
+    home: Home, proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home.write(in_a_bucket(home))
+    job_id = home.call_json("submit", file)["job_id"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    assert says_one_sentence(home, ["submit", file], "no answer (EndpointConnectionError)")
+    assert says_one_sentence(home, ["status", job_id], "no answer (EndpointConnectionError)")

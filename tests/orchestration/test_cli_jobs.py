@@ -1,0 +1,182 @@
+"""Commands that look at jobs: what they say, what they print for programs, their exit codes."""
+
+from __future__ import annotations
+
+from ancestral.jobs.client import Client
+from ancestral.jobs.spec import Job
+from ancestral.workers.here import run_here
+from tests.jobs.drawn import draw
+from tests.orchestration.home import Home, requests_file, work
+from tests.orchestration.tiny import tiny_spec
+
+
+def finish_with_failures(client: Client, job: Job) -> None:
+    """Publish a job in whose second unit every row failed."""
+    _, second, _ = job.units()
+    draw(client.store(job.job_id), job, second, "f" * second.rows)
+    work(client, job)
+
+
+def test_submit_and_status_tell_the_same(home: Home) -> None:
+    file = home.write(tiny_spec(home.lake))
+
+    submitted = home.call_json("submit", file)
+
+    assert home.call_json("status", submitted["job_id"]) == submitted
+    assert (submitted["state"], submitted["rows"], submitted["index"]) == ("pending", 30, None)
+    code, out, err = home.call("submit", file)
+    assert code == 0
+    assert "pending" in out
+    assert "ancestral run --resume" in err
+
+
+def test_a_finished_job(home: Home) -> None:
+    # Given a job with a wrong request, which is recorded
+    spec = requests_file(home.folder, "r.csv", "request_id,label\na,3\nb,11\n")
+    spec = {**spec, "on_invalid": "record", "sampling": {"samples": 1}}
+    run_here(spec, settings=home.settings, slots=2)
+    job_id = Client(home.settings).jobs()[0]
+
+    # Then its exit code says that a row failed
+    status = home.call_json("status", job_id, code=1)
+    assert (status["state"], status["rows_ok"], status["rows_failed"]) == ("done_with_errors", 1, 1)
+    assert home.call_json("watch", job_id, code=1) == status
+    code, out, _ = home.call("status", job_id)
+    assert code == 1
+    assert "1 ok, 1 failed" in out and status["index"] in out
+
+    # And what came out can be downloaded
+    assert home.call_json("results", job_id, "--to", "files", code=1)["files"] == 1
+    assert [path.name for path in (home.folder / "files").iterdir()] == ["a-0.png"]
+    assert "1 files in" in home.call("results", job_id, "--to", "files")[1]
+
+    # And nothing can be wanted of it, nor its wrong request drawn again
+    for command in ("pause", "resume", "cancel"):
+        code, out, err = home.call(command, job_id)
+        assert (code, out) == (2, "")
+        assert f"job {job_id} is done_with_errors" in err
+    code, out, err = home.call("retry", job_id, "--failed")
+    assert (code, out) == (2, "")
+    assert "has no failed row to draw again" in err
+
+
+def test_jobs_are_listed_newest_first(home: Home, client: Client, job: Job) -> None:
+    # Given two jobs, and one whose output is gone
+    later = client.submit(tiny_spec(home.lake, name="later"))
+    gone = client.submit(tiny_spec(home.folder / "elsewhere"))
+    (home.folder / "elsewhere").rename(home.folder / "away")
+    for known, moment in ((job, "2026-11-22T15:30:12Z"), (later, "2026-11-23T00:00:00Z")):
+        spec = home.lake / "_jobs" / known.job_id / "spec.json"
+        spec.write_bytes(known.model_copy(update={"submitted_at": moment}).to_json())
+
+    listed = home.call_json("ls")
+
+    assert [each["job_id"] for each in listed] == [later.job_id, job.job_id, gone.job_id]
+    assert [each["state"] for each in listed] == ["pending", "pending", "unreadable"]
+    assert listed[0] == {
+        **home.call_json("status", later.job_id),
+        "submitted_at": "2026-11-23T00:00:00Z",
+    }
+    lines = home.call("ls")[1].splitlines()
+    assert "0 of 30" in lines[1] and lines[1].endswith("later")
+    assert "unreadable" in lines[3]
+
+
+def test_without_a_job_there_is_nothing_to_list(home: Home) -> None:
+    assert home.call_json("ls") == []
+    assert "ancestral run JOB.yaml" in home.call("ls")[1]
+
+
+def test_fsck_finds_nothing_and_then_something(home: Home, client: Client, job: Job) -> None:
+    # Given a job under way
+    code, out, _ = home.call("fsck", job.job_id)
+    assert code == 0
+    assert "30 undecided" in out and "not finished" in out
+
+    # When it is finished
+    work(client, job)
+    report = home.call_json("fsck", job.job_id)
+    assert (report["sound"], report["rows_ok"], report["problems"]) == (True, 30, [])
+    code, out, err = home.call("fsck", job.job_id)
+    assert code == 0
+    assert out.endswith("Everything is as it should be.\n")
+    assert "30 of 30 rows" in err
+
+    # And a pack is damaged
+    pack = next(home.lake.glob("packs/*/*.tar"))
+    pack.write_bytes(pack.read_bytes()[:-1])
+    report = home.call_json("fsck", job.job_id, code=1)
+    assert (report["sound"], report["problem_count"]) == (False, 1)
+    code, out, _ = home.call("fsck", job.job_id)
+    assert code == 1
+    assert out.endswith("1 problems\n") and str(pack) in out
+
+
+def test_fsck_compares_with_another_run(home: Home, client: Client, job: Job) -> None:
+    # Given a job, the same again in other units, and one with another seed
+    jobs = [
+        job,
+        client.submit(tiny_spec(home.lake, unit={"rows": 7})),
+        client.submit(tiny_spec(home.lake, sampling={"seed": 6, "samples": 3})),
+    ]
+    for each in jobs:
+        work(client, each)
+    same, other = (each.job_id for each in jobs[1:])
+
+    report = home.call_json("fsck", job.job_id, "--against", same)
+    assert (report["sound"], report["against"]["rows_compared"]) == (True, 30)
+
+    report = home.call_json("fsck", job.job_id, "--against", other, code=1)
+    assert (report["sound"], report["problems"]) == (False, [])
+    assert report["against"]["problem_count"] == 30
+    assert "30 problems" in home.call("fsck", job.job_id, "--against", other)[1]
+
+
+def test_gc_removes_what_lost(home: Home, client: Client, job: Job) -> None:
+    # Given a job under way
+    code, out, err = home.call("gc", job.job_id)
+    assert (code, out) == (2, "")
+    assert f"job {job.job_id} is not finished" in err
+
+    # When it is finished, and a zombie writes on
+    work(client, job)
+    draw(client.store(job.job_id), job, next(job.units()))
+    assert "2 objects of" in home.call("gc", job.job_id, "--dry-run")[1]
+    collected = home.call_json("gc", job.job_id)
+
+    # Then it is removed, once
+    assert (collected["objects"], collected["dry_run"]) == (2, False)
+    assert home.call_json("gc", job.job_id)["objects"] == 0
+    assert home.call_json("fsck", job.job_id)["sound"]
+
+
+def test_what_failed_is_drawn_by_a_child_as_it_would_have_been(
+    home: Home, client: Client, job: Job
+) -> None:
+    # Given a job in whose second unit all rows failed, and a run without that
+    finish_with_failures(client, job)
+    whole = client.submit(tiny_spec(home.lake, unit={"rows": 10}))
+    work(client, whole)
+
+    # When they are retried, twice
+    retried = home.call_json("retry", job.job_id, "--failed")
+    assert home.call_json("retry", job.job_id, "--failed") == retried
+    assert (retried["state"], retried["rows"], retried["parent"]) == ("pending", 10, job.job_id)
+    code, _, err = home.call("retry", job.job_id, "--failed")
+    assert code == 0
+    assert f"ancestral run --resume {retried['job_id']}" in err
+
+    # Then the child draws what there should have been
+    child = client.job(retried["job_id"])
+    work(client, child)
+    assert home.call_json("status", child.job_id)["state"] == "done"
+    rows = {
+        (each.row["request_id"], each.row["sample"]): (each.row["seed"], each.bytes())
+        for each in client.results(whole.job_id)
+    }
+    drawn = list(client.results(child.job_id))
+    assert len(drawn) == 10
+    for each in drawn:
+        key = each.row["request_id"], each.row["sample"]
+        assert (each.row["seed"], each.bytes()) == rows[key]
+    assert home.call_json("fsck", child.job_id)["sound"]

@@ -1,0 +1,137 @@
+"""Which jobs are looked after, and what one that cannot be does to the others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ancestral.jobs import layout
+from ancestral.jobs.errors import StoreUnavailable
+from ancestral.jobs.manifest import Manifest
+from ancestral.jobs.spec import Job
+from ancestral.jobs.store import open_store
+from ancestral.orchestration.roster import ASIDE_SECONDS, SEARCH_SECONDS, Roster
+from tests.orchestration.desk import ROWS, UNIT_ROWS, Desk
+
+
+class Office(Desk):
+    """A desk for all jobs; `published` are the ids of those that ended."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.published: list[str] = []
+        #: What publishing runs into.
+        self.trouble: Exception | None = None
+
+    def roster(self) -> Roster:
+        return Roster(self.client, self.queue, self.publish_one, self.said.append, clock=self.clock)
+
+    def publish_one(self, job: Job, manifest: Manifest) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.published.append(job.job_id)
+
+    def look(self, roster: Roster, seconds: float = 3.0) -> int:
+        """Look for so long; the rows drawn, by the last look."""
+        until = self.clock.now + seconds
+        drawn = 0
+        while self.clock.now < until:
+            drawn = roster.look()
+            self.clock.now += 0.5
+        return drawn
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_every_job_of_the_queue_is_published_and_forgotten(office: Office) -> None:
+    jobs = [office.submit(name=f"job {number}") for number in range(3)]
+    roster = office.roster()
+    office.draw(jobs[0], units=2)
+    assert office.look(roster) == 2 * UNIT_ROWS
+
+    for job in jobs:
+        office.draw_the_rest(job)
+    office.look(roster)
+
+    assert sorted(office.published) == sorted(job.job_id for job in jobs)
+    assert office.queue.jobs() == []
+    assert office.look(roster, SEARCH_SECONDS + 2) == 0
+    assert len(office.published) == 3
+
+
+def test_a_job_is_found_when_both_the_queue_and_who_served_it_are_gone(office: Office) -> None:
+    # Given a job that is half drawn, and one that is published
+    job, finished = office.submit(), office.submit(name="finished")
+    office.draw_the_rest(finished)
+    office.draw(job, units=2)
+    office.look(office.roster())
+    office.queue.restart(None)
+
+    # When
+    roster = office.roster()
+    office.look(roster)
+
+    # Then
+    assert [each.job_id for each in office.queue.jobs()] == [job.job_id]
+    office.draw_the_rest(job)
+    office.look(roster)
+    assert office.published == [finished.job_id, job.job_id]
+    assert len(office.client.results(job.job_id)) == ROWS
+
+
+def test_a_job_that_was_accepted_and_not_queued_is_found(office: Office) -> None:
+    roster = office.roster()
+    office.look(roster)
+    job = office.submit()
+    office.queue.forget(job.job_id)
+
+    office.look(roster, SEARCH_SECONDS + 2)
+
+    assert [each.job_id for each in office.queue.jobs()] == [job.job_id]
+
+
+def test_a_job_that_cannot_be_served_keeps_no_other_waiting(office: Office) -> None:
+    # Given a job whose output is not there any more
+    gone = office.submit(output=str(office.house.folder / "moved"))
+    shutil.rmtree(office.house.folder / "moved")
+    job = office.submit()
+    office.draw_the_rest(job)
+
+    office.look(office.roster(), SEARCH_SECONDS + 2)
+
+    assert office.published == [job.job_id]
+    [line] = office.said
+    assert gone.job_id in line and "set aside" in line
+
+
+def test_a_job_that_cannot_even_be_found_hides_no_other(office: Office) -> None:
+    # Given two jobs that the queue lost, the first of which the state store garbled
+    lost, other = sorted((office.submit(), office.submit()), key=lambda job: job.job_id)
+    state = open_store(office.client.settings.state_uri)
+    state.put(layout.state_job_path(lost.job_id), b"{")
+    office.queue.restart(None)
+
+    office.look(office.roster(), SEARCH_SECONDS + 2)
+
+    assert [each.job_id for each in office.queue.jobs()] == [other.job_id]
+    assert sum("set aside" in line for line in office.said) == 1
+
+
+def test_what_is_set_aside_is_tried_again(office: Office) -> None:
+    job = office.submit()
+    roster = office.roster()
+    office.draw_the_rest(job)
+    office.trouble = StoreUnavailable("the lake is closed")
+    office.look(roster, 3 * ASIDE_SECONDS)
+    assert office.published == []
+    assert office.said == [f"job {job.job_id} is set aside: the lake is closed"]
+
+    office.trouble = None
+    office.look(roster, 2 * ASIDE_SECONDS)
+
+    assert office.published == [job.job_id]
