@@ -29,7 +29,14 @@ from ancestral.orchestration.errors import FleetFailed, JobFailed
 from ancestral.orchestration.fleet import Fleet
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.serve import Service, publish_report, run_job, serve
-from tests.orchestration.tiny import is_running, pid_of, small_ray, tiny_settings, tiny_spec
+from tests.orchestration.tiny import (
+    is_running,
+    pid_of,
+    publish_tiny,
+    small_ray,
+    tiny_settings,
+    tiny_spec,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.redis]
 
@@ -110,7 +117,8 @@ def test_a_job_that_the_queue_lost_is_queued_again(service: Service, tmp_path: P
 
 
 def test_a_stopped_job_keeps_its_rows_and_can_be_resumed(service: Service, tmp_path: Path) -> None:
-    # Given a job that is stopped as soon as a row is decided
+    # Given a job of images that take their time, and that is stopped as soon as a row is decided
+    publish_tiny(service.client.settings, height=60, width=60)
     job = service.client.submit(tiny_spec(tmp_path / "lake", samples=40, unit={"rows": 2}))
     some_rows = AskedWhen(lambda: service.queue.counts(job.job_id).rows_ok > 0)
 
