@@ -6,6 +6,8 @@
     integer    minimum, maximum    a whole number of 64 bits              integer
     vector     length              that many finite numbers               list of doubles
     map        shape [C, H, W]     that many, nested or in a row          sha256 of the numbers
+    text       longest,            a text that is not blank               text
+               characters
     media                          a file: its path, a piece, its bytes   sha256 of the bytes
 
 A field whose default is null is optional: a request without it has null there. Only the fields that
@@ -26,9 +28,10 @@ from ancestral.jobs.documents import nearest, shortened, shown
 from ancestral.jobs.errors import RequestProblem
 from ancestral.jobs.media_values import MediaValue, media_given
 from ancestral.jobs.spec import INTEGER_LIMIT
+from ancestral.jobs.texts import characters_problem, checked_text
 
 #: What a model may declare.
-FIELD_TYPES = ("category", "number", "integer", "vector", "map")
+FIELD_TYPES = ("category", "number", "integer", "vector", "map", "text")
 
 
 def field_problem(name: str, field: Any) -> str:
@@ -68,6 +71,8 @@ def checked(name: str, field: Mapping[str, Any], value: object) -> object:
             return _checked_range(name, field, value, _number(value), "a number")
         case "media":
             return media_given(name, value)
+        case "text":
+            return checked_text(name, field, value)
         case _:
             return _checked_numbers(name, field, value)
 
@@ -82,7 +87,7 @@ def from_text(field: Mapping[str, Any], text: str) -> object:
                 return int(text)
             case "number":
                 return float(text)
-            case "media":
+            case "media" | "text":
                 return text
             case _:
                 return json.loads(text)
@@ -122,6 +127,11 @@ def _declaration_problem(name: str, field: Mapping[str, Any]) -> str:
             shape = field.get("shape")
             if not isinstance(shape, list) or len(shape) != 3 or not all(map(is_size, shape)):
                 return f"gives the map {name!r} no 'shape' of channels, height and width"
+        case "text":
+            if not is_size(field.get("longest")):
+                return f"gives the text {name!r} no 'longest', a number of characters"
+            if "characters" in field:
+                return characters_problem(name, field["characters"])
     return ""
 
 

@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ancestral.jobs.documents import shortened
+from ancestral.jobs.errors import RequestProblem
+from ancestral.jobs.fields import checked
 from ancestral.jobs.kinds import KIND_FIELDS, fields_of
 
 #: Values of a category that are named; `--json` has them all.
 NAMED_VALUES = 30
+
+#: Letters of a text that are named.
+NAMED_LETTERS = 40
+
+#: A text of which most models know the letters.
+WORD = "seven"
 
 #: A file of each medium.
 FILES = {"image": "image.png", "audio": "sound.flac", "video": "clip.webp", "series": "series.npy"}
@@ -47,6 +55,11 @@ def takes(field: Mapping[str, Any]) -> str:
             return " x ".join(map(str, field["shape"])) + " numbers"
         case "media":
             return "a file, a piece of one, or its bytes"
+        case "text":
+            letters = "".join(_letters(field))
+            of = f" of {letters[:NAMED_LETTERS]}" if letters else ""
+            more = "..." if len(letters) > NAMED_LETTERS else ""
+            return f"up to {field['longest']:,} characters{of}{more}"
     bounds = [
         f"{word} {field[key]:.6g}"
         for word, key in (("from", "minimum"), ("to", "maximum"))
@@ -90,12 +103,27 @@ def _value(signature: Signature, name: str, field: Mapping[str, Any]) -> Any:
         case "media":
             file = FILES[signature["medium"]]
             return f"another-{file}" if name == "second_image" else file
+        case "text":
+            return example_text(name, field)
     low = field.get("minimum", min(0, field.get("maximum", 0)))
     high = field.get("maximum", low + 2)
     # Where a request decides the length, little is kept, so that it is less than any length.
     little = name == "keep" and signature["shape"][0] is None
     value = low + (high - low) / (10 if little else 2)
     return int(value) if field["type"] == "integer" else min(max(float(f"{value:.3g}"), low), high)
+
+
+def example_text(name: str, field: Mapping[str, Any]) -> str:
+    """A text that the field takes."""
+    try:
+        return str(checked(name, field, WORD[: field["longest"]]))
+    except RequestProblem:
+        return "".join(_letters(field)[: min(len(WORD), field["longest"])])
+
+
+def _letters(field: Mapping[str, Any]) -> list[str]:
+    """The characters that a text has to be written in; none when all are taken."""
+    return [each for each in field.get("characters", "") if not each.isspace()]
 
 
 def _pixels(shape: list[int]) -> str:

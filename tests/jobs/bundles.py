@@ -31,6 +31,20 @@ SPEECH = {
     },
 }
 
+#: Says any text.
+TALK = {
+    "medium": "audio",
+    "levels": 256,
+    "encoding": "mu-law",
+    "sample_rate_hz": 8000,
+    "shape": [None],
+    "max_length": 960000,
+    "fields": {
+        "text": {"type": "text", "longest": 2000, "characters": "abcdefghijklmnopqrstuvwxyz'"},
+        "speaker": {"type": "category", "values": ["george", "theo"]},
+    },
+}
+
 CLIPS = {
     "medium": "video",
     "levels": 2,

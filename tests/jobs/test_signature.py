@@ -21,7 +21,7 @@ from ancestral.jobs.signature import (
     fields_from_text,
 )
 from ancestral.jobs.spec import JobSpec, load_spec
-from tests.jobs.bundles import AUTOENCODER, CLIPS, DIGITS, SERIES, SPEECH
+from tests.jobs.bundles import AUTOENCODER, CLIPS, DIGITS, SERIES, SPEECH, TALK
 
 
 def spec_of(**given: Any) -> JobSpec:
@@ -180,7 +180,9 @@ DOCUMENTED = [
 ]
 
 
-@pytest.mark.parametrize("signature", [DIGITS, SPEECH, CLIPS, SERIES, AUTOENCODER, *DOCUMENTED])
+@pytest.mark.parametrize(
+    "signature", [DIGITS, SPEECH, TALK, CLIPS, SERIES, AUTOENCODER, *DOCUMENTED]
+)
 def test_sound_signatures(signature: dict[str, Any]) -> None:
     check_signature(signature, "a model")
 

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from ancestral.jobs.client import Client
+from ancestral.jobs.fields import checked
 from ancestral.jobs.kinds import KINDS, kinds_of
 from ancestral.jobs.settings import Settings
 from ancestral.orchestration.job_examples import FILES, default, example_job, makes, takes
-from tests.jobs.bundles import AUTOENCODER, CLIPS, DIGITS, SERIES, SPEECH, write_bundle
+from tests.jobs.bundles import AUTOENCODER, CLIPS, DIGITS, SERIES, SPEECH, TALK, write_bundle
 
 SIGNATURES = {
     "digits": DIGITS,
     "speech": SPEECH,
+    "talk": TALK,
     "clips": CLIPS,
     "series": SERIES,
     "autoencoder": AUTOENCODER,
@@ -68,10 +70,33 @@ def test_what_a_model_makes(model: str, words: str) -> None:
         ({"type": "vector", "length": 4}, "4 numbers"),
         ({"type": "map", "shape": [1, 2, 3]}, "1 x 2 x 3 numbers"),
         ({"type": "media"}, "a file, a piece of one, or its bytes"),
+        ({"type": "text", "longest": 2000}, "up to 2,000 characters"),
+        ({"type": "text", "longest": 9, "characters": "ab '"}, "up to 9 characters of ab'"),
+        (
+            {"type": "text", "longest": 9, "characters": "ab" * 21},
+            f"up to 9 characters of {'ab' * 20}...",
+        ),
     ],
 )
 def test_what_a_field_takes(field: dict[str, Any], words: str) -> None:
     assert takes(field).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        ({"longest": 9}, "seven"),
+        ({"longest": 3}, "sev"),
+        ({"longest": 9, "characters": "ensv"}, "seven"),
+        ({"longest": 9, "characters": "abc defg"}, "abcde"),
+        ({"longest": 2, "characters": "жбв"}, "жб"),
+    ],
+)
+def test_the_example_of_a_text_can_be_read(declared: dict[str, Any], value: str) -> None:
+    field = {"type": "text", **declared}
+    job = example_job("talk", {**TALK, "fields": {"text": field}}, "generate")
+    assert job["grid"] == {"text": [value]}
+    assert checked("text", field, value) == value
 
 
 def test_what_a_request_without_the_field_gets() -> None:
