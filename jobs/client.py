@@ -52,7 +52,9 @@ class Client:
     def __init__(self, settings: Settings | None = None, queue: Queue | None = None) -> None:
         """`settings` are the environment's by default, and `queue` is the one that they name."""
         self.settings = settings or Settings.from_environment()
-        self.registry = Registry(self.settings.state_uri, self.settings.cache_folder)
+        self.registry = Registry(
+            self.settings.state_uri, self.settings.cache_folder, self.settings.shipped_folder
+        )
         self._state = open_store(self.settings.state_uri)
         self._queue = queue
 
@@ -77,7 +79,8 @@ class Client:
             self.queue.check()
         job = standing_job(asked, self._state)
         if job is None:
-            job = accept(asked, self.registry.resolve(asked.model), self._state)
+            model = self.registry.shared(self.registry.resolve(asked.model))
+            job = accept(asked, model, self._state)
         self.take_up(job)
         return job
 

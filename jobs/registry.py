@@ -1,46 +1,58 @@
-"""The registry: models by name, in every version that was ever published.
+"""The registry: models by name, in every version that was ever published, or that ships.
 
-    {state}/registry/{name}/{digest12}/config.json, model.safetensors, card.md, metrics.json
-    {state}/registry/{name}/latest.json            {"digest": ...}, the only object that is replaced
+    publish       files ──▶ config.json ──▶ latest.json
+    remove        latest.json (of the last one) ──▶ config.json ──▶ files
 
-A version is named by its digest, the sha256 of its config.json, which names the sha256 of the
-weights. Weights are copied and hashed here, but read by `ancestral.models` alone.
+`shelves.py` shows how they lie. A version is named by its digest and never changes. A push that
+dies before its end leaves a version that its digest names at most, and is brought to its end by
+another. Of two pushes at once both versions are there, and the latest is the one that was put last.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ancestral.jobs.documents import did_you_mean, shortened
+from ancestral.jobs.bundles import (
+    CONFIG,
+    DIGEST_CHARACTERS,
+    METRICS,
+    as_object,
+    check_digest,
+    check_length,
+    copy_bundle,
+    read_bundle,
+    read_file,
+    read_object,
+)
+from ancestral.jobs.documents import shortened
 from ancestral.jobs.errors import (
     AlreadyExists,
-    CorruptObject,
     ModelUnreadable,
-    NotFound,
     PathRefused,
     SpecError,
     StoreDenied,
+    UsageError,
+)
+from ancestral.jobs.shelves import (
+    PUBLISHED,
+    Shelf,
+    Shelves,
+    is_name,
+    latest_path,
+    version_folder,
 )
 from ancestral.jobs.signature import check_signature
 from ancestral.jobs.store import Store, open_store
 
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-METRICS = "metrics.json"
-FILES = (WEIGHTS, METRICS, "card.md", CONFIG)
-
-#: Characters of a digest that name a version's folder.
-DIGEST_CHARACTERS = 12
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _DIGEST = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -58,15 +70,33 @@ class ModelEntry:
     #: What a request's fields are checked against.
     signature: dict[str, Any] = field(repr=False)
     metrics: dict[str, Any] = field(repr=False)
+    #: Whether this is the version that comes with the package under this name.
+    ships: bool = False
+
+
+@dataclass(frozen=True)
+class Version:
+    """One of a model's versions among the others."""
+
+    entry: ModelEntry
+    #: ISO 8601 in UTC, like 2026-11-22T15:30:12.123456Z; None for one that only ships.
+    published_at: str | None
+    #: Whether the model's bare name means it.
+    latest: bool
 
 
 class Registry:
-    """Finds, fetches and publishes bundles. See the module for how they lie."""
+    """Finds, fetches, publishes and removes bundles. See the module for how they lie."""
 
-    def __init__(self, state_uri: str, cache_folder: Path) -> None:
-        """Opens nothing yet. `cache_folder` is a local folder for fetched bundles."""
+    def __init__(
+        self, state_uri: str, cache_folder: Path, shipped_folder: Path | None = None
+    ) -> None:
+        """Opens nothing yet. `cache_folder` is a local folder for fetched bundles, and
+        `shipped_folder` has those that came with the package; by default none did."""
         self._state = open_store(state_uri)
         self._cache_folder = cache_folder
+        self._shipped_folder = shipped_folder
+        self._shelves = Shelves(self._state, shipped_folder)
 
     def resolve(self, model: str) -> ModelEntry:
         """The version that `model` means, reading small files only.
@@ -77,58 +107,110 @@ class Registry:
         Raises ModelUnreadable.
         """
         if is_path(model):
-            try:
-                store = open_store(model)
-            except PathRefused as error:
-                raise ModelUnreadable(f"{model}: {error}") from error
+            store = _open(model)
             return _entry(store, store.uri.rpartition("/")[2])
         name, _, version = model.partition("@")
-        digests = self._digests(name)
-        if not digests:
-            hint = did_you_mean(name, self._names())
-            raise ModelUnreadable(
-                f"no model is called {name!r}{hint} (a folder is written with a slash: ./{name})"
-            )
+        shelf = self._shelves.read(name)
         if version in ("", "latest"):
-            return self._version(name, self._latest(name))
+            if shelf.latest is None:
+                raise ModelUnreadable(
+                    f"no version of {name!r} is the latest: name one, like "
+                    f"{name}@{shelf.digests[0]}"
+                )
+            return self._version(shelf, shelf.latest)
         if not _DIGEST.fullmatch(version):
             raise ModelUnreadable(f"{model}: after '@' goes 'latest' or the beginning of a digest")
-        matches = [each for each in digests if each.startswith(version[:DIGEST_CHARACTERS])]
+        matches = [each for each in shelf.digests if each.startswith(version[:DIGEST_CHARACTERS])]
         if len(matches) > 1:
             raise ModelUnreadable(f"{model}: {len(matches)} versions begin like this")
-        entry = self._version(name, matches[0]) if matches else None
+        entry = self._version(shelf, matches[0]) if matches else None
         if entry is None or not entry.digest.startswith(version):
             raise ModelUnreadable(
-                f"{model}: there is no such version; there are {shortened(digests)}"
+                f"{model}: there is no such version; there are {shortened(shelf.digests)}"
             )
         return entry
 
     def list(self) -> list[ModelEntry]:
-        """The latest version of every published model, by name."""
-        return [self._version(name, self._latest(name)) for name in self._names()]
+        """The latest version of every model that has one, by name."""
+        shelves = map(self._shelves.read, self._shelves.names())
+        return [self._version(each, each.latest) for each in shelves if each.latest is not None]
 
-    def publish(self, folder: Path | str, name: str) -> ModelEntry:
-        """Copies the bundle in a local folder into the registry and makes it the latest `name`.
+    def versions(self, name: str) -> tuple[Version, ...]:
+        """Every version of a model: the one published last comes first, one that only ships last.
 
-        The same bundle twice is the same version. Raises ModelUnreadable when the folder holds no
-        sound bundle, and SpecError when a model cannot be called so.
+        Raises ModelUnreadable.
         """
-        if not _NAME.fullmatch(name):
+        shelf = self._shelves.read(name)
+        versions = (
+            Version(
+                self._version(shelf, digest),
+                self._shelves.published_at(shelf, digest),
+                latest=digest == shelf.latest,
+            )
+            for digest in shelf.digests
+        )
+        newest = sorted(versions, key=lambda version: version.published_at or "", reverse=True)
+        return tuple(newest)
+
+    def publish(self, place: Path | str, name: str | None = None) -> ModelEntry:
+        """Copies the bundle at a path or URI into the registry and makes it the latest `name`, by
+        default that of its folder.
+
+        The same bundle twice is the same version. Raises ModelUnreadable when there is no sound
+        bundle, and SpecError when a model cannot be called so.
+        """
+        source = _open(str(place))
+        name = source.uri.rpartition("/")[2] if name is None else name
+        if not is_name(name):
             raise SpecError(
                 f"a model cannot be called {name!r}: use small letters, digits, '-', '_' and '.'"
             )
-        source = open_store(str(folder))
         entry = _entry(source, name)
-        place = _version_folder(name, entry.digest[:DIGEST_CHARACTERS])
-        # A version is there once its config.json is, which is why that comes last.
-        for file, data in _read_bundle(source, entry.digest):
-            try:
-                self._state.create(f"{place}/{file}", data)
-            except AlreadyExists:
-                continue
-        pointer = json.dumps({"digest": entry.digest}).encode()
-        self._state.put(_latest_path(name), pointer)
-        return self._version(name, entry.digest[:DIGEST_CHARACTERS])
+        self._keep(source, entry)
+        self._point(entry)
+        return self.resolve(f"{name}@{entry.digest}")
+
+    def make_latest(self, model: str) -> ModelEntry:
+        """Makes `name@digest` what the bare name means. Raises ModelUnreadable and UsageError."""
+        if is_path(model) or "@" not in model:
+            raise UsageError(f"{model!r} names no version of a model: write NAME@DIGEST")
+        entry = self.shared(self.resolve(model))
+        self._point(entry)
+        return entry
+
+    def shared(self, entry: ModelEntry) -> ModelEntry:
+        """The same version where every machine finds it: one that ships is copied into the
+        registry, where it changes no model's latest version. Raises ModelUnreadable."""
+        if not entry.ships:
+            return entry
+        if not self._state.exists(f"{version_folder(entry.name, entry.digest)}/{CONFIG}"):
+            self._keep(open_store(entry.uri), entry)
+        return self.resolve(f"{entry.name}@{entry.digest}")
+
+    def remove(self, name: str, digests: Collection[str]) -> None:
+        """Removes versions of a model from the registry. What was loaded of them serves on.
+
+        Raises ModelUnreadable when there is no such model, and UsageError when others would be left
+        without a latest version, or when one of them only ships.
+        """
+        shelf = self._shelves.read(name)
+        doomed = sorted({digest[:DIGEST_CHARACTERS] for digest in digests})
+        kept = [each for each in shelf.published if each not in doomed]
+        for each in doomed:
+            if each == shelf.shipped and each not in shelf.published:
+                raise UsageError(f"{name}@{each} comes with the package and cannot be removed")
+            if each == shelf.latest != shelf.shipped and kept:
+                raise UsageError(
+                    f"{name}@{each} is the latest version: make another one the latest first, such "
+                    f"as {name}@{kept[0]}, or remove them all"
+                )
+        if not kept:
+            self._state.delete(latest_path(name))
+        for each in doomed:
+            place = version_folder(name, each)
+            self._state.delete(f"{place}/{CONFIG}")
+            for path in self._state.list(place):
+                self._state.delete(path)
 
     def fetch(self, uri: str, digest: str) -> Path:
         """A local folder with the bundle at `uri`: itself if it is local, else a cached copy.
@@ -137,34 +219,34 @@ class Registry:
         """
         store = open_store(uri)
         if "://" not in store.uri:
-            _check_digest(store, _read(store, CONFIG), digest)
+            check_digest(store, read_file(store, CONFIG), digest)
             return Path(store.uri)
         folder = self._cache_folder / "bundles" / digest
         if not (folder / CONFIG).exists():
             try:
-                _copy_bundle(store, digest, folder)
+                copy_bundle(store, digest, folder)
             except OSError as error:
                 raise StoreDenied(f"{folder}: cannot be written ({error.strerror})") from error
         return folder
 
-    def _names(self) -> tuple[str, ...]:
-        paths = (path.split("/") for path in self._state.list("registry"))
-        return tuple(path[1] for path in paths if path[2:] == ["latest.json"])
+    def _keep(self, source: Store, entry: ModelEntry) -> None:
+        """Copies the bundle at `source` into the registry."""
+        moment = {"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}
+        files = chain([(PUBLISHED, json.dumps(moment).encode())], read_bundle(source, entry.digest))
+        for file, data in files:
+            with contextlib.suppress(AlreadyExists):
+                self._state.create(f"{version_folder(entry.name, entry.digest)}/{file}", data)
 
-    def _digests(self, name: str) -> tuple[str, ...]:
-        """The beginnings of the digests of a model's versions, sorted."""
-        if not _NAME.fullmatch(name):
-            return ()
-        paths = (path.split("/") for path in self._state.list(f"registry/{name}"))
-        return tuple(path[2] for path in paths if path[3:] == [CONFIG])
+    def _point(self, entry: ModelEntry) -> None:
+        pointer = json.dumps({"digest": entry.digest}).encode()
+        self._state.put(latest_path(entry.name), pointer)
 
-    def _latest(self, name: str) -> str:
-        path = _latest_path(name)
-        pointer = _object(self._state, path, _read(self._state, path))
-        return str(pointer.get("digest", ""))[:DIGEST_CHARACTERS]
-
-    def _version(self, name: str, digest12: str) -> ModelEntry:
-        return _entry(open_store(self._state.uri_of(_version_folder(name, digest12))), name)
+    def _version(self, shelf: Shelf, digest: str) -> ModelEntry:
+        if digest in shelf.published:
+            place = self._state.uri_of(version_folder(shelf.name, digest))
+        else:
+            place = f"{self._shipped_folder}/{shelf.name}"
+        return replace(_entry(open_store(place), shelf.name), ships=digest == shelf.shipped)
 
 
 def is_path(model: str) -> bool:
@@ -172,93 +254,22 @@ def is_path(model: str) -> bool:
     return "/" in model or model.startswith(".")
 
 
-def _version_folder(name: str, digest12: str) -> str:
-    return f"registry/{name}/{digest12}"
-
-
-def _latest_path(name: str) -> str:
-    return f"registry/{name}/latest.json"
+def _open(place: str) -> Store:
+    try:
+        return open_store(place)
+    except PathRefused as error:
+        raise ModelUnreadable(f"{place}: {error}") from error
 
 
 def _entry(store: Store, name: str) -> ModelEntry:
     """What the small files of the bundle in `store` tell. Raises ModelUnreadable."""
-    data = _read(store, CONFIG)
-    config = _object(store, CONFIG, data)
+    data = read_file(store, CONFIG)
+    config = as_object(store, CONFIG, data)
     signature, family, weights = (config.get(key) for key in ("signature", "family", "weights"))
     if not (isinstance(signature, dict) and isinstance(family, str) and isinstance(weights, dict)):
         raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model")
     check_signature(signature, store.uri)
-    _check_length(store, weights.get("bytes"))
+    check_length(store, weights.get("bytes"))
     digest = hashlib.sha256(data).hexdigest()
-    metrics = _object(store, METRICS, _read(store, METRICS))
+    metrics = read_object(store, METRICS)
     return ModelEntry(name, store.uri, digest, family, config, signature, metrics)
-
-
-def _check_length(store: Store, length: Any) -> None:
-    """Raises ModelUnreadable unless the weights are there to their last byte, the only one read."""
-    try:
-        store.read_range(WEIGHTS, int(length) - 1, 1)
-    except (TypeError, ValueError) as error:
-        raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model") from error
-    except NotFound as error:
-        raise ModelUnreadable(f"{store.uri}: there is no {WEIGHTS}") from error
-    except CorruptObject as error:
-        raise ModelUnreadable(
-            f"{store.uri_of(WEIGHTS)}: is cut short, for {CONFIG} tells of {length} bytes"
-        ) from error
-
-
-def _copy_bundle(store: Store, digest: str, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        copy = Path(temporary) / digest
-        copy.mkdir()
-        for file, data in _read_bundle(store, digest):
-            (copy / file).write_bytes(data)
-        try:
-            os.rename(copy, folder)
-        except OSError:
-            # Another process may have been faster: what it fetched has the same digest.
-            if not (folder / CONFIG).exists():
-                raise
-
-
-def _read_bundle(store: Store, digest: str) -> Iterator[tuple[str, bytes]]:
-    """The files of a bundle, config.json last. Raises ModelUnreadable unless they are sound."""
-    config = _read(store, CONFIG)
-    _check_digest(store, config, digest)
-    for file in FILES:
-        data = config if file == CONFIG else _read(store, file)
-        if file == WEIGHTS:
-            named = json.loads(config).get("weights", {}).get("sha256")
-            if hashlib.sha256(data).hexdigest() != named:
-                raise ModelUnreadable(f"{store.uri_of(file)}: is not the file that {CONFIG} names")
-        yield file, data
-
-
-def _check_digest(store: Store, config: bytes, digest: str) -> None:
-    found = hashlib.sha256(config).hexdigest()
-    if found != digest:
-        raise ModelUnreadable(
-            f"{store.uri}: holds another model now (digest {found[:DIGEST_CHARACTERS]}, and not "
-            f"{digest[:DIGEST_CHARACTERS]})"
-        )
-
-
-def _object(store: Store, file: str, data: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise ModelUnreadable(f"{store.uri_of(file)}: is not JSON") from error
-    if not isinstance(document, dict):
-        raise ModelUnreadable(f"{store.uri_of(file)}: is not a JSON object")
-    return document
-
-
-def _read(store: Store, file: str) -> bytes:
-    try:
-        return store.read(file)
-    except NotFound as error:
-        raise ModelUnreadable(f"{store.uri}: there is no {file}, so it is no model") from error
-    except StoreDenied as error:
-        raise ModelUnreadable(str(error)) from error

@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: Models that come with the package, each in a folder that has its name.
+SHIPPED_MODELS = Path(__file__).absolute().parents[1] / "orchestration" / "shipped" / "bundles"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,6 +31,8 @@ class Settings:
     data_uri: str | None = None
     #: None: a Ray on this machine, for the length of the command.
     ray_address: str | None = None
+    #: Models that are known by name wherever the state has none of that name; None: none.
+    shipped_folder: Path | None = SHIPPED_MODELS
 
     @property
     def cache_folder(self) -> Path:

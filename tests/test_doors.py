@@ -15,9 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from ancestral.jobs.bundles import FILES
+from tests.jobs.bundles import write_bundle
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("jobs", "models", "workers", "orchestration")
 NATIVE = Path("models/sampling/native")
+SHIPPED = Path("orchestration/shipped/bundles/some-model")
 
 
 def setuptools_section() -> dict[str, dict[str, str]]:
@@ -60,7 +64,8 @@ def test_every_folder_with_code_is_a_package_of_the_project() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project, because building leaves files behind, with little to compile."""
+    """A copy of the project, because building leaves files behind, with little to compile, and a
+    model that ships."""
     built = shutil.ignore_patterns("*.so")
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / "project" / folder, ignore=built)
@@ -68,6 +73,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, tmp_path / "project")
     stub = ROOT / "tests" / "models" / "native" / "stub.cpp"
     shutil.copy(stub, tmp_path / "project" / NATIVE / "executor.cpp")
+    write_bundle(tmp_path / "project" / SHIPPED)
     return tmp_path / "project"
 
 
@@ -90,10 +96,11 @@ def packed_in_a_wheel(project: Path, environment: dict[str, str]) -> set[Path]:
 
 
 def needed_at_run_time() -> set[Path]:
-    """The code, the Lua scripts, the shipped data and recipes, and the page."""
-    needed = sources(".py", ".lua", ".parquet", ".yaml", ".html", ".md", ".typed")
+    """The code, the Lua scripts, the shipped models, data and recipes, and the page."""
+    suffixes = (".py", ".lua", ".parquet", ".yaml", ".html", ".md", ".typed")
+    needed = sources(*suffixes, ".json", ".safetensors")
     assert {path.suffix for path in needed} >= {".py", ".lua", ".parquet", ".yaml", ".html"}
-    return needed
+    return needed | {SHIPPED / file for file in FILES}
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")

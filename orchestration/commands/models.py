@@ -1,9 +1,9 @@
-"""`ancestral models`: what the registry holds."""
+"""`ancestral models`: what the registry holds, and what becomes of it."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,26 +15,120 @@ from ancestral.orchestration.commands.output import (
     print_table,
 )
 
+if TYPE_CHECKING:
+    from ancestral.jobs.client import Client
+    from ancestral.jobs.registry import ModelEntry, Registry
+
 
 @click.group()
 def models() -> None:
-    """Look at the models that were trained or published."""
+    """Models that were trained or pushed, or came with the package.
+
+    NAME means the latest version of a model, NAME@DIGEST the one whose digest begins so.
+    """
 
 
 @models.command("ls")
+@click.argument("name", required=False)
 @json_option
-def list_models(as_json: bool) -> int:
-    """List the latest version of every model."""
-    entries = _registry().list()
+def list_models(name: str | None, as_json: bool) -> int:
+    """List all models, or all versions of one.
+
+    Of each model the latest version; with a NAME all that it has, newest first.
+    """
+    registry = _client().registry
+    if name is not None:
+        return _list_versions(registry, name, as_json)
+    entries = registry.list()
     if as_json:
         print_json([dataclasses.asdict(entry) for entry in entries])
     elif not entries:
         click.echo("There are no models yet; train one: ancestral train digits")
     else:
         for entry in entries:
-            held_out = entry.metrics.get("held_out_bits_per_dim")
-            score = f"{held_out:.4f} held-out bits/dim" if held_out is not None else ""
-            click.echo(f"{entry.name:<24} {entry.digest[:12]}  {entry.family:<16} {score}".rstrip())
+            ships = "(comes with the package)" if entry.ships else ""
+            line = f"{entry.name:<24} {entry.digest[:12]}  {entry.family:<16} {_score(entry):<27}"
+            click.echo(f"{line} {ships}".rstrip())
+    return DONE
+
+
+def _list_versions(registry: Registry, name: str, as_json: bool) -> int:
+    versions = registry.versions(name)
+    if as_json:
+        facts = ("published_at", "latest")
+        print_json(
+            [
+                {**dataclasses.asdict(each.entry), **{fact: getattr(each, fact) for fact in facts}}
+                for each in versions
+            ]
+        )
+        return DONE
+    for each in versions:
+        published = (each.published_at or "")[:19].replace("T", " ")
+        marks = [
+            *(["latest"] if each.latest else []),
+            *(["comes with the package"] if each.entry.ships else []),
+        ]
+        line = f"{each.entry.digest[:12]}  {published:<19}  {each.entry.family:<16}"
+        click.echo(f"{line} {_score(each.entry):<27} {', '.join(marks)}".rstrip())
+    return DONE
+
+
+def _score(entry: ModelEntry) -> str:
+    held_out = entry.metrics.get("held_out_bits_per_dim")
+    return f"{held_out:.4f} held-out bits/dim" if held_out is not None else ""
+
+
+@models.command("push")
+@click.argument("bundle", metavar="PATH_OR_URI")
+@click.option("--name", help="The model's name in the registry.  [default: the folder's]")
+@json_option
+def push_model(bundle: str, name: str | None, as_json: bool) -> int:
+    """Copy a bundle into the registry, as the latest NAME.
+
+    The same bundle again is the same version, and is the latest once more.
+    """
+    return _show_latest(_client().registry.publish(bundle, name), as_json)
+
+
+@models.command("latest")
+@click.argument("model", metavar="NAME@DIGEST")
+@json_option
+def make_latest(model: str, as_json: bool) -> int:
+    """Choose the version that the bare NAME means.
+
+    Jobs that were submitted before keep theirs.
+    """
+    return _show_latest(_client().registry.make_latest(model), as_json)
+
+
+def _show_latest(entry: ModelEntry, as_json: bool) -> int:
+    if as_json:
+        print_json(dataclasses.asdict(entry))
+    else:
+        print_table([("latest", f"{entry.name}@{entry.digest[:12]}"), ("bundle", entry.uri)])
+    return DONE
+
+
+@models.command("rm")
+@click.argument("model", metavar="NAME@DIGEST|NAME")
+@click.option("--all", "every", is_flag=True, help="All versions of NAME.")
+@click.option("--force", is_flag=True, help="Even if unfinished jobs need it: their rows fail.")
+@json_option
+def remove_model(model: str, every: bool, force: bool, as_json: bool) -> int:
+    """Remove a version of a model, or all of them.
+
+    The latest version can go when it is the last one, or once another is the latest. A model that
+    comes with the package stays, and is what NAME means when all others are gone.
+    """
+    from ancestral.jobs.removal import remove_models
+
+    removed = remove_models(_client(), model, every=every, force=force)
+    if as_json:
+        print_json([{"name": each.name, "digest": each.digest} for each in removed])
+        return DONE
+    for each in removed:
+        click.echo(f"removed {each.name}@{each.digest[:12]}")
     return DONE
 
 
@@ -49,7 +143,7 @@ def show_model(model: str, as_json: bool) -> int:
     from ancestral.jobs.kinds import fields_of, kinds_of
     from ancestral.orchestration.job_examples import example_job, makes
 
-    entry = _registry().resolve(model)
+    entry = _client().registry.resolve(model)
     kinds = kinds_of(entry.signature)
     if as_json:
         told = {
@@ -100,9 +194,7 @@ def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
     click.echo(f"\n{example.rstrip()}")
 
 
-def _registry() -> Any:
-    from ancestral.jobs.registry import Registry
-    from ancestral.jobs.settings import Settings
+def _client() -> Client:
+    from ancestral.jobs.client import Client
 
-    settings = Settings.from_environment()
-    return Registry(settings.state_uri, settings.cache_folder)
+    return Client()

@@ -76,8 +76,9 @@ def commit() -> Callable[..., RowsRecord]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A home with one model, `digits`."""
-    settings = Settings(home=tmp_path / "home", state_uri=str(tmp_path / "home" / "state"))
+    """A home with one model, `digits`; nothing ships."""
+    home = tmp_path / "home"
+    settings = Settings(home=home, state_uri=str(home / "state"), shipped_folder=None)
     write_bundle(tmp_path / "model")
     Client(settings).registry.publish(tmp_path / "model", "digits")
     return settings

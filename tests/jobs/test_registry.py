@@ -1,11 +1,18 @@
 """The registry: names, versions, and bundles brought here."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from ancestral.jobs.errors import ModelUnreadable, SpecError, StoreDenied
+from ancestral.jobs.errors import (
+    ModelUnreadable,
+    SpecError,
+    StoreDenied,
+    StoreUnavailable,
+    UsageError,
+)
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.store import Store, open_store
 from tests.jobs.bundles import DIGITS, SPEECH, write_bundle
@@ -60,6 +67,195 @@ def test_the_list_is_the_latest_of_each_by_name(registry: Registry, tmp_path: Pa
         ("digits", "image"),
         ("speech", "audio"),
     ]
+
+
+def publish(registry: Registry, folder: Path, weights: bytes, name: str = "digits") -> str:
+    """The digest of a bundle that was published."""
+    write_bundle(folder / weights.decode(), weights=weights)
+    return registry.publish(folder / weights.decode(), name).digest
+
+
+def test_versions_are_told_newest_first(registry: Registry, tmp_path: Path) -> None:
+    digests = [publish(registry, tmp_path, weights) for weights in (b"one", b"two", b"three")]
+    registry.make_latest(f"digits@{digests[1][:8]}")
+    versions = registry.versions("digits")
+    assert [each.entry.digest for each in versions] == digests[::-1]
+    assert [each.latest for each in versions] == [False, True, False]
+    moments = [each.published_at or "" for each in versions]
+    assert moments == sorted(moments, reverse=True) and all(moments)
+    # Published again, a version is the latest, and as old as it was.
+    publish(registry, tmp_path, b"one")
+    assert [each.latest for each in registry.versions("digits")] == [False, False, True]
+    assert [each.published_at for each in registry.versions("digits")] == moments
+
+
+def test_the_latest_can_be_moved(registry: Registry, tmp_path: Path) -> None:
+    first, second = (publish(registry, tmp_path, weights) for weights in (b"one", b"two"))
+    assert registry.make_latest(f"digits@{first[:8]}").digest == first
+    assert registry.resolve("digits").digest == first
+    assert registry.make_latest(f"digits@{second}") == registry.resolve("digits")
+
+
+@pytest.mark.parametrize("model", ["digits", "./digits", "s3://lake/digits@abcd"])
+def test_what_names_no_version_cannot_be_the_latest(
+    local_registry: Registry, tmp_path: Path, model: str
+) -> None:
+    publish(local_registry, tmp_path, b"one")
+    with pytest.raises(UsageError, match="names no version of a model: write NAME@DIGEST"):
+        local_registry.make_latest(model)
+
+
+def test_a_bundle_in_a_store_is_published_under_the_name_of_its_folder(
+    store: Store, registry: Registry, tmp_path: Path
+) -> None:
+    digest = write_bundle(tmp_path / "model")
+    for file in (tmp_path / "model").iterdir():
+        store.put(f"elsewhere/my-digits/{file.name}", file.read_bytes())
+    entry = registry.publish(store.uri_of("elsewhere/my-digits"))
+    assert (entry.name, entry.digest) == ("my-digits", digest)
+    assert registry.resolve("my-digits") == entry
+
+
+def test_what_cannot_be_opened_is_not_published(local_registry: Registry) -> None:
+    with pytest.raises(ModelUnreadable, match="s3:/bucket/x"):
+        local_registry.publish("s3:/bucket/x")
+
+
+def test_of_pushes_at_once_all_versions_are_there(registry: Registry, tmp_path: Path) -> None:
+    bundles = [tmp_path / str(number) for number in range(4)]
+    digests = {write_bundle(each, weights=each.name.encode()) for each in bundles}
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda each: registry.publish(each, "digits"), bundles * 2))
+    assert {entry.digest for entry in entries} == digests
+    assert {each.entry.digest for each in registry.versions("digits")} == digests
+    assert registry.resolve("digits").digest in digests
+    for each in registry.versions("digits"):
+        assert registry.fetch(each.entry.uri, each.entry.digest)
+
+
+class DyingStore(Store):
+    """Goes away when it comes to write or to remove `broken`."""
+
+    broken = ""
+
+    def create(self, path: str, data: bytes | memoryview) -> None:
+        self._die(path)
+        super().create(path, data)
+
+    def put(self, path: str, data: bytes | memoryview) -> None:
+        self._die(path)
+        super().put(path, data)
+
+    def delete(self, path: str) -> None:
+        self._die(path)
+        super().delete(path)
+
+    def _die(self, path: str) -> None:
+        if path.endswith(self.broken):
+            raise StoreUnavailable("the store went away")
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "metrics.json", "card.md", "config.json"])
+def test_a_push_that_dies_before_its_version_is_there_leaves_none(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    # Given a model, and a push of another version that dies on the way
+    registry = Registry(store.uri, tmp_path / "cache")
+    first = publish(registry, tmp_path, b"one")
+    with monkeypatch.context() as patch:
+        patch.setattr("ancestral.jobs.registry.open_store", DyingStore)
+        patch.setattr(DyingStore, "broken", broken)
+        with pytest.raises(StoreUnavailable):
+            publish(Registry(store.uri, tmp_path / "cache"), tmp_path, b"two")
+    # Then nothing of it is seen, and done again it comes to its end
+    assert [each.entry.digest for each in registry.versions("digits")] == [first]
+    second = publish(registry, tmp_path, b"two")
+    assert registry.resolve("digits").digest == second
+    assert registry.fetch(registry.resolve("digits").uri, second)
+
+
+def test_a_push_that_dies_before_the_latest_is_moved_leaves_a_version(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(store.uri, tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr("ancestral.jobs.registry.open_store", DyingStore)
+        patch.setattr(DyingStore, "broken", "latest.json")
+        with pytest.raises(StoreUnavailable):
+            publish(Registry(store.uri, tmp_path / "cache"), tmp_path, b"one")
+    (version,) = registry.versions("digits")
+    assert (version.latest, registry.list()) == (False, [])
+    digest = version.entry.digest
+    with pytest.raises(ModelUnreadable, match=f"name one, like digits@{digest[:12]}"):
+        registry.resolve("digits")
+    assert registry.resolve(f"digits@{digest[:6]}") == version.entry
+    publish(registry, tmp_path, b"one")
+    assert registry.resolve("digits") == version.entry
+
+
+def test_a_removed_version_is_gone_and_can_be_published_again(
+    registry: Registry, tmp_path: Path
+) -> None:
+    first, second = (publish(registry, tmp_path, weights) for weights in (b"one", b"two"))
+    registry.remove("digits", [first])
+    assert [each.entry.digest for each in registry.versions("digits")] == [second]
+    with pytest.raises(ModelUnreadable, match="there is no such version"):
+        registry.resolve(f"digits@{first}")
+    assert publish(registry, tmp_path, b"one") == first
+    assert registry.fetch(registry.resolve("digits").uri, first)
+
+
+def test_the_latest_goes_last(registry: Registry, tmp_path: Path) -> None:
+    first, second = (publish(registry, tmp_path, weights) for weights in (b"one", b"two"))
+    with pytest.raises(UsageError) as caught:
+        registry.remove("digits", [second])
+    assert f"digits@{second[:12]} is the latest version: make another one" in str(caught.value)
+    assert f"digits@{first[:12]}" in str(caught.value)
+    registry.make_latest(f"digits@{first}")
+    registry.remove("digits", [second])
+    registry.remove("digits", [first])
+    assert registry.list() == []
+    with pytest.raises(ModelUnreadable, match="no model is called 'digits'"):
+        registry.resolve("digits")
+
+
+def test_nothing_of_removed_versions_is_left(store: Store, tmp_path: Path) -> None:
+    registry = Registry(store.uri, tmp_path / "cache")
+    digests = [publish(registry, tmp_path, weights) for weights in (b"one", b"two")]
+    other = publish(registry, tmp_path, b"three", "speech")
+    registry.remove("digits", digests)
+    assert {path.split("/")[1] for path in store.list("registry")} == {"speech"}
+    assert registry.resolve("speech").digest == other
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "metrics.json", "card.md"])
+def test_a_removal_that_dies_leaves_no_half_of_a_version(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    registry = Registry(store.uri, tmp_path / "cache")
+    digest = publish(registry, tmp_path, b"one")
+    with monkeypatch.context() as patch:
+        patch.setattr("ancestral.jobs.registry.open_store", DyingStore)
+        patch.setattr(DyingStore, "broken", broken)
+        with pytest.raises(StoreUnavailable):
+            Registry(store.uri, tmp_path / "cache").remove("digits", [digest])
+    assert registry.list() == []
+    with pytest.raises(ModelUnreadable, match="no model is called 'digits'"):
+        registry.resolve("digits")
+    # What is left of it is in nobody's way.
+    assert publish(registry, tmp_path, b"one") == digest
+    assert registry.fetch(registry.resolve("digits").uri, digest)
+
+
+def test_a_latest_that_is_gone_is_no_latest(local_registry: Registry, tmp_path: Path) -> None:
+    digest = publish(local_registry, tmp_path, b"one")
+    publish(local_registry, tmp_path, b"two", "speech")
+    state = open_store(str(tmp_path / "state"))
+    state.put("registry/digits/latest.json", b'{"digest": "feed00000000"}')
+    assert [entry.name for entry in local_registry.list()] == ["speech"]
+    with pytest.raises(ModelUnreadable, match="no version of 'digits' is the latest"):
+        local_registry.resolve("digits")
+    assert local_registry.make_latest(f"digits@{digest}") == local_registry.resolve("digits")
 
 
 def test_a_folder_is_a_model(

@@ -125,10 +125,18 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["recover", "no-such-job"], "ANCESTRAL_REDIS_URL"),
         (["devices"], "ANCESTRAL_REDIS_URL"),
         (["models", "show", "no-such-model"], "'no-such-model'"),
+        (["models", "ls", "no-such-model"], "'no-such-model'"),
+        (["models", "push", "nowhere"], "there is no config.json"),
+        (["models", "push", "home/bundle", "--name", "No Good"], "'No Good'"),
+        (["models", "latest", "tiny"], "NAME@DIGEST"),
+        (["models", "latest", "tiny@0123"], "there is no such version"),
+        (["models", "rm", "tiny"], "say what to remove"),
+        (["models", "rm", "tiny@latest", "--all"], "say what to remove"),
+        (["models", "rm", "no-such-model", "--all"], "'no-such-model'"),
         (["train", "no-such-recipe"], "'no-such-recipe'"),
         (["train", "digits", "--budget", "soon"], "'soon'"),
         (["train", "digits", "--name", "No Good"], "'name'"),
-        (["train", "--resume", "no-such-run"], "'no-such-run'"),
+        (["train"], "RECIPE"),
         (["demo", "--budget", "-3s"], "'-3s'"),
         (["up"], "ANCESTRAL_REDIS_URL"),
         (["juggle"], "juggle"),
@@ -171,8 +179,8 @@ def test_an_embedded_queue_is_of_no_use_to_a_cluster_elsewhere(
 
 def test_models_are_listed_and_shown(home: Home) -> None:
     code, out, _ = home.call("models", "ls", "--json")
-    (listed,) = json.loads(out)
-    assert (code, listed["name"], listed["family"]) == (0, "tiny", "gated_pixelcnn")
+    (listed,) = (each for each in json.loads(out) if each["name"] == "tiny")
+    assert (code, listed["family"], listed["ships"]) == (0, "gated_pixelcnn", False)
     assert "3.0000 held-out bits/dim" in home.call("models", "ls")[1]
 
     code, out, _ = home.call("models", "show", f"tiny@{listed['digest'][:6]}", "--json")

@@ -1,0 +1,69 @@
+"""Versions of models removed, unless jobs still need them.
+
+A job pins its model's version, which workers fetch until the last row is drawn. Which jobs are not
+finished the store alone can say, so all that were ever submitted are looked up, which a rare act
+may cost. A job that is submitted at the same moment can be missed: its rows fail, and say that the
+model is gone. Pushed again, the version is the same, and `retry` draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+from ancestral.jobs.acceptance import read_job
+from ancestral.jobs.client import Client
+from ancestral.jobs.documents import shortened
+from ancestral.jobs.errors import UnknownJob, UsageError
+from ancestral.jobs.manifest import read_manifest
+from ancestral.jobs.registry import ModelEntry, is_path
+from ancestral.jobs.store import ahead
+
+#: Jobs that are named by a refusal.
+NAMED_JOBS = 3
+
+
+def remove_models(
+    client: Client, model: str, *, every: bool = False, force: bool = False
+) -> tuple[ModelEntry, ...]:
+    """Removes `name@digest` from the registry, or `every` published version of `name`; those.
+
+    With `force` not even unfinished jobs are in the way. Raises ModelUnreadable when there is no
+    such version, UsageError when it cannot be removed (see `Registry.remove`) or when a job needs
+    it, and StoreError.
+    """
+    if is_path(model) or ("@" in model) == every:
+        raise UsageError("say what to remove: NAME@DIGEST, or NAME and all of its versions")
+    name = model.partition("@")[0]
+    if every:
+        # Where nothing was published, what ships is refused below.
+        versions = client.registry.versions(name)
+        entries = tuple(each.entry for each in versions if each.published_at or len(versions) == 1)
+    else:
+        entries = (client.registry.resolve(model),)
+    digests = [entry.digest for entry in entries]
+    if not force:
+        _check_needed(client, model, digests)
+    client.registry.remove(name, digests)
+    return entries
+
+
+def _check_needed(client: Client, model: str, digests: Collection[str]) -> None:
+    jobs = [job for job in ahead(partial(_needing, client, digests), client.jobs()) if job]
+    if jobs:
+        raise UsageError(
+            f"{model} is what unfinished jobs draw with: wait for {shortened(jobs, NAMED_JOBS)} or "
+            "cancel first, or force it, upon which their remaining rows fail"
+        )
+
+
+def _needing(client: Client, digests: Collection[str], job_id: str) -> str | None:
+    """The job, if it is unfinished and pins one of these."""
+    try:
+        store = client.store(job_id)
+        job = read_job(store, job_id)
+    except UnknownJob:
+        return None
+    if job is None or job.model.digest not in digests or read_manifest(store, job_id) is not None:
+        return None
+    return job_id
