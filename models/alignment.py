@@ -43,11 +43,13 @@ class AlignedEncoder(nn.Module):
     Each column stands alone, so that a piece of a word hears exactly what it hears in the word.
     """
 
-    def __init__(self, *, features: int, speakers: int, channels: int, outputs: int) -> None:
-        """Without `speakers` there is no speaker to be told."""
+    def __init__(
+        self, *, features: int, heard: int, speakers: int, channels: int, outputs: int
+    ) -> None:
+        """`heard` features of a column are as good as all that it says: the rest is 0. Without
+        `speakers` there is no speaker to be told."""
         super().__init__()
-        # A column holds two features that are not 0: weights are scaled for one input, not for C.
-        self.features = BoxConv(features, channels, gain=math.sqrt(features))
+        self.features = BoxConv(features, channels, gain=math.sqrt(features / heard))
         self.speaker = nn.Embedding(speakers, channels) if speakers else None
         self.hidden = BoxConv(channels, channels, gain=1.4)
         self.outputs = BoxConv(channels, outputs, gain=0.5)

@@ -29,6 +29,9 @@ from ancestral.models.autoregressive import Conditions
 from ancestral.models.image_conditions import ImageConditions
 from ancestral.models.sampling.ops import Grid, Window
 
+#: Dense layers are computed in multiples of so many floats, where rows must not differ by place.
+WIDTH = 16
+
 
 class MaskedDense(nn.Module):
     """y = (mask ∘ W) x: a dense layer without a bias, some of whose weights are held at zero."""
@@ -50,7 +53,13 @@ class MaskedDense(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) to (..., O)."""
-        return F.linear(x, self.masked)
+        if self.training:
+            return F.linear(x, self.masked)
+        # Of odd widths, libraries sum a row in an order that depends on where it stands in the
+        # batch (seen with AVX2), and a score may not depend on its neighbours.
+        outputs, inputs = self.mask.shape
+        wide = F.pad(self.masked, (0, -inputs % WIDTH, 0, -outputs % WIDTH))
+        return F.linear(F.pad(x, (0, -inputs % WIDTH)), wide)[..., :outputs]
 
 
 def dense_layer(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:

@@ -1,9 +1,10 @@
 """What a sound can be asked for, and what the layers add for it.
 
     speaker    a category    a row of a table: added everywhere, `Projection.fixed` (equation 3)
-    digit      a category    its aligned features, encoded: added moment by moment,
+    text       a text        what the front end (speech/) foretells of it, column by column ...
+    digit      a category    ... or a digit's aligned features, encoded: added moment by moment,
                              `Projection.aligned` (section 2.5)
-    seconds    a number      how long the sound is, where no digit says it
+    seconds    a number      how long the sound is, where neither says it
 
 Shapes: B batch, F columns of aligned features, C features of a column, G floats that all layers add
 together.
@@ -21,7 +22,12 @@ from ancestral.models.alignment import AlignedEncoder, aligned_features
 from ancestral.models.autoregressive import Conditions, Projection
 from ancestral.models.errors import ConditionError
 from ancestral.models.fields import as_batch, category, check_names
+from ancestral.models.speech.acoustics import FEATURES
+from ancestral.models.speech.front_end import FrontEnd
 from ancestral.models.wavenet_config import WaveNetConfig
+
+#: Characters of the longest text.
+LONGEST_TEXT = 2000
 
 
 class SoundConditions(nn.Module):
@@ -36,21 +42,44 @@ class SoundConditions(nn.Module):
         if config.speakers:
             self.speaker = nn.Embedding(len(config.speakers), width)
             nn.init.normal_(self.speaker.weight, std=0.1)
+        self.front_end: FrontEnd | None = None
+        if config.characters:
+            self.front_end = FrontEnd(
+                config.characters,
+                max(1, len(config.speakers)),
+                sample_rate_hz=config.sample_rate_hz,
+                hop=config.hop,
+                channels=config.front_end,
+            )
         self.encoder: AlignedEncoder | None = None
-        if config.digits:
+        if self.aligned:
             self.encoder = AlignedEncoder(
-                features=len(config.digits) * config.hats,
+                features=FEATURES if config.characters else len(config.digits) * config.hats,
+                # A digit has two features that are not 0, a text has all.
+                heard=FEATURES if config.characters else 1,
                 speakers=len(config.speakers),
                 channels=config.encoder,
                 outputs=width,
             )
 
     @property
+    def aligned(self) -> bool:
+        """Whether a sound is told moment by moment what to say."""
+        return bool(self.config.digits or self.config.characters)
+
+    @property
     def fields(self) -> dict[str, Any]:
         """The signature's fields."""
         config = self.config
         fields: dict[str, Any] = {}
-        if config.digits:
+        if config.characters:
+            fields["text"] = {
+                "type": "text",
+                "longest": LONGEST_TEXT,
+                "characters": config.characters,
+                "description": "What to say.",
+            }
+        elif config.digits:
             fields["digit"] = {
                 "type": "category",
                 "values": list(config.digits),
@@ -80,20 +109,21 @@ class SoundConditions(nn.Module):
     @property
     def local_width(self) -> int:
         """Floats that a program adds for each column."""
-        return self.width if self.config.digits else 0
+        return self.width if self.aligned else 0
 
     @property
     def hop(self) -> int:
         """Samples that one column serves."""
-        return self.config.hop if self.config.digits else 1
+        return self.config.hop if self.aligned else 1
 
     def length(self, fields: Mapping[str, Any]) -> int:
         """How many samples are asked for, in whole columns. Raises ConditionError."""
         config = self.config
         check_names(fields, self.fields)
+        if self.front_end is not None:
+            return int(self._paced(self.front_end, fields)[1].sum()) * self.hop
         if config.digits:
-            voice = category(fields, "speaker", config.speakers) if config.speakers else 0
-            seconds = config.seconds[voice][category(fields, "digit", config.digits)]
+            seconds = config.seconds[self.voice(fields)][self._word(fields)]
         else:
             seconds = fields["seconds"]
         samples = round(seconds * config.sample_rate_hz)
@@ -103,25 +133,35 @@ class SoundConditions(nn.Module):
             )
         return math.ceil(samples / self.hop) * self.hop
 
-    def conditions(self, fields: Mapping[str, Any], samples: int) -> dict[str, Tensor]:
-        """One request's fields, for a sound of so many samples, as a batch of one: "speaker" (1,)
-        and "features" (1, C, F).
+    def requested(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
+        """One request's fields as a batch of one: "speaker" (1,) and "features" (1, C, F).
 
-        The field that decides the length may be missing. Raises ConditionError.
+        Raises ConditionError.
         """
-        config = self.config
+        if self.front_end is None:
+            return self._batch_of_one(fields, self._said(fields, self.length(fields)))
+        check_names(fields, self.fields)
+        spelled, taken = self._paced(self.front_end, fields)
+        return self._batch_of_one(
+            fields, self.front_end.features(spelled, self.voice(fields), taken)
+        )
+
+    def recorded(self, fields: Mapping[str, Any], wave: Tensor) -> dict[str, Tensor]:
+        """The same for a recording of these fields, (T,) in whole columns, full scale being 1.
+
+        The field that decides the length may be missing. Raises ConditionError, which it does for a
+        recording that is too short for its text, too.
+        """
         check_names(
             fields, self.fields if "seconds" in fields else self.fields.keys() - {"seconds"}
         )
-        conditions: dict[str, Tensor] = {}
-        if config.speakers:
-            conditions["speaker"] = as_batch(category(fields, "speaker", config.speakers))
-        if config.digits:
-            word = category(fields, "digit", config.digits)
-            columns = math.ceil(samples / config.hop)
-            features = aligned_features(word, len(config.digits), config.hats, columns)
-            conditions["features"] = features.unsqueeze(0)
-        return conditions
+        if self.front_end is None:
+            return self._batch_of_one(fields, self._said(fields, len(wave)))
+        spelled = self.front_end.spell(fields["text"])
+        taken = self.front_end.align(self.front_end.hear(wave), spelled)
+        return self._batch_of_one(
+            fields, self.front_end.features(spelled, self.voice(fields), taken)
+        )
 
     def project(self, conditions: Conditions) -> Projection:
         """Fixed (B, G) and aligned (B, F, G)."""
@@ -147,3 +187,34 @@ class SoundConditions(nn.Module):
             raise ConditionError(f"{columns} columns of {self.hop} samples for {samples} samples")
         placed = projection.aligned.repeat_interleave(self.hop, 1).transpose(1, 2).unsqueeze(2)
         return placed if added is None else placed + added
+
+    def voice(self, fields: Mapping[str, Any]) -> int:
+        """The index of the voice that is asked for. Raises ConditionError."""
+        speakers = self.config.speakers
+        return category(fields, "speaker", speakers) if speakers else 0
+
+    def _word(self, fields: Mapping[str, Any]) -> int:
+        return category(fields, "digit", self.config.digits)
+
+    def _paced(self, front_end: FrontEnd, fields: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """The characters of a text and the columns that the voice takes for each: (N,) int64."""
+        spelled = front_end.spell(fields["text"])
+        return spelled, front_end.pace(spelled, self.voice(fields), self.config.columns)
+
+    def _said(self, fields: Mapping[str, Any], samples: int) -> Tensor | None:
+        """The features of a digit that takes so long; None when none is asked for."""
+        digits = self.config.digits
+        if not digits:
+            return None
+        columns = samples // self.hop
+        return aligned_features(self._word(fields), len(digits), self.config.hats, columns)
+
+    def _batch_of_one(
+        self, fields: Mapping[str, Any], features: Tensor | None
+    ) -> dict[str, Tensor]:
+        conditions: dict[str, Tensor] = {}
+        if self.config.speakers:
+            conditions["speaker"] = as_batch(self.voice(fields))
+        if features is not None:
+            conditions["features"] = features.unsqueeze(0)
+        return conditions

@@ -23,7 +23,7 @@ image of one row.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, cast
 
 import torch
@@ -47,7 +47,8 @@ from ancestral.models.sampling.ops import (
 )
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sound_conditions import SoundConditions
-from ancestral.models.symbols import amplitudes
+from ancestral.models.speech.learning import Recording, learn
+from ancestral.models.symbols import FULL_SCALE, amplitudes, to_media
 from ancestral.models.wavenet_config import WaveNetConfig
 
 
@@ -69,7 +70,7 @@ class _Layer(nn.Module):
 
 
 class WaveNet(Autoregressive):
-    """p(sound | digit, speaker)."""
+    """p(sound | text or digit, speaker)."""
 
     family: ClassVar[str] = "wavenet"
 
@@ -112,12 +113,43 @@ class WaveNet(Autoregressive):
         return Categorical(config.levels)
 
     def conditions(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
-        return self.asked.conditions(fields, self.asked.length(fields))
+        return self.asked.requested(fields)
 
     def example(self, x: Tensor, fields: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """A recording takes as long as it takes; silence fills up its last column of features."""
+        """A recording takes as long as it takes; silence fills up its last column of features.
+
+        Raises ConditionError when it is too short for its text.
+        """
         silence, missing = self.config.levels // 2, -len(x) % self.asked.hop
-        return F.pad(x, (0, missing), value=silence), self.asked.conditions(fields, len(x))
+        x = F.pad(x, (0, missing), value=silence)
+        return x, self.asked.recorded(fields, self._wave(x))
+
+    @property
+    def learns_first(self) -> bool:
+        """Whether a front end is to learn from all recordings before the net itself does."""
+        return self.asked.front_end is not None
+
+    def learn_first(
+        self,
+        examples: Iterable[tuple[Tensor, Mapping[str, Any]]],
+        *,
+        seed: int,
+        report: Callable[[str], None],
+    ) -> None:
+        """The front end learns from recordings, symbols (T,) with their fields.
+
+        Raises ConditionError and DataError for a text that cannot be spelled, or that is too long
+        for its sound.
+        """
+        front_end = self.asked.front_end
+        assert front_end is not None, "learns_first says whether there is one"
+        recordings = []
+        for x, fields in examples:
+            padded = F.pad(x, (0, -len(x) % self.asked.hop), value=self.config.levels // 2)
+            frames = front_end.hear(self._wave(padded))
+            spelled = front_end.spell(fields["text"])
+            recordings.append(Recording(frames, spelled, self.asked.voice(fields)))
+        learn(front_end, recordings, steps=self.config.front_end_steps, seed=seed, report=report)
 
     def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
         """(T,), with digits a multiple of `hop`."""
@@ -197,6 +229,10 @@ class WaveNet(Autoregressive):
         if self.asked.local_width:
             ops.append(Condition("local", offset, target))
         return ops
+
+    def _wave(self, x: Tensor) -> Tensor:
+        """Symbols (T,) as amplitudes, full scale being 1."""
+        return torch.from_numpy(to_media(self.signature, x.cpu().numpy())).float() / FULL_SCALE
 
     @property
     def _seen(self) -> int:

@@ -9,9 +9,10 @@ from ancestral.models.errors import ConfigError
 
 @dataclass(frozen=True)
 class WaveNetConfig:
-    """A net for sounds that says digits, speaks in voices, both, or neither.
+    """A net for sounds that says texts or digits, speaks in voices, both, or neither.
 
-    With `digits` a request's length is that of the word in `seconds`; without, the request says it.
+    With `digits` a request's length is that of the word in `seconds`, with `characters` that which
+    the front end foretells of its text; without either, the request says it.
     """
 
     sample_rate_hz: int = 8000
@@ -24,6 +25,12 @@ class WaveNetConfig:
     max_length: int = 20000
     #: What a request can ask to be said: local conditioning. None: there is no such field.
     digits: tuple[int, ...] = ()
+    #: What a text can be spelled with, silence (" ") first: local conditioning by a front end.
+    #: None: there is no such field.
+    characters: str = ""
+    #: Channels of the front end's nets, and the steps in which each of them learns.
+    front_end: int = 64
+    front_end_steps: int = 1500
     #: Whose voice it can ask for: global conditioning. None: there is no such field.
     speakers: tuple[str, ...] = ()
     #: Seconds that a speaker takes for a digit: a row for each speaker (one row without speakers),
@@ -31,7 +38,7 @@ class WaveNetConfig:
     seconds: tuple[tuple[float, ...], ...] = ()
     #: Samples per column of the aligned features.
     hop: int = 80
-    #: Steps in which the aligned features say how far a word has come.
+    #: Steps in which the aligned features of a digit say how far it has come.
     hats: int = 16
     #: Channels of the encoder of aligned features.
     encoder: int = 64
@@ -49,7 +56,8 @@ class WaveNetConfig:
     def __post_init__(self) -> None:
         """Raises ConfigError when a size makes no network, or the durations do not fit."""
         at_least_one = ("sample_rate_hz", "max_length", "hop", "encoder", "residual", "skip")
-        for name in (*at_least_one, "depth", "stacks", "input_reach"):
+        front_end = ("front_end", "front_end_steps")
+        for name in (*at_least_one, *front_end, "depth", "stacks", "input_reach"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.kernel < 2 or self.hats < 2:
@@ -62,7 +70,11 @@ class WaveNetConfig:
         most = 65536 if self.components and self.encoding == "linear" else 256
         if not 2 <= self.levels <= most or self.levels % 2:
             raise ConfigError(f"levels must be even and 2 to {most}, not {self.levels}")
-        for name in ("digits", "speakers"):
+        if self.digits and self.characters:
+            raise ConfigError("a voice says texts or digits: give characters or digits")
+        if self.characters and self.characters[0] != " ":
+            raise ConfigError("the first of characters is silence, ' '")
+        for name in ("digits", "characters", "speakers"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ConfigError(f"{name} lists one of them twice")
         rows = max(1, len(self.speakers)) if self.digits else 0
@@ -78,6 +90,11 @@ class WaveNetConfig:
     def longest_seconds(self) -> float:
         """How long a sound can be."""
         return self.max_length / self.sample_rate_hz
+
+    @property
+    def columns(self) -> int:
+        """Whole columns of aligned features that the longest sound has."""
+        return self.max_length // self.hop
 
     @property
     def dilations(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """What the training rows tell of a model, so that its recipe need not say it.
 
     labels, digits, ...    the values of the field `label`, `digit`, ...
+    characters             what the field `text` is spelled with
     seconds                how long each speaker takes for each digit, on average
 
 A family gets what its configuration has a key for and the recipe leaves out.
@@ -14,11 +15,12 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from ancestral.jobs.documents import did_you_mean
+from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.recipe import Recipe
+from ancestral.jobs.recipe import Recipe, TrainingData
 from ancestral.models import FAMILIES, find_family
-from ancestral.models.errors import ConfigError
+from ancestral.models.errors import ConfigError, DataError
+from ancestral.models.speech.spelling import alphabet
 from ancestral.orchestration.events import SOUND_COLUMNS, sound_of
 from ancestral.orchestration.rows import Row, fields_of, read_rows
 
@@ -36,9 +38,20 @@ def complete(recipe: Recipe) -> Recipe:
         for name in data.fields:
             if f"{name}s" in keys:
                 model.setdefault(f"{name}s", sorted({fields[name] for fields in rows}))
+    if "text" in data.fields and "characters" in keys - set(model):
+        texts = read_rows(data, (), lambda row: _text_of(row, data))
+        model["characters"] = alphabet(texts)
     if "digit" in data.fields and "seconds" in keys - set(model):
         model["seconds"] = _durations(recipe, model)
     return recipe.model_copy(update={"model": model})
+
+
+def _text_of(row: Row, data: TrainingData) -> str:
+    """What a row says, for the field `text`. Raises DataError when it is no text."""
+    text = fields_of(row, data)["text"]
+    if not isinstance(text, str):
+        raise DataError(f"the column {data.fields['text']!r} holds {shown(text)}, which is no text")
+    return text
 
 
 def _keys(family: str) -> set[str]:

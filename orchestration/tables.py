@@ -14,18 +14,18 @@ from ancestral.orchestration.recipe import shipped
 
 def table_uri(path: str) -> str:
     """Where a table lies: a name is that of one that ships, or else of NAME.parquet in the folder
-    or URI ANCESTRAL_DATA; whatever is no name is a path or URI already.
+    or URI ANCESTRAL_DATA, and may be a glob there; whatever is no name is a path or URI already.
 
     Raises SpecError, which says where a name was looked for.
     """
     ships = shipped(".parquet")
     if path in ships:
         return str(ships[path])
-    if not re.fullmatch(r"[\w-]+", path):
+    if not re.fullmatch(r"[\w*-]+", path):
         return path
     folder = Settings.from_environment().data_uri
     there = f"{folder.rstrip('/')}/{path}.parquet" if folder is not None else None
-    if there is not None and is_file(there):
+    if there is not None and ("*" in path or is_file(there)):
         return there
     if os.path.exists(path):
         return path

@@ -75,6 +75,30 @@ def sound_case(speaker: bool, digit: bool, components: int = 0, seed: int = 0) -
     return Case(lively(WaveNet, config, seed), tuple({**s, **d} for s in speakers for d in digits))
 
 
+def speech_case(seed: int = 0) -> Case:
+    """Texts of three letters in two voices; a column serves 4 samples."""
+    config = WaveNetConfig(
+        levels=16,
+        sample_rate_hz=1000,
+        residual=6,
+        skip=10,
+        depth=3,
+        stacks=1,
+        characters=" abc",
+        speakers=SPEAKERS,
+        front_end=6,
+        hop=4,
+        encoder=8,
+    )
+    return Case(
+        lively(WaveNet, config, seed),
+        tuple(
+            {"text": text, "speaker": speaker}
+            for text, speaker in (("a", "ada"), ("c b", "bob"), ("ab", "ada"))
+        ),
+    )
+
+
 def random_fields(signature: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Fields that a network of that signature understands; neighbouring seeds differ in each."""
     generator = random.Random(seed)
@@ -148,6 +172,7 @@ def all_cases() -> dict[str, Case]:
         "wavenet by speaker": sound_case(speaker=True, digit=False),
         "wavenet by digit": sound_case(speaker=False, digit=True),
         "wavenet by both": sound_case(speaker=True, digit=True),
+        "wavenet by text and speaker": speech_case(),
         "wavenet mixture by both": sound_case(speaker=True, digit=True, components=3),
         "video_pixel": vector_case(
             VideoPixel,

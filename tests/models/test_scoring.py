@@ -36,7 +36,7 @@ def events_of(case: Case, count: int) -> list[tuple[np.ndarray, Mapping[str, Any
     signature, generator = case.net.signature, np.random.default_rng(0)
     events = []
     for number in range(count):
-        shape = [size or 9 + number for size in signature["shape"]]
+        shape = [size or 21 + number for size in signature["shape"]]
         if signature["levels"] is None:
             x = generator.standard_normal(shape)
         else:

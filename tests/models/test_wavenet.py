@@ -19,17 +19,20 @@ DIGITS = (0, 7)
 
 @st.composite
 def nets(draw: st.DrawFn) -> WaveNet:
-    """Random weights in any small shape: unconditioned, by speaker, by digit, by both; softmax or
-    mixture."""
+    """Random weights in any small shape: unconditioned, by speaker, by digit or text, by both;
+    softmax or mixture."""
     speakers, digits = draw(st.sampled_from([(), SPEAKERS])), draw(st.sampled_from([(), DIGITS]))
+    characters = "" if digits else draw(st.sampled_from(["", " ab"]))
     length = st.floats(0.001, 0.03)
     row = st.tuples(*[length for _ in digits])
     config = WaveNetConfig(
         sample_rate_hz=1000,
         levels=2 * draw(st.integers(1, 9)),
         components=draw(st.sampled_from([0, 0, 1, 3])),
-        max_length=40,
+        max_length=400,
         digits=digits,
+        characters=characters,
+        front_end=draw(st.integers(1, 5)),
         speakers=speakers,
         seconds=draw(st.tuples(*[row for _ in speakers or (None,)])) if digits else (),
         hop=draw(st.integers(1, 7)),
@@ -49,6 +52,8 @@ def nets(draw: st.DrawFn) -> WaveNet:
 def requests_of(net: WaveNet) -> list[dict[str, Any]]:
     speakers = [{"speaker": speaker} for speaker in net.config.speakers] or [{}]
     what: list[dict[str, Any]] = [{"digit": digit} for digit in net.config.digits]
+    if net.config.characters:
+        what = [{"text": "A"}, {"text": "b"}]
     what = what or [{"seconds": 0.023}, {"seconds": 0.031}]
     return [{**who, **said} for who in speakers for said in what]
 
@@ -236,5 +241,103 @@ def test_features_of_another_length_are_refused() -> None:
     ],
 )
 def test_sizes_that_make_no_network_are_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        WaveNetConfig(**change)
+
+
+def speaking(**more: Any) -> WaveNet:
+    """A net that says texts of a and b in three voices; a column serves 80 samples."""
+    torch.manual_seed(0)
+    config = WaveNetConfig(
+        characters=" ab",
+        speakers=SPEAKERS,
+        front_end=8,
+        encoder=8,
+        residual=8,
+        skip=16,
+        depth=3,
+        stacks=1,
+        max_length=8000,
+        **more,
+    )
+    return WaveNet(config).eval()
+
+
+def test_a_text_decides_how_long_it_takes() -> None:
+    net = speaking()
+    shapes = [net.event_shape({"text": text, "speaker": "ada"})[0] for text in ("a", "abba", "B a")]
+    assert all(length > 0 and length % 80 == 0 for length in shapes)
+    assert shapes[0] < shapes[1]
+    for text, length in zip(("a", "abba", "b, A!"), shapes, strict=True):
+        features = net.conditions({"text": text, "speaker": "ada"})["features"]
+        assert features.shape == (1, 34, length // 80)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"text": "abc", "speaker": "ada"}, "knows no 'c': write the text with ab"),
+        ({"text": "ab" * 200, "speaker": "ada"}, "longer to say than 1 seconds"),
+        ({"text": "ab"}, "needs the field 'speaker'"),
+        ({"text": "ab", "speaker": "mia"}, "speaker cannot be 'mia'"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConditionError, match=message):
+        speaking().conditions(fields)
+
+
+def test_a_recording_is_told_along_its_own_durations() -> None:
+    # Given a recording that takes longer than the voice would
+    net = speaking()
+    fields = {"text": "ab", "speaker": "bob"}
+    x = torch.randint(0, 256, (80 * 40 + 7,))
+
+    # When
+    padded, conditions = net.example(x, fields)
+
+    # Then it is padded with silence to whole columns, and each has its features
+    assert padded[: len(x)].equal(x) and (padded[len(x) :] == 128).all()
+    assert conditions["features"].shape == (1, 34, 41)
+    assert net.event_shape(fields)[0] < 80 * 41
+    with pytest.raises(ConditionError, match="1 columns is too short for the 4 characters"):
+        net.example(x[:80], fields)
+
+
+def test_the_front_end_learns_first_and_then_stays() -> None:
+    # Given recordings as symbols
+    net = speaking(front_end_steps=2)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    examples = [
+        (torch.randint(0, 256, (900 + 100 * n,), generator=generator), {"text": t, "speaker": who})
+        for n, (t, who) in enumerate([("a", "ada"), ("ba", "bob"), ("ab", "eve")])
+    ]
+
+    # When
+    assert net.learns_first
+    net.learn_first(examples, seed=1, report=lambda line: None)
+
+    # Then nothing but the front end has changed, and no gradient will change that
+    changed = {n for n, tensor in net.state_dict().items() if not tensor.equal(before[n])}
+    assert changed and all(name.startswith("asked.front_end.") for name in changed)
+    moved = [name for name, weights in net.named_parameters() if weights.requires_grad]
+    assert moved and not any(name.startswith("asked.front_end.") for name in moved)
+
+
+def test_without_texts_nothing_is_learnt_first() -> None:
+    assert not small(SPEAKERS, DIGITS).learns_first
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"characters": "ab"}, "first of characters is silence"),
+        ({"characters": " aa"}, "characters lists one of them twice"),
+        ({"characters": " a", "digits": (1,), "seconds": ((0.1,),)}, "texts or digits"),
+        ({"front_end_steps": 0}, "front_end_steps must be at least 1"),
+    ],
+)
+def test_a_front_end_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         WaveNetConfig(**change)

@@ -20,7 +20,12 @@ def noise(seconds: float) -> np.ndarray:
     return np.random.default_rng(0).integers(-3000, 3000, samples).astype(np.int16)
 
 
-def words(rows: list[dict[str, Any]], folder: Path, **model: Any) -> Recipe:
+def words(
+    rows: list[dict[str, Any]],
+    folder: Path,
+    fields: tuple[str, ...] = ("digit", "speaker"),
+    **model: Any,
+) -> Recipe:
     """A recipe for sounds in a table of these rows; what they leave out is usual."""
     usual = {
         "codec": "pcm_s16le",
@@ -36,7 +41,7 @@ def words(rows: list[dict[str, Any]], folder: Path, **model: Any) -> Recipe:
             "name": "words",
             "family": "wavenet",
             "model": model,
-            "data": {"path": str(path), "fields": ["digit", "speaker"]},
+            "data": {"path": str(path), "fields": list(fields)},
             "training": {"steps": 1, "batch_size": 1},
         }
     )

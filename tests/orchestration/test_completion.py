@@ -54,6 +54,21 @@ def test_values_come_from_the_column_that_holds_the_field(tmp_path: Path) -> Non
     assert model == {"labels": ["cat", "sun"]}
 
 
+def test_letters_are_those_of_the_training_texts(tmp_path: Path) -> None:
+    texts = [("Say, one!", "train"), ("Été", "train"), ("xyz", "test")]
+    rows = [{"text": text, "audio": noise(0.5).tobytes(), "split": split} for text, split in texts]
+
+    model = complete(words(rows, tmp_path, fields=("text", "speaker"))).model
+
+    assert model == {"characters": " aenostyé", "speakers": ["ada"]}
+
+
+def test_a_text_that_is_none_is_named(tmp_path: Path) -> None:
+    rows = [{"text": 7, "audio": noise(0.5).tobytes(), "split": "train"}]
+    with pytest.raises(DataError, match="'text' holds 7, which is no text"):
+        complete(words(rows, tmp_path, fields=("text",)))
+
+
 def test_what_a_recipe_says_of_its_model_stands(tmp_path: Path) -> None:
     recipe = words([{"audio": noise(0.5).tobytes()}], tmp_path, digits=[1, 9], seconds=[[0.5, 0.5]])
 

@@ -34,6 +34,10 @@ def test_a_path_or_uri_is_taken_as_it_is(data: Path, monkeypatch: pytest.MonkeyP
         assert table_uri(path) == path
 
 
+def test_a_name_may_be_a_glob_in_the_folder(data: Path) -> None:
+    assert table_uri("prompts_*") == str(data / "prompts_*.parquet")
+
+
 def test_the_folder_may_be_a_uri(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
     monkeypatch.setenv("ANCESTRAL_DATA", f"file://{data}/")
     assert table_uri("piano") == f"file://{data}/piano.parquet"
