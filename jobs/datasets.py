@@ -1,16 +1,26 @@
-"""Training tables: the rows of Parquet files at any path or URI, in a stream."""
+"""Training tables: the rows of Parquet files at any path or URI, in a stream.
+
+read_table    all rows, or those of a split, in order
+row_groups    where the rows of a split lie: only footers and one column are read for it
+read_group    some of the rows of one row group, whichever and whenever they are wanted
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ancestral.jobs.documents import did_you_mean
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.inputs import expand, opened, reading
+from ancestral.jobs.inputs import BLOCK_BYTES, expand, opened, reading
 
 #: Rows that are held as Python values at a time: a row may hold minutes of sound.
 BATCH_ROWS = 64
@@ -39,17 +49,95 @@ def read_table(
     empty = True
     for each in expand(uri):
         with opened(each) as file:
-            table = pq.ParquetFile(file)
-            names = table.schema_arrow.names
-            for column in wanted:
-                if column not in names:
-                    hint = did_you_mean(column, names)
-                    raise SpecError(f"{each}: has no column {column!r}{hint}")
+            table = _table(file, each, wanted)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
                 for row in batch.to_pylist():
                     if split is None or row[split_column] == split:
                         empty = False
                         yield {name: row[name] for name in columns}
     if empty:
-        where = f" where {split_column} is {split!r}" if split is not None else ""
-        raise SpecError(f"{uri}: has no row{where}")
+        raise _no_row(uri, split, split_column)
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """The rows of one split in a row group: a part of a Parquet file that lies together."""
+
+    uri: str
+    number: int
+    #: Their places in it, ascending.
+    places: NDArray[np.int64]
+    #: Of the columns that are wanted of them, before they are packed.
+    bytes: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def row_groups(
+    uri: str, columns: Sequence[str], *, split: str, split_column: str = "split"
+) -> list[RowGroup]:
+    """Where the rows of a split lie in a Parquet file, or in a glob of them sorted by name.
+
+    Raises SpecError when there is no such file, column or split.
+    """
+    found = []
+    for each in expand(uri):
+        with opened(each) as file:
+            table = _table(file, each, [*columns, split_column])
+            for number in range(table.num_row_groups):
+                splits = table.read_row_group(number, columns=[split_column]).column(0)
+                places = np.flatnonzero(pc.equal(splits, split).fill_null(False).to_numpy())
+                if len(places):
+                    size = _bytes(table.metadata.row_group(number), columns)
+                    share = size * len(places) // len(splits)
+                    found.append(RowGroup(each, number, places, share))
+    if not found:
+        raise _no_row(uri, split, split_column)
+    return found
+
+
+def read_group(
+    group: RowGroup, columns: Sequence[str], start: int, stop: int
+) -> Iterator[dict[str, Any]]:
+    """Of the rows of `group` those from `start` to before `stop`, with these columns.
+
+    What lies before them in the row group is passed over, and little is in memory at a time.
+    Raises SpecError when the file is not there or broken.
+    """
+    wanted = group.places[start:stop]
+    first = 0
+    with opened(group.uri) as file:
+        table = _table(file, group.uri, columns)
+        for batch in table.iter_batches(
+            batch_size=BATCH_ROWS, row_groups=[group.number], columns=list(columns)
+        ):
+            low, high = np.searchsorted(wanted, [first, first + len(batch)])
+            yield from batch.take(pa.array(wanted[low:high] - first)).to_pylist()
+            first += len(batch)
+            if high == len(wanted):
+                return
+
+
+def _table(file: Any, uri: str, columns: Sequence[str]) -> pq.ParquetFile:
+    """A Parquet file of which blocks are read as they are needed. Raises SpecError."""
+    table = pq.ParquetFile(file, buffer_size=BLOCK_BYTES)
+    names = table.schema_arrow.names
+    for column in columns:
+        if column not in names:
+            raise SpecError(f"{uri}: has no column {column!r}{did_you_mean(column, names)}")
+    return table
+
+
+def _bytes(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
+    parts = (group.column(number) for number in range(group.num_columns))
+    return sum(
+        part.total_uncompressed_size
+        for part in parts
+        if part.path_in_schema.partition(".")[0] in columns
+    )
+
+
+def _no_row(uri: str, split: str | None, split_column: str) -> SpecError:
+    where = f" where {split_column} is {split!r}" if split is not None else ""
+    return SpecError(f"{uri}: has no row{where}")

@@ -87,6 +87,17 @@ class TrainingData(_Document):
         return self
 
 
+class Augmentation(_Document):
+    """Training images are a little different each time; those held out stay as they are."""
+
+    #: Whole pixels up, down, left and right, at most; the pixels of the border go on.
+    shift_pixels: int = Field(default=0, ge=0)
+    #: Each way, at most, about the centre.
+    turn_degrees: float = Field(default=0.0, ge=0, le=180)
+    #: Larger or smaller, at most.
+    scale_percent: float = Field(default=0.0, ge=0, lt=100)
+
+
 class Training(_Document):
     """How long and how. What is None is left to the trainer, which knows good values."""
 
@@ -98,12 +109,23 @@ class Training(_Document):
     #: Long sounds and series are cut into pieces of so many samples, between two columns of aligned
     #: features where there are any.
     crop_samples: int | None = Field(default=None, ge=1)
+    #: So many parts make a step, one after the other, where memory does not hold a whole batch.
+    accumulate: int | None = None
+    #: Of products: of bfloat16 there is less memory to move, and on GPUs much more speed.
+    precision: Literal["float32", "bfloat16"] | None = None
+    #: Of images.
+    augmentation: Augmentation | None = None
     learning_rate: float | None = None
     warmup_steps: int | None = None
+    weight_decay: float | None = None
     gradient_clip: float | None = None
     ema_decay: float | None = None
     #: How often the held-out rows are scored on the way.
     validations: int | None = None
+    #: Training ends after so many validations without a better figure.
+    patience: int | None = None
+    #: Between two checkpoints, besides those at validations: at most this much is done again.
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
 
     @model_validator(mode="after")
     def _one_end(self) -> Training:

@@ -19,7 +19,6 @@ from ancestral.models.data import (
     batches_in_order,
     normalise_loudness,
     prepare,
-    shuffled_batches,
 )
 from ancestral.models.errors import (
     BundleError,
@@ -45,8 +44,10 @@ from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest, SavedSample
 from ancestral.models.scoring import Score, Scorer
 from ancestral.models.symbols import from_media, to_media
-from ancestral.models.train import TrainProgress, TrainSettings, bits_per_dim, train
+from ancestral.models.train import TrainProgress, bits_per_dim, train
+from ancestral.models.train_settings import TrainSettings
 from ancestral.models.video_pixel import VideoPixel, VideoPixelConfig
+from ancestral.models.visits import shuffled_batches
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 

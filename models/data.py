@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,11 @@ class Item:
     x: Tensor
     weights: Tensor
     conditions: Mapping[str, Tensor]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return sum(t.nbytes for t in (self.x, self.weights, *self.conditions.values()))
 
     @property
     def columns(self) -> int:
@@ -66,6 +70,11 @@ class Batch:
     conditions: Mapping[str, Tensor]
     weights: Tensor
 
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return sum(t.nbytes for t in (self.x, self.weights, *self.conditions.values()))
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         conditions = {name: tensor.to(device) for name, tensor in self.conditions.items()}
@@ -84,10 +93,20 @@ def prepare(
     items = []
     for row, (array, wanted) in enumerate(zip(media, fields, strict=True)):
         try:
-            items.append(_item(net, array, wanted))
+            items.append(item_of(net, array, wanted))
         except (ConditionError, DataError) as error:
             raise DataError(f"training row {row}: {error}") from error
     return items
+
+
+def item_of(net: Autoregressive, array: NDArray[Any], fields: Mapping[str, Any]) -> Item:
+    """An item that `net` can be trained on.
+
+    Raises DataError or ConditionError when array or fields do not fit the network.
+    """
+    symbols = torch.from_numpy(from_media(net.signature, array))
+    x, conditions = net.example(symbols, fields)
+    return Item(x, _padded(torch.ones(symbols.shape), x.shape[-1]), conditions)
 
 
 def normalise_loudness(recording: NDArray[np.int16], dbfs: float = -20.0) -> NDArray[np.int16]:
@@ -102,31 +121,6 @@ def normalise_loudness(recording: NDArray[np.int16], dbfs: float = -20.0) -> NDA
     gain = 32767 * 10 ** (dbfs / 20) / loudness
     normalised: NDArray[np.int16] = np.rint(np.clip(wave * gain, -32767, 32767)).astype(np.int16)
     return normalised
-
-
-def shuffled_batches(
-    items: Sequence[Item],
-    batch_size: int,
-    *,
-    seed: int,
-    rank: int = 0,
-    world_size: int = 1,
-    crop_samples: int | None = None,
-) -> Iterator[Batch]:
-    """Batches without end, a function of the arguments alone.
-
-    Every pass visits all items in a new order, each rank its own share. With `crop_samples` a sound
-    or series is visited in pieces of at most that many samples (and at least one column, where it
-    has aligned features), once for each that fits, each time from elsewhere on.
-
-    Raises DataError when there are fewer items than ranks, or when events with rows and columns
-    should be cut.
-    """
-    if len(items) < world_size:
-        raise DataError(f"{len(items)} training rows cannot be shared by {world_size} ranks")
-    if crop_samples is not None and items[0].x.ndim != 1:
-        raise DataError("only sounds and series can be cut into pieces of samples")
-    return _batches(items, batch_size, seed, rank, world_size, crop_samples)
 
 
 def batches_in_order(items: Sequence[Item], batch_size: int) -> Iterator[Batch]:
@@ -149,43 +143,6 @@ def collate(items: Sequence[Item]) -> Batch:
         conditions=conditions,
         weights=torch.stack([_padded(item.weights, length) for item in items]),
     )
-
-
-def _item(net: Autoregressive, array: NDArray[Any], fields: Mapping[str, Any]) -> Item:
-    symbols = torch.from_numpy(from_media(net.signature, array))
-    x, conditions = net.example(symbols, fields)
-    return Item(x, _padded(torch.ones(symbols.shape), x.shape[-1]), conditions)
-
-
-def _batches(
-    items: Sequence[Item],
-    batch_size: int,
-    seed: int,
-    rank: int,
-    world_size: int,
-    crop_samples: int | None,
-) -> Iterator[Batch]:
-    waiting: list[Item] = []
-    for epoch in count():
-        # Every rank draws the same visits in the same order, and takes every world_size-th.
-        generator = np.random.default_rng([seed, epoch])
-        visits = [piece for item in items for piece in _pieces(item, crop_samples, generator)]
-        for index in generator.permutation(len(visits))[rank::world_size]:
-            waiting.append(visits[index])
-            if len(waiting) == batch_size:
-                yield collate(waiting)
-                waiting = []
-
-
-def _pieces(item: Item, crop_samples: int | None, generator: np.random.Generator) -> Iterator[Item]:
-    hop, length = item.hop, len(item.x)
-    if crop_samples is None or length <= crop_samples:
-        yield item
-        return
-    piece = max(1, crop_samples // hop) * hop
-    for _ in range(-(-length // piece)):
-        start = hop * int(generator.integers((length - piece) // hop + 1))
-        yield item.piece(start, piece)
 
 
 def _padded(tensor: Tensor, length: int) -> Tensor:

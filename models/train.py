@@ -5,54 +5,29 @@ checkpoints come from the caller.
 
     module      what is called with a batch and gives nats for each symbol: the network's
                 `TrainingLoss`, or that wrapped for several ranks
-    network     the network itself, whose running average of weights (EMA) is what training ends in
+    network     the network itself, whose running average of weights (EMA) is what training ends
+                in: as it was when the held-out batches were foretold best
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ancestral.models.autoregressive import Autoregressive, TrainingLoss
 from ancestral.models.data import Batch
-from ancestral.models.errors import ConfigError, ModelError
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How the weights move."""
-
-    #: The highest learning rate of Adam, reached after the warm-up; it falls to 0 as a cosine.
-    learning_rate: float = 4e-3
-    #: Steps over which the learning rate rises.
-    warmup_steps: int = 30
-    #: Adam's memory of the gradient and of its square.
-    betas: tuple[float, float] = (0.9, 0.95)
-    #: The longest gradient (2-norm of all weights together) that is taken as it is.
-    gradient_clip: float = 1.0
-    #: What the running average of weights keeps at each step; it is shorter in the first steps.
-    ema_decay: float = 0.99
-    #: Steps between reports.
-    report_every: int = 10
-    #: How often the held-out batches are scored, evenly over the training; the last is at its end.
-    validations: int = 4
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a setting that trains nothing."""
-        for name in ("learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("warmup_steps", "report_every", "validations"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not all(0 <= value < 1 for value in (self.ema_decay, *self.betas)):
-            raise ConfigError("ema_decay and betas must be at least 0 and below 1")
+from ancestral.models.errors import ModelError
+from ancestral.models.stopwatch import Stopwatch
+from ancestral.models.train_settings import PRECISIONS, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -65,13 +40,39 @@ class TrainProgress:
     learning_rate: float
     #: Of this rank's batches since the last report.
     bits_per_dim: float
+    #: The 2-norm of the last step's gradient before it was clipped.
+    gradient_norm: float
+    #: Since the last report, validation and checkpoints left out.
+    steps_per_second: float
+    #: Of this process, since it began: in all, for batches, and for checkpoints.
+    seconds: float
+    seconds_waited: float
+    seconds_saved: float
     #: Of the held-out batches under the averaged weights, where they were just scored.
     validation_bits_per_dim: float | None = None
 
 
-#: What a training can be continued from: plain numbers and tensors under "step", "network",
-#: "average" and "optimizer".
+#: What a training can be continued from: plain numbers, lists and tensors under "step", "network",
+#: "average", "optimizer", "best" and "heard".
 TrainState = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validation so far, and how many came since."""
+
+    step: int = 0
+    bits_per_dim: float = math.inf
+    since: int = 0
+    #: The averaged weights that it was made with; None before the first.
+    weights: Mapping[str, Tensor] | None = None
+
+    def after(self, step: int, bits_per_dim: float, average: nn.Module) -> Best:
+        """After another validation."""
+        if bits_per_dim < self.bits_per_dim:
+            weights = {name: each.clone() for name, each in average.state_dict().items()}
+            return Best(step, bits_per_dim, 0, weights)
+        return replace(self, since=self.since + 1)
 
 
 def train(
@@ -81,53 +82,88 @@ def train(
     settings: TrainSettings,
     *,
     fraction_done: Callable[[int], float],
-    validation: Sequence[Batch] = (),
+    validation: Iterable[Batch] = (),
+    summed: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     report: Callable[[TrainProgress], None] = lambda progress: None,
+    look: Callable[[int, Autoregressive], None] = lambda step, average: None,
     save: Callable[[TrainState], None] = lambda state: None,
+    save_due: Callable[[], bool] = lambda: False,
     resume: TrainState | None = None,
 ) -> int:
-    """Train until the budget is used, and leave the averaged weights in `network`.
+    """Train until the budget or patience is used, and leave the best averaged weights in `network`.
 
     `fraction_done(step)` says how much of the budget is used before that step, the same to every
-    rank; it is asked once a step. The `validation` batches are scored `settings.validations` times
-    over the training; then `save` is called too.
+    rank; it is asked once a step. The `validation` batches, gone through `settings.validations`
+    times, are this rank's share of them; `summed` adds up a tensor over all ranks. Each time `look`
+    is shown the averaged network, and `save` is called. It also is whenever `save_due()`, asked
+    before the first step and after each, says so: the same to every rank.
 
     Returns the number of steps. Raises ModelError when the loss is no longer finite.
     """
-    optimizer = torch.optim.Adam(network.parameters(), betas=settings.betas)
+    optimizer = _optimizer(network, settings)
     average = deepcopy(network).eval()
-    step = 0
+    step, best, heard = 0, Best(), list[float]()
     if resume is not None:
-        step = int(resume["step"])
+        step, best, heard = int(resume["step"]), Best(**resume["best"]), list(resume["heard"])
         network.load_state_dict(resume["network"])
         average.load_state_dict(resume["average"])
         optimizer.load_state_dict(resume["optimizer"])
-    module.train()
-    heard: list[float] = []
-    fraction = fraction_done(step)
-    while fraction < 1:
-        rate = learning_rate(settings, step, fraction)
-        heard.append(_move(module, optimizer, next(batches), rate, settings.gradient_clip))
-        step += 1
-        if not math.isfinite(heard[-1]):
-            raise ModelError(f"the loss of step {step} is not finite: lower the learning rate")
-        _average(average, network, min(settings.ema_decay, step / (step + 10)))
-        before, fraction = fraction, min(1.0, fraction_done(step))
-        due = int(fraction * settings.validations) > int(before * settings.validations)
-        if due or len(heard) == settings.report_every:
-            score = bits_per_dim(average, validation) if due and validation else None
-            report(TrainProgress(step, fraction, rate, sum(heard) / len(heard), score))
-            heard = []
-        if due:
+    watch = Stopwatch()
+
+    def keep() -> None:
+        with watch.save():
             save(
                 {
                     "step": step,
                     "network": network.state_dict(),
                     "average": average.state_dict(),
                     "optimizer": optimizer.state_dict(),
+                    "best": vars(best),
+                    "heard": list(heard),
                 }
             )
-    network.load_state_dict(average.state_dict())
+
+    module.train()
+    fraction = fraction_done(step)
+    if save_due():
+        keep()
+    while fraction < 1 and (settings.patience is None or best.since < settings.patience):
+        with watch.step():
+            rate = learning_rate(settings, step, fraction)
+            with watch.wait():
+                parts = list(islice(batches, settings.accumulate))
+            bits, norm = _move(module, optimizer, parts, rate, settings)
+            step += 1
+            if not math.isfinite(bits):
+                raise ModelError(f"the loss of step {step} is not finite: lower the learning rate")
+            _average(average, network, min(settings.ema_decay, step / (step + 10)))
+        heard.append(bits)
+        before, fraction = fraction, min(1.0, fraction_done(step))
+        due = int(fraction * settings.validations) > int(before * settings.validations)
+        score = _score(average, validation, summed) if due else None
+        if score is not None:
+            best = best.after(step, score, average)
+        if due or len(heard) >= settings.report_every:
+            report(
+                TrainProgress(
+                    step=step,
+                    fraction=fraction,
+                    learning_rate=rate,
+                    bits_per_dim=sum(heard) / len(heard),
+                    gradient_norm=norm,
+                    steps_per_second=watch.pace(),
+                    seconds=watch.seconds,
+                    seconds_waited=watch.waited,
+                    seconds_saved=watch.saved,
+                    validation_bits_per_dim=score,
+                )
+            )
+            heard = []
+        if due:
+            look(step, average)
+        if save_due() or due:
+            keep()
+    network.load_state_dict(best.weights or average.state_dict())
     return step
 
 
@@ -137,43 +173,76 @@ def learning_rate(settings: TrainSettings, step: int, fraction: float) -> float:
     return settings.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-@torch.no_grad()
 def bits_per_dim(network: Autoregressive, batches: Iterable[Batch]) -> float:
     """Bits per symbol of whole batches, as the network predicts them one by one."""
+    bits = _score(network, batches, lambda tensor: tensor)
+    assert bits is not None, "there are batches to score"
+    return bits
+
+
+@torch.no_grad()
+def _score(
+    network: Autoregressive, batches: Iterable[Batch], summed: Callable[[Tensor], Tensor]
+) -> float | None:
+    """Bits per symbol of the batches of all ranks; None when there are none."""
     module = TrainingLoss(network)
-    total, symbols = 0.0, 0.0
+    total = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
     for batch in batches:
-        weight = float(batch.weights.sum())
-        total += float(_bits(module, batch)) * weight
-        symbols += weight
-    return total / symbols
+        nats: Tensor = module(batch.x, batch.conditions)
+        scored = torch.stack([(nats * batch.weights).sum(), batch.weights.sum()])
+        total += scored.double()
+    nats_in_all, symbols = summed(total).tolist()
+    return nats_in_all / (symbols * math.log(2)) if symbols else None
 
 
-def _bits(module: nn.Module, batch: Batch) -> Tensor:
-    """Mean bits per symbol of a batch, padding left out."""
-    nats: Tensor = module(batch.x, batch.conditions)
-    return (nats * batch.weights).sum() / (batch.weights.sum() * math.log(2))
+def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    learning = [weights for weights in network.parameters() if weights.requires_grad]
+    groups = [
+        {"params": [w for w in learning if w.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [w for w in learning if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas)
 
 
 def _move(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: Batch,
+    parts: Sequence[Batch],
     rate: float,
-    gradient_clip: float,
-) -> float:
-    """One step of the optimizer; returns the batch's bits per symbol before it."""
+    settings: TrainSettings,
+) -> tuple[float, float]:
+    """One step of the optimizer; returns the bits per symbol before it, and the gradient's norm."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-    bits = _bits(module, batch)
+    symbols = sum(float(part.weights.sum()) for part in parts)
     optimizer.zero_grad()
-    torch.autograd.backward(bits)
-    nn.utils.clip_grad_norm_(module.parameters(), gradient_clip)
+    bits = 0.0
+    for number, part in enumerate(parts, start=1):
+        with _alone(module, number < len(parts)):
+            with _computing(part, settings.precision):
+                nats: Tensor = module(part.x, part.conditions)
+            share = (nats * part.weights).sum() / (symbols * math.log(2))
+            torch.autograd.backward(share)
+        bits += float(share.detach())
+    norm = nn.utils.clip_grad_norm_(module.parameters(), settings.gradient_clip)
     optimizer.step()
-    return float(bits.detach())
+    return bits, float(norm)
+
+
+def _alone(module: nn.Module, more_to_come: bool) -> AbstractContextManager[None]:
+    """Ranks share gradients once a step: with its last part."""
+    if more_to_come and isinstance(module, DistributedDataParallel):
+        return module.no_sync()
+    return nullcontext()
+
+
+def _computing(batch: Batch, precision: str) -> AbstractContextManager[None]:
+    dtype = PRECISIONS[precision]
+    return torch.autocast(batch.weights.device.type, dtype, enabled=dtype != torch.float32)
 
 
 @torch.no_grad()
 def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     for kept, new in zip(average.parameters(), network.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)
+        if new.requires_grad:
+            kept.lerp_(new, 1 - decay)

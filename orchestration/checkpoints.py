@@ -1,30 +1,51 @@
 """What a training run leaves in the state store while it is under way.
 
-    {state}/training/{run}/recipe.json     what is being trained; a run is resumed by its name alone
-                           checkpoint      where it stands, replaced now and then
+    {state}/training/{run}/recipe.json               what is being trained
+                           checkpoints/000000120     where it stood after that step, created once
+                           checkpoints/000000240     the last one, from which training goes on
 
-Both are gone once the run has ended in a bundle.
+Each checkpoint is whole: with the weights of the best validation so far besides the last ones. The
+last two are kept. All are gone once the model is in a registry or a folder.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from ancestral.jobs.errors import NotFound, SpecError
+from ancestral.jobs.errors import AlreadyExists, NotFound
 from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.store import open_store
 from ancestral.models.train import TrainState
+from ancestral.models.visits import Place
+from ancestral.orchestration.errors import TrainingFailed
+
+#: Checkpoints that are kept: the last one, and that before it for whoever is reading it just then.
+KEPT = 2
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where training stands: what `train` can go on from, and the seconds that it took so far."""
+    """Where training stands: what `train` can go on from, the seconds that it took so far, and the
+    place of each rank in what it learns from."""
 
     state: TrainState
     seconds: float
+    places: Sequence[Place]
+
+    @property
+    def step(self) -> int:
+        """Steps that it comes after."""
+        return int(self.state["step"])
+
+    def place(self, rank: int, ranks: int) -> Place:
+        """Where a rank goes on; if there were more or fewer of them, in the epoch after that."""
+        if len(self.places) == ranks:
+            return self.places[rank]
+        return Place(max(place.epoch for place in self.places) + 1)
 
 
 class Checkpoints:
@@ -38,35 +59,56 @@ class Checkpoints:
         """Keep what is being trained. Raises StoreError when the state cannot be written."""
         self._store.put(self._path("recipe.json"), recipe.model_dump_json().encode())
 
-    def recipe(self) -> Recipe:
-        """What the run trains. Raises SpecError when no run of that name is under way."""
+    def recipe(self) -> Recipe | None:
+        """What the run trains; None when no such run is under way."""
         try:
             return Recipe.model_validate_json(self._store.read(self._path("recipe.json")))
-        except NotFound as error:
-            raise SpecError(
-                f"no training run {self._run!r} can be resumed from {self._store.uri}"
-            ) from error
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint."""
-        file = io.BytesIO()
-        torch.save({"state": dict(checkpoint.state), "seconds": checkpoint.seconds}, file)
-        self._store.put(self._path("checkpoint"), file.getvalue())
-
-    def load(self) -> Checkpoint | None:
-        """The last checkpoint; None when there is none yet."""
-        try:
-            data = self._store.read(self._path("checkpoint"))
         except NotFound:
             return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep one more checkpoint, and remove those that nobody needs any more.
+
+        Raises TrainingFailed when another process got to that step of the run first.
+        """
+        data = _encoded(checkpoint)
+        path = self._path(f"checkpoints/{checkpoint.step:09d}")
+        try:
+            self._store.create(path, data)
+        except AlreadyExists as error:
+            # It may have been ourselves, in a call whose answer was lost.
+            if self._store.read(path) != data:
+                raise TrainingFailed(
+                    f"the run {self._run} is being trained by another process as well: end one"
+                ) from error
+        for step in self.steps()[:-KEPT]:
+            self._store.delete(self._path(f"checkpoints/{step:09d}"))
+
+    def steps(self) -> list[int]:
+        """Of the checkpoints that there are, the last one at the end."""
+        paths = self._store.list(self._path("checkpoints"))
+        return sorted(int(path.rpartition("/")[2]) for path in paths)
+
+    def load(self, step: int) -> Checkpoint:
+        """The checkpoint of that step. Raises NotFound."""
+        data = self._store.read(self._path(f"checkpoints/{step:09d}"))
         # Tensors and plain values only: nothing in it can run.
-        kept = torch.load(io.BytesIO(data), weights_only=True)
-        return Checkpoint(kept["state"], kept["seconds"])
+        kept = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        places = [Place(*numbers) for numbers in kept["places"]]
+        return Checkpoint(kept["state"], kept["seconds"], places)
 
     def end(self) -> None:
-        """Remove everything."""
-        for name in ("checkpoint", "recipe.json"):
-            self._store.delete(self._path(name))
+        """Remove everything, in order, so the recipe last: as long as it is there, the run is."""
+        for path in self._store.list(f"training/{self._run}"):
+            self._store.delete(path)
 
     def _path(self, name: str) -> str:
         return f"training/{self._run}/{name}"
+
+
+def _encoded(checkpoint: Checkpoint) -> bytes:
+    file = io.BytesIO()
+    places = [(place.epoch, place.block, place.taken) for place in checkpoint.places]
+    kept = {"state": dict(checkpoint.state), "seconds": checkpoint.seconds, "places": places}
+    torch.save(kept, file)
+    return file.getvalue()

@@ -3,26 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
 
-from ancestral.models import Autoregressive, Batch, Item, batches_in_order, bits_per_dim
+from ancestral.models import Autoregressive, Batch, Item, bits_per_dim
+from ancestral.models.data import collate
+from ancestral.orchestration.examples import Events
 from ancestral.orchestration.measures import HELD_OUT
 
 #: Symbols that are scored at a time, in as many whole events as that makes.
 SYMBOLS_AT_A_TIME = 36_000
 
+#: Held-out batches of up to so many bytes are kept; of more, all are read again each time.
+KEPT_BYTES = 256 * 2**20
 
-def held_out_batches(items: Sequence[Item], device: torch.device) -> list[Batch]:
+
+class HeldOut:
+    """Batches of held-out events, to be gone through any number of times; of several ranks each has
+    its own share. `net` makes the items.
+
+    Raises DataError, which names the event, when one does not fit the network.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        net: Autoregressive,
+        device: torch.device,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        self._events, self._net, self._device = events, net, device
+        self._rank, self._ranks = rank, ranks
+        self._kept: list[Batch] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._kept) if self._kept is not None else self._read()
+
+    def _read(self) -> Iterator[Batch]:
+        kept, room = list[Batch](), KEPT_BYTES
+        batches = held_out_batches(self._items())
+        for batch in islice(batches, self._rank, None, self._ranks):
+            on_device = batch.to(self._device)
+            room -= batch.bytes
+            if room >= 0:
+                kept.append(on_device)
+            else:
+                kept.clear()
+            yield on_device
+        if room >= 0:
+            self._kept = kept
+
+    def _items(self) -> Iterator[Item]:
+        for number, example in enumerate(self._events):
+            yield self._events.item(self._net, number, example)
+
+
+def held_out_batches(items: Iterable[Item]) -> Iterator[Batch]:
     """Every event once, whole, in batches that memory holds."""
-    longest = max(item.x.numel() for item in items)
-    batches = batches_in_order(items, max(1, SYMBOLS_AT_A_TIME // longest))
-    return [batch.to(device) for batch in batches]
+    waiting: list[Item] = []
+    for item in items:
+        longest = max([item.x.numel(), *(each.x.numel() for each in waiting)])
+        if waiting and longest * (len(waiting) + 1) > SYMBOLS_AT_A_TIME:
+            yield collate(waiting)
+            waiting = []
+        waiting.append(item)
+    if waiting:
+        yield collate(waiting)
 
 
-def held_out_metrics(net: Autoregressive, batches: Sequence[Batch]) -> dict[str, Any]:
+def held_out_metrics(net: Autoregressive, batches: Iterable[Batch]) -> dict[str, Any]:
     """Bits per dimension, and what kind of figure that is: exact, bound, or density.
 
     Real events do not tell the hidden symbols of a network that has some; what they are given is
@@ -36,6 +89,9 @@ def held_out_metrics(net: Autoregressive, batches: Sequence[Batch]) -> dict[str,
 
 
 @torch.no_grad()
-def _bound(net: Autoregressive, batches: Sequence[Batch]) -> float:
-    nats = sum(float(net.score(batch.x, batch.conditions).sum()) for batch in batches)
-    return -nats / (math.log(2) * sum(batch.x.numel() for batch in batches))
+def _bound(net: Autoregressive, batches: Iterable[Batch]) -> float:
+    nats, symbols = 0.0, 0
+    for batch in batches:
+        nats += float(net.score(batch.x, batch.conditions).sum())
+        symbols += batch.x.numel()
+    return -nats / (math.log(2) * symbols)

@@ -1,14 +1,14 @@
 """One rank of a training run: a process that trains on its share of each batch.
 
-    table ──► items ──► its share of the batches ──► models.train on a network wrapped by DDP
-                                                          │ progress ──► board ──► whoever watches
+    the last checkpoint, or what the network learns first  ──►  weights, the same to all ranks
+    table ──► stream ──► its share of the batches ──► models.train on a network wrapped by DDP
+                         (made ahead in a thread)         │ progress, pictures ──► board
                                                           │ checkpoints ──► state store
                                      rank 0 alone  ◄──────┘
                                      └──► bundle files and a picture, returned
 
-All ranks stop at the same step, though each has a watch of its own: rank 0 looks at its watch and
-tells the others. A network that is fitted in closed form takes no steps: rank 0 fits it to all
-events at once.
+All ranks stop at the same step, though each has a watch of its own: see clock.py. A network that is
+fitted in closed form takes no steps: rank 0 fits it to all events at once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,36 +30,34 @@ from ancestral.jobs.recipe import Recipe, Training
 from ancestral.models import (
     Autoregressive,
     Batch,
-    Item,
     TrainingLoss,
     TrainProgress,
     TrainSettings,
+    from_media,
     save_bundle,
-    shuffled_batches,
     train,
 )
+from ancestral.models.ahead import ahead
+from ancestral.models.augmentation import Augmentation
 from ancestral.models.train import TrainState
+from ancestral.models.visits import Place, batches, visits
+from ancestral.orchestration.board import Began, News, Picture, Said
 from ancestral.orchestration.card import write_card
 from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
+from ancestral.orchestration.clock import Clock
 from ancestral.orchestration.cluster import ray_module
 from ancestral.orchestration.contact_sheet import draw_contact_sheet
-from ancestral.orchestration.examples import items_of, network, read_examples
-from ancestral.orchestration.held_out import held_out_batches, held_out_metrics
-
-
-@runtime_checkable
-class ClosedForm(Protocol):
-    """A network that is fitted at once, not step by step."""
-
-    def fit(self, x: Sequence[Tensor]) -> None:
-        """To events `x`, each (*E)."""
+from ancestral.orchestration.examples import Events, network
+from ancestral.orchestration.held_out import HeldOut, held_out_metrics
+from ancestral.orchestration.learners import ClosedForm, RawExample, learner
+from ancestral.orchestration.stream import Stream
 
 
 @dataclass(frozen=True)
 class RankPlan:
     """What every rank needs to know. `recipe` is complete: its model needs nothing from the data.
 
-    picture: whether to draw samples at the end.
+    picture: whether to draw samples, on the way and at the end.
     """
 
     recipe: Recipe
@@ -77,166 +75,207 @@ class Trained:
     picture: bytes | None
 
 
-class Board:
-    """A Ray actor on which rank 0 writes how far it is, for the process that shows it."""
-
-    def __init__(self) -> None:
-        self._news: list[TrainProgress] = []
-
-    def write(self, progress: TrainProgress) -> None:
-        self._news.append(progress)
-
-    def read(self) -> list[TrainProgress]:
-        """What was written since the last call."""
-        news, self._news = self._news, []
-        return news
-
-
-class Clock:
-    """How much of the budget is used, the same to every rank."""
-
-    def __init__(self, training: Training, seconds_before: float, device: torch.device) -> None:
-        self._training = training
-        self._start = time.monotonic() - seconds_before
-        self._shared = torch.zeros((), dtype=torch.float64, device=device)
-
-    @property
-    def seconds(self) -> float:
-        """Since training began, runs before an interruption included; by this rank's watch."""
-        return time.monotonic() - self._start
-
-    def __call__(self, step: int) -> float:
-        if self._training.budget_seconds is None:
-            assert self._training.steps is not None, "a recipe has one or the other"
-            return step / self._training.steps
-        self._shared.fill_(self.seconds / self._training.budget_seconds)
-        if distributed.is_initialized():
-            distributed.broadcast(self._shared, src=0)
-        return float(self._shared)
-
-
 def train_rank(config: dict[str, Any]) -> Trained | None:
     """Called by Ray Train in every rank, with {"plan": RankPlan, "board": the actor of a Board}."""
-    ray_torch = ray_module("ray.train.torch")
     context = ray_module("ray.train").get_context()
-    plan: RankPlan = config["plan"]
     torch.set_num_threads(1)
     # Numbers too small to matter cost a processor as much as three trainings.
     torch.set_flush_denormal(True)
-    torch.manual_seed(plan.recipe.seed)
-    net = network(plan.recipe)
     rank = _Rank(
-        plan=plan,
-        net=net,
-        # What is fitted in closed form has no gradients that ranks could share.
-        module=net if isinstance(net, ClosedForm) else ray_torch.prepare_model(TrainingLoss(net)),
-        device=ray_torch.get_device(),
+        plan=config["plan"],
+        board=config["board"],
         number=context.get_world_rank(),
         ranks=context.get_world_size(),
     )
-    return rank.train(config["board"])
+    return rank.run()
 
 
 @dataclass
 class _Rank:
-    """The rank `number` of `ranks`. `module` is what training calls, wrapped for several ranks."""
+    """The rank `number` of `ranks`; rank 0 leads, and tells the board."""
 
     plan: RankPlan
-    net: Autoregressive
-    module: nn.Module
-    device: torch.device
+    board: Any
     number: int
     ranks: int
+    #: Where this rank stands in what it learns from.
+    place: Place = field(default_factory=Place)
 
-    def train(self, board: Any) -> Trained | None:
-        """Rank 0's result; the others have none, and tell nothing."""
-        leads = self.number == 0
-        held_out = held_out_batches(self._items(held_out=True), self.device) if leads else []
-        metrics: dict[str, Any] = {}
-        if self.plan.recipe.training is not None:
-            metrics |= self._descend(self.plan.recipe.training, held_out, board)
-        elif leads:
-            metrics |= self._fit()
-        if not leads:
-            return None
-        return self._finish(
-            {
-                **held_out_metrics(self.net, held_out),
-                **metrics,
-                "workers": self.ranks,
-                "device": self.device.type,
-                "parameters": sum(weights.numel() for weights in self.net.parameters()),
-            }
-        )
+    @property
+    def leads(self) -> bool:
+        return self.number == 0
 
-    def _descend(
-        self, training: Training, held_out: Sequence[Batch], board: Any
-    ) -> dict[str, float]:
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    def run(self) -> Trained | None:
+        """Rank 0's result; the others have none."""
+        torch.manual_seed(self.recipe.seed)
+        net = network(self.recipe)
+        if self.recipe.training is not None:
+            metrics = self._descend(net, self.recipe.training)
+        elif self.leads:
+            metrics = self._fit(net)
+        return self._finish(net, metrics) if self.leads else None
+
+    def _fit(self, net: Autoregressive) -> dict[str, Any]:
+        """Fit in closed form; what is to be told."""
+        assert isinstance(net, ClosedForm), "a recipe without 'training' was checked for it"
+        start = time.monotonic()
+        events = self._events(net)
+        net.fit([events.item(net, number, each).x for number, each in enumerate(events)])
+        return {"steps": 1, "seconds": round(time.monotonic() - start, 1)}
+
+    def _descend(self, net: Autoregressive, training: Training) -> dict[str, Any]:
         """Train step by step, from the last checkpoint if there is one; what is to be told."""
-        leads = self.number == 0
+        ray_torch = ray_module("ray.train.torch")
         checkpoints = Checkpoints(self.plan.state_uri, self.plan.run)
-        before = checkpoints.load()
-        clock = Clock(training, before.seconds if before else 0.0, self.device)
+        device = ray_torch.get_device()
+        before = self._last(checkpoints, device)
+        learns = before is None and self._learn_first(net)
+        if before is not None:
+            net.load_state_dict(before.state["network"])
+            self.place = before.place(self.number, self.ranks)
+        # The wrapper gives rank 0's weights to all. No network changes its buffers in training.
+        module: nn.Module = ray_torch.prepare_model(
+            TrainingLoss(net), parallel_strategy_kwargs={"broadcast_buffers": False}
+        )
+        # Items are made in another thread, by a network that nobody trains meanwhile.
+        maker = deepcopy(net).cpu()
+        clock = Clock(training, before.seconds if before else 0.0, device, at_once=learns)
         told: list[TrainProgress] = []
 
         def report(progress: TrainProgress) -> None:
-            if leads:
-                told.append(progress)
-                board.write.remote(progress)
+            told.append(progress)
+            self._tell(progress)
 
         def save(state: TrainState) -> None:
-            if leads:
-                checkpoints.save(Checkpoint(state, clock.seconds))
+            places = self._gathered(self.place, device)
+            if self.leads:
+                checkpoints.save(Checkpoint(state, clock.seconds, places))
+            clock.saved()
 
+        self._tell(Began(before.step if before else 0))
+        held_out = Events(self.recipe, net.signature, held_out=True)
         steps = train(
-            self.module,
-            self.net,
-            self._batches(training, before.state["step"] if before else 0),
+            module,
+            net,
+            self._batches(maker, training, device, before.step if before else 0),
             train_settings(training),
-            fraction_done=clock,
-            validation=held_out,
+            fraction_done=clock.fraction_done,
+            validation=HeldOut(held_out, maker, device, self.number, self.ranks),
+            summed=_summed,
             report=report,
+            look=self._look,
             save=save,
+            save_due=clock.save_due,
             resume=before.state if before else None,
         )
-        metrics = {"steps": steps, "seconds": round(clock.seconds, 1)}
+        metrics: dict[str, Any] = {"steps": steps, "seconds": round(clock.seconds, 1)}
         return {**metrics, "train_bits_per_dim": told[-1].bits_per_dim} if told else metrics
 
-    def _fit(self) -> dict[str, float]:
-        """Fit in closed form; what is to be told."""
-        assert isinstance(self.net, ClosedForm), "a recipe without 'training' was checked for it"
-        start = time.monotonic()
-        self.net.fit([item.x for item in self._items()])
-        return {"steps": 1, "seconds": round(time.monotonic() - start, 1)}
+    def _last(self, checkpoints: Checkpoints, device: torch.device) -> Checkpoint | None:
+        """The last checkpoint, the one that rank 0 sees."""
+        steps = checkpoints.steps() if self.leads else []
+        shared = [steps[-1] if steps else None]
+        if distributed.is_initialized():
+            distributed.broadcast_object_list(shared, src=0, device=device)
+        return checkpoints.load(shared[0]) if shared[0] is not None else None
 
-    def _items(self, held_out: bool = False) -> list[Item]:
-        examples = read_examples(self.plan.recipe, self.net.signature, held_out=held_out)
-        return items_of(self.net, examples)
+    def _learn_first(self, net: Autoregressive) -> bool:
+        """What the network learns before the first step: by rank 0, for which the others wait."""
+        learns = learner(net)
+        if learns is not None and self.leads:
+            learns.learn_first(
+                _RawExamples(self._events(net), net),
+                seed=self.recipe.seed,
+                report=lambda text: self._tell(Said(text)),
+            )
+        return learns is not None
 
-    def _batches(self, training: Training, steps_before: int) -> Iterator[Batch]:
-        """This rank's share of each batch, from that step on."""
-        seed = self.plan.recipe.seed
-        batches = shuffled_batches(
-            self._items(),
-            max(1, training.batch_size // self.ranks),
-            seed=seed,
+    def _gathered(self, place: Place, device: torch.device) -> list[Place]:
+        """The places of all ranks."""
+        if not distributed.is_initialized():
+            return [place]
+        mine = torch.tensor(dataclasses.astuple(place), device=device)
+        theirs = [torch.zeros_like(mine) for _ in range(self.ranks)]
+        distributed.all_gather(theirs, mine)
+        return [Place(*numbers.tolist()) for numbers in theirs]
+
+    def _batches(
+        self, maker: Autoregressive, training: Training, device: torch.device, steps_before: int
+    ) -> Iterator[Batch]:
+        """This rank's share of each batch from its place on, in as many parts as a step has."""
+        parts = train_settings(training).accumulate
+        stream = Stream(
+            self._events(maker),
+            maker,
+            seed=self.recipe.seed,
             rank=self.number,
-            world_size=self.ranks,
-            crop_samples=training.crop_samples,
+            ranks=self.ranks,
+            augmentation=augmentation(training),
         )
-        for step, batch in enumerate(islice(batches, steps_before, None), start=steps_before):
+        visited = visits(
+            stream.blocks,
+            seed=self.recipe.seed,
+            crop_samples=training.crop_samples,
+            place=self.place,
+        )
+        size = max(1, training.batch_size // (self.ranks * parts))
+        made = ahead(batches(visited, size))
+        for number, (batch, place) in enumerate(made, start=steps_before * parts):
             # So that what is random in a step is the same however often the run was interrupted.
-            torch.manual_seed(int(np.random.default_rng([seed, self.number, step]).integers(2**63)))
-            yield batch.to(self.device)
+            seed = np.random.default_rng([self.recipe.seed, self.number, number]).integers(2**63)
+            torch.manual_seed(int(seed))
+            self.place = place
+            yield batch.to(device)
 
-    def _finish(self, metrics: dict[str, Any]) -> Trained:
-        net = self.net.cpu().eval()
+    def _look(self, step: int, average: Autoregressive) -> None:
+        if self.leads and self.plan.picture:
+            self._tell(Picture(step, draw_contact_sheet(deepcopy(average).cpu(), small=True)))
+
+    def _events(self, net: Autoregressive) -> Events:
+        return Events(self.recipe, net.signature)
+
+    def _tell(self, news: News) -> None:
+        if self.leads:
+            self.board.write.remote(news)
+
+    def _finish(self, net: Autoregressive, metrics: dict[str, Any]) -> Trained:
+        device = next(net.parameters()).device
+        held_out = Events(self.recipe, net.signature, held_out=True)
+        metrics = {
+            **held_out_metrics(net, HeldOut(held_out, deepcopy(net).cpu(), device)),
+            **metrics,
+            "workers": self.ranks,
+            "device": device.type,
+            "parameters": sum(weights.numel() for weights in net.parameters()),
+        }
+        net = net.cpu().eval()
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            save_bundle(folder, net, card=write_card(self.plan.recipe, metrics), metrics=metrics)
+            save_bundle(folder, net, card=write_card(self.recipe, metrics), metrics=metrics)
             files = {path.name: path.read_bytes() for path in folder.iterdir()}
         picture = draw_contact_sheet(net) if self.plan.picture else None
         return Trained(files, metrics, picture)
+
+
+class _RawExamples:
+    """Training events as symbols with their fields, read again each time they are gone through."""
+
+    def __init__(self, events: Events, net: Autoregressive) -> None:
+        self._events, self._signature = events, net.signature
+
+    def __iter__(self) -> Iterator[RawExample]:
+        for each in self._events:
+            yield torch.from_numpy(from_media(self._signature, each.array)), each.fields
+
+
+def _summed(tensor: Tensor) -> Tensor:
+    if distributed.is_initialized():
+        distributed.all_reduce(tensor)
+    return tensor
 
 
 def train_settings(training: Training) -> TrainSettings:
@@ -247,3 +286,10 @@ def train_settings(training: Training) -> TrainSettings:
     names = [field.name for field in dataclasses.fields(TrainSettings)]
     given = {name: getattr(training, name, None) for name in names}
     return TrainSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+def augmentation(training: Training) -> Augmentation | None:
+    """How images are changed; None: they are not. Raises ConfigError."""
+    if training.augmentation is None:
+        return None
+    return Augmentation(**training.augmentation.model_dump())

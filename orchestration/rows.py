@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, TypeVar
 
-from ancestral.jobs.datasets import read_table
+from ancestral.jobs.datasets import read_group, row_groups
 from ancestral.jobs.documents import shown
 from ancestral.jobs.recipe import TrainingData
 from ancestral.models.errors import DataError
+from ancestral.orchestration.deal import Size, Span
 from ancestral.orchestration.tables import table_uri
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
+
+
+class Rows:
+    """The rows to learn from, or those that are held out, by their numbers in that split: any of
+    them, whenever they are wanted.
+
+    A row holds `columns` and those of the fields. Raises SpecError when there is no such file,
+    column or row.
+    """
+
+    def __init__(
+        self, data: TrainingData, columns: Sequence[str], *, held_out: bool = False
+    ) -> None:
+        self._uri = table_uri(data.path)
+        self._split = data.held_out if held_out else "train"
+        self._columns = list(dict.fromkeys([*columns, *data.fields.values()]))
+        self._groups = row_groups(self._uri, self._columns, split=self._split)
+        self._firsts = list(accumulate(map(len, self._groups), initial=0))
+
+    def __len__(self) -> int:
+        return self._firsts[-1]
+
+    @property
+    def sizes(self) -> list[Size]:
+        """Of each row group."""
+        return [Size(len(group), group.bytes) for group in self._groups]
+
+    def read(self, spans: Iterable[Span], read: Callable[[Row], T]) -> Iterator[tuple[int, T]]:
+        """The numbers of the rows in these spans, each with what `read` makes of the row.
+
+        Raises DataError, which names the row, when a column holds nothing in it or when `read`
+        raises one.
+        """
+        for span in spans:
+            rows = read_group(self._groups[span.group], self._columns, span.start, span.stop)
+            for number, row in enumerate(rows, self._firsts[span.group] + span.start):
+                try:
+                    for column in self._columns:
+                        if row[column] is None:
+                            raise DataError(f"the column {column!r} holds nothing")
+                    made = read(row)
+                except DataError as error:
+                    raise DataError(f"{self.place(number)}: {error}") from error
+                yield number, made
+
+    def place(self, number: int) -> str:
+        """How a row is called in a message."""
+        return f"{self._uri}: row {number} of split {self._split!r}"
 
 
 def read_rows(
@@ -24,23 +74,15 @@ def read_rows(
 ) -> list[T]:
     """What `read` makes of each row to learn from, or of each that is held out.
 
-    A row holds `columns` and those of the fields. Raises SpecError when there is no such file,
-    column or row, and DataError, which names the row, when a column holds nothing in it or when
-    `read` raises one.
+    Raises what `Rows` and its `read` do.
     """
-    uri = table_uri(data.path)
-    split = data.held_out if held_out else "train"
-    wanted = list(dict.fromkeys([*columns, *data.fields.values()]))
-    found = []
-    for number, row in enumerate(read_table(uri, wanted, split=split)):
-        try:
-            for column in wanted:
-                if row[column] is None:
-                    raise DataError(f"the column {column!r} holds nothing")
-            found.append(read(row))
-        except DataError as error:
-            raise DataError(f"{uri}: row {number} of split {split!r}: {error}") from error
-    return found
+    rows = Rows(data, columns, held_out=held_out)
+    return [made for _, made in rows.read(all_spans(rows.sizes), read)]
+
+
+def all_spans(sizes: Sequence[Size]) -> list[Span]:
+    """Every row, in order."""
+    return [Span(group, 0, size.rows) for group, size in enumerate(sizes)]
 
 
 def fields_of(row: Row, data: TrainingData) -> dict[str, Any]:

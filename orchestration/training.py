@@ -1,19 +1,22 @@
 """Training on a Ray cluster: data-parallel ranks that Ray Train starts, watches and restarts.
 
     recipe ──► completed, checked ──► ranks (rank.py) ──► bundle files ──► registry, or a folder
-               and kept                 │ a rank died: all begin again from
+               and kept                 │ a rank or its node died: all begin again from
                                         └ the last checkpoint, a few times
 
-Checkpoints lie in the state store, written by the same code as everything else there; Ray Train has
-none of its own.
+A run is known by its recipe: whoever trains by the same one goes on where it stood, until its model
+is kept somewhere. Checkpoints lie in the state store, written by the same code as everything else
+there; Ray Train has none of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,18 +24,19 @@ from ancestral.jobs.errors import SpecError, StoreDenied
 from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.models import Autoregressive, ModelError, TrainProgress
+from ancestral.orchestration.board import Board, News, Said
 from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.cluster import ray, ray_module
 from ancestral.orchestration.completion import complete
 from ancestral.orchestration.errors import TrainingFailed
-from ancestral.orchestration.examples import items_of, network, read_examples
+from ancestral.orchestration.examples import Events, network
 from ancestral.orchestration.interrupt import Interrupt, Stopped
+from ancestral.orchestration.learners import ClosedForm, learner
 from ancestral.orchestration.progress import ProgressLine, Rate, clock_text
 from ancestral.orchestration.rank import (
-    Board,
-    ClosedForm,
     RankPlan,
     Trained,
+    augmentation,
     train_rank,
     train_settings,
 )
@@ -47,10 +51,13 @@ ABORT_SECONDS = 10.0
 #: Between two looks at the board, in seconds.
 LOOK_SECONDS = 0.5
 
+#: Rows of each split that are tried before a run begins; a later one that does not fit ends it.
+CHECKED_ROWS = 10_000
+
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run that is about to begin, or to go on. `recipe` is complete."""
+    """A run that is about to begin, or to go on from `step`. `recipe` is complete."""
 
     name: str
     recipe: Recipe
@@ -58,31 +65,48 @@ class TrainingRun:
     training_rows: int
     held_out_rows: int
     parameters: int
+    step: int = 0
 
 
-def plan_training(recipe: Recipe, state_uri: str) -> TrainingRun:
-    """A new run, checked to the last row and kept in the state store so that it can be resumed.
+def plan_training(recipe: Recipe, state_uri: str, *, fresh: bool = False) -> TrainingRun:
+    """The run of a recipe, checked on its rows: the one in the state store that did not come to its
+    end, or a new one, which is kept there. With `fresh` it begins anew in any case.
 
     Raises SpecError when nothing can be trained by the recipe as it is, and StoreError when the
     state cannot be written.
     """
     data = recipe.data.model_copy(update={"path": absolute_table(recipe.data.path)})
     recipe = recipe.model_copy(update={"data": data})
-    name = f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    run = _checked(name, recipe, state_uri)
-    Checkpoints(state_uri, name).begin(run.recipe)
-    return run
+    try:
+        recipe = complete(recipe)
+        net = network(recipe)
+        check_training(recipe, net)
+        learnt, held_out = (
+            _checked(Events(recipe, net.signature, held_out=apart), net) for apart in (False, True)
+        )
+    except ModelError as error:
+        raise SpecError(f"the recipe {recipe.name!r}: {error}") from error
+    name = f"{recipe.name}-{recipe_digest(recipe)[:12]}"
+    checkpoints = Checkpoints(state_uri, name)
+    if fresh:
+        checkpoints.end()
+    if checkpoints.recipe() is None:
+        checkpoints.begin(recipe)
+    return TrainingRun(
+        name=name,
+        recipe=recipe,
+        state_uri=state_uri,
+        training_rows=learnt,
+        held_out_rows=held_out,
+        parameters=sum(weights.numel() for weights in net.parameters()),
+        step=next(iter(checkpoints.steps()[-1:]), 0),
+    )
 
 
-def resume_training(name: str, state_uri: str, budget_seconds: float | None = None) -> TrainingRun:
-    """A run that was interrupted, with another budget if one is given.
-
-    Raises what `plan_training` does.
-    """
-    recipe = Checkpoints(state_uri, name).recipe()
-    if budget_seconds is not None:
-        recipe = recipe.with_budget(budget_seconds)
-    return _checked(name, recipe, state_uri)
+def recipe_digest(recipe: Recipe) -> str:
+    """What two recipes have in common only if they are the same."""
+    document = json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def train(
@@ -94,22 +118,27 @@ def train(
     restarts: int = RESTARTS,
     stream: TextIO,
     interrupt: Interrupt,
+    listen: Callable[[News], None] = lambda news: None,
 ) -> Trained:
     """Train on the connected cluster, `workers` data-parallel ranks on "cpu" or "cuda".
 
-    Progress goes to `stream`; with `picture`, samples are drawn at the end; after the death of a
-    rank all begin again from the last checkpoint, `restarts` times.
+    Progress goes to `stream`, and `listen` hears everything; with `picture`, samples are drawn at
+    validations and at the end. After the death of a rank all begin again from the last checkpoint,
+    `restarts` times. The run stays in the state store: see `end_training`.
 
     Raises SpecError when there are fewer rows than ranks, TrainingFailed when ranks keep dying or
-    training diverges, and Stopped when interrupted; the run can be resumed from its last checkpoint
-    then.
+    training diverges, and Stopped when interrupted.
     """
     if run.training_rows < workers:
         raise SpecError(f"{run.training_rows} training rows cannot be shared by {workers} workers")
-    board = ray.remote(num_cpus=0)(Board).remote()
+    # What shows progress and what starts ranks live and die with this process, and its node.
+    here = ray_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
     plan = RankPlan(run.recipe, run.name, run.state_uri, picture)
     # As a task, because it blocks, and this process shows progress and listens for Ctrl-C.
-    fitting = ray.remote(num_cpus=0, max_retries=0)(_fit).remote(
+    fitting = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(_fit).remote(
         plan, board, workers, device, restarts
     )
     with ProgressLine(f"train {run.recipe.name}", 1.0, stream) as line:
@@ -122,11 +151,11 @@ def train(
                 ray.cancel(fitting)
                 ray.wait([fitting], timeout=ABORT_SECONDS)
                 raise Stopped(
-                    f"training was stopped; `ancestral train --resume {run.name}` goes on from "
-                    "the last checkpoint"
+                    "training was stopped; the same command goes on from the last checkpoint"
                 )
-            for progress in ray.get(board.read.remote()):
-                watch(progress)
+            for news in ray.get(board.read.remote()):
+                watch(news)
+                listen(news)
     try:
         trained = ray.get(fitting)
     except ray.exceptions.RayError as error:
@@ -136,8 +165,12 @@ def train(
             raise cause from error
         raise TrainingFailed(f"training broke down: {type(cause).__name__}: {cause}") from error
     assert isinstance(trained, Trained), "rank 0 returns what it trained"
-    Checkpoints(run.state_uri, run.name).end()
     return trained
+
+
+def end_training(run: TrainingRun) -> None:
+    """Forget a run whose model is kept: who trains by its recipe again begins anew."""
+    Checkpoints(run.state_uri, run.name).end()
 
 
 def publish(trained: Trained, registry: Registry, name: str) -> ModelEntry:
@@ -178,7 +211,13 @@ class _Watch:
         self._rate = Rate()
         self._held_out = ""
 
-    def __call__(self, progress: TrainProgress) -> None:
+    def __call__(self, news: News) -> None:
+        if isinstance(news, Said):
+            self._line.show(0.0, news.text)
+        if isinstance(news, TrainProgress):
+            self._show(news)
+
+    def _show(self, progress: TrainProgress) -> None:
         if progress.validation_bits_per_dim is not None:
             self._held_out = f", held-out {progress.validation_bits_per_dim:.3f}"
         parts = [
@@ -191,25 +230,13 @@ class _Watch:
         self._line.show(progress.fraction, " · ".join(parts))
 
 
-def _checked(name: str, recipe: Recipe, state_uri: str) -> TrainingRun:
-    try:
-        recipe = complete(recipe)
-        net = network(recipe)
-        check_training(recipe, net)
-        learnt, held_out = (
-            items_of(net, read_examples(recipe, net.signature, held_out=apart))
-            for apart in (False, True)
-        )
-    except ModelError as error:
-        raise SpecError(f"the recipe {recipe.name!r}: {error}") from error
-    return TrainingRun(
-        name=name,
-        recipe=recipe,
-        state_uri=state_uri,
-        training_rows=len(learnt),
-        held_out_rows=len(held_out),
-        parameters=sum(weights.numel() for weights in net.parameters()),
-    )
+def _checked(events: Events, net: Autoregressive) -> int:
+    """How many events there are. Raises DataError when one of the first does not fit."""
+    for number, example in enumerate(islice(events, CHECKED_ROWS)):
+        # What has to learn something first does not know yet what it is trained on.
+        if learner(net) is None:
+            events.item(net, number, example)
+    return len(events)
 
 
 def check_training(recipe: Recipe, net: Autoregressive) -> None:
@@ -225,6 +252,11 @@ def check_training(recipe: Recipe, net: Autoregressive) -> None:
             raise SpecError(f"the recipe {recipe.name!r}: the key 'training' is missing")
         return
     train_settings(training)
+    if augmentation(training) is not None and net.signature["medium"] != "image":
+        raise SpecError(
+            f"the recipe {recipe.name!r}: 'training.augmentation' is for images, and a "
+            f"{recipe.family} makes {net.signature['medium']}"
+        )
     if training.crop_samples is not None and len(net.signature["shape"]) > 1:
         raise SpecError(
             f"the recipe {recipe.name!r}: 'training.crop_samples' is for sounds and series, and a "

@@ -14,11 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 from ancestral.jobs.recipe import Recipe
-from ancestral.models import Autoregressive, Item, TrainingLoss, TrainProgress, shuffled_batches
+from ancestral.models import (
+    Autoregressive,
+    Item,
+    TrainingLoss,
+    TrainProgress,
+    from_media,
+    shuffled_batches,
+)
 from ancestral.models.data import batches_in_order, collate
 from ancestral.models.train import train
-from ancestral.orchestration.examples import items_of, network, read_examples
-from ancestral.orchestration.rank import ClosedForm, train_settings
+from ancestral.orchestration.examples import Examples, items_of, network, read_examples
+from ancestral.orchestration.learners import ClosedForm, RawExample, learner
+from ancestral.orchestration.rank import train_settings
 
 #: Symbols that are scored at a time.
 SCORED_SYMBOLS = 36_000
@@ -70,12 +78,16 @@ def fresh(recipe: Recipe) -> Autoregressive:
 def read_events(recipe: Recipe, net: Autoregressive, most_held_out: int | None = None) -> Events:
     """All events, of those held out at most so many, spread evenly over the table.
 
-    Raises SpecError when the table is not there.
+    What the network learns before it can say what an item is, it learns here. Raises SpecError when
+    the table is not there.
     """
-    learned, kept = (
-        items_of(net, read_examples(recipe, net.signature, held_out=held_out))
-        for held_out in (False, True)
+    examples, others = (
+        read_examples(recipe, net.signature, held_out=held_out) for held_out in (False, True)
     )
+    first = learner(net)
+    if first is not None:
+        first.learn_first(_raw(net, examples), seed=recipe.seed, report=lambda line: None)
+    learned, kept = items_of(net, examples), items_of(net, others)
     count = min(most_held_out or len(kept), len(kept))
     return Events(net.signature, learned, [kept[i * len(kept) // count] for i in range(count)])
 
@@ -143,6 +155,13 @@ def held_out_bits(net: Autoregressive, items: Sequence[Item]) -> float:
 
 def _together(items: Sequence[Item]) -> int:
     return max(1, SCORED_SYMBOLS // max(item.x.numel() for item in items))
+
+
+def _raw(net: Autoregressive, examples: Examples) -> list[RawExample]:
+    return [
+        (torch.from_numpy(from_media(net.signature, array)), fields)
+        for array, fields in zip(examples.arrays, examples.fields, strict=True)
+    ]
 
 
 def _without_padding(item: Item) -> torch.Tensor:

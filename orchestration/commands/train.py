@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("recipe_name", metavar="[RECIPE]", required=False)
-@click.option("--resume", "run_name", metavar="RUN", help="Go on with a run that was interrupted.")
+@click.argument("recipe_name", metavar="RECIPE")
 @click.option("--budget", metavar="TIME", help="Train for so long, like 90s or 10m.")
 @click.option(
     "--workers", type=click.IntRange(1), default=2, show_default=True, help="Data-parallel ranks."
@@ -32,19 +31,23 @@ if TYPE_CHECKING:
     help="What ranks train on; with cuda each one takes a whole GPU.",
 )
 @click.option("--name", help="The model's name in the registry.  [default: the recipe's]")
+@click.option("--fresh", is_flag=True, help="Begin anew what was interrupted before.")
 @click.option("--output", metavar="DIR", help="Write the bundle to this folder, not the registry.")
 @json_option
 def train(
-    recipe_name: str | None,
-    run_name: str | None,
+    recipe_name: str,
     budget: str | None,
     workers: int,
     device: str,
     name: str | None,
+    fresh: bool,
     output: str | None,
     as_json: bool,
 ) -> int:
     """Train a model by a recipe: a YAML file, or the name of one that ships.
+
+    What was interrupted goes on from its last checkpoint when the same command is given again.
+    Curves and samples are in {ANCESTRAL_HOME}/runs: tensorboard --logdir ~/.ancestral/runs
 
     \b
     On data that ships:
@@ -54,41 +57,40 @@ def train(
       digits-darn          the same in black and white by a darn
       digit-autoencoder    handwritten digits as ten numbers (pixelcnn_autoencoder)
       moving-digits        clips of two digits that move about (video_pixel)
-      spoken-digits        spoken digits, asked for by digit and speaker (wavenet)
+      telephone-digits     spoken digits, asked for by digit and speaker (wavenet)
 
     \b
     On tables in the folder ANCESTRAL_DATA:
       emoji                emoji in colour, asked for by category (pixelcnn_pp)
       patches              patches of photos in colour (pixelcnn_pp)
-      fsdd                 spoken English digits, asked for by digit and speaker (wavenet)
+      spoken-digits        English digits, a text in a speaker's voice (wavenet)
+      voices               prompts in four languages, a text in a speaker's voice (wavenet)
       piano                piano music (wavenet)
       piano-linear         the same as a series, fitted at once (linear)
     """
     from ancestral.jobs.settings import Settings
     from ancestral.orchestration.recipe import find_recipe, parse_budget
 
-    if (recipe_name is None) == (run_name is None):
-        raise click.UsageError("Give either a recipe or --resume with the name of a run.")
     if name is not None and output is not None:
         raise click.UsageError("Give either --name or --output.")
     settings = Settings.from_environment()
-    recipe = find_recipe(recipe_name) if recipe_name is not None else None
-    if recipe is not None and name is not None:
+    recipe = find_recipe(recipe_name)
+    if name is not None:
         recipe = recipe.called(name)
-    seconds = parse_budget(budget) if budget is not None else None
+    if budget is not None:
+        recipe = recipe.with_budget(parse_budget(budget))
     # From here on it takes seconds to import things.
-    from ancestral.orchestration.training import plan_training, resume_training
+    from ancestral.orchestration.training import end_training, plan_training
 
-    if recipe is not None:
-        recipe = recipe.with_budget(seconds) if seconds is not None else recipe
-        run = plan_training(recipe, settings.state_uri)
-    else:
-        run = resume_training(str(run_name), settings.state_uri, seconds)
+    run = plan_training(recipe, settings.state_uri, fresh=fresh)
     say(
         f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
         f"{run.training_rows:,} rows to learn from, {run.held_out_rows:,} held out"
     )
+    if run.step:
+        say(f"goes on from step {run.step:,} of a run that did not come to its end")
     document = keep(_train(settings, run, workers, device), settings, run.recipe.name, output)
+    end_training(run)
     if as_json:
         print_json(document)
     else:
@@ -105,14 +107,20 @@ def train(
 
 def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> Trained:
     from ancestral.orchestration.cluster import cluster
+    from ancestral.orchestration.event_files import EventFiles
     from ancestral.orchestration.interrupt import Interrupt
     from ancestral.orchestration.training import train as train_on_cluster
 
     with cluster(settings.ray_address, max(workers, os.cpu_count() or 1)) as resources:
         resources.places(device)
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, EventFiles(settings.home / "runs" / run.name) as files:
             return train_on_cluster(
-                run, workers=workers, device=device, stream=sys.stderr, interrupt=interrupt
+                run,
+                workers=workers,
+                device=device,
+                stream=sys.stderr,
+                interrupt=interrupt,
+                listen=files,
             )
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ancestral.jobs.datasets import is_file, read_table
+from ancestral.jobs.datasets import RowGroup, is_file, read_group, read_table, row_groups
 from ancestral.jobs.errors import SpecError
 
 
@@ -45,6 +45,73 @@ def test_the_column_of_the_split_can_be_asked_for_too(table: str) -> None:
 def test_another_column_can_split(table: str) -> None:
     rows = list(read_table(table, ["split"], split="CC0", split_column="license"))
     assert len(rows) == 300
+
+
+@pytest.mark.parametrize("row_group_size", [7, 70, 1000])
+def test_rows_of_a_split_are_read_in_any_part(tmp_path: Path, row_group_size: int) -> None:
+    # Given two files, whose first rows are for testing alone
+    numbers = [list(range(100)), list(range(100, 250))]
+    for file, rows in enumerate(numbers):
+        splits = ["test" if row < 20 or row % 3 == 0 else "train" for row in rows]
+        table = pa.table({"row": rows, "split": splits, "sound": [bytes(50)] * len(rows)})
+        pq.write_table(table, tmp_path / f"{file}.parquet", row_group_size=row_group_size)
+
+    groups = row_groups(f"{tmp_path}/*.parquet", ["row"], split="train")
+
+    # Then all are found in order, and each part is what it is of the whole
+    expected = [row for row in range(20, 250) if row % 3]
+    assert [row for group in groups for row in read(group, 0, len(group))] == expected
+    for group in groups:
+        whole = read(group, 0, len(group))
+        for start, stop in ((0, 1), (1, len(group)), (len(group) // 2, len(group) - 1)):
+            assert read(group, start, stop) == whole[start:stop]
+
+
+def read(group: RowGroup, start: int, stop: int) -> list[int]:
+    return [row["row"] for row in read_group(group, ["row"], start, stop)]
+
+
+def test_what_a_group_holds_is_that_of_the_columns_that_are_wanted(tmp_path: Path) -> None:
+    rows = 1000
+    columns = {
+        "sound": pa.array([bytes([row % 256]) * 100 for row in range(rows)]),
+        "other": list(range(rows)),
+        "split": ["train" if row % 4 else "test" for row in range(rows)],
+    }
+    path = str(tmp_path / "table.parquet")
+    pq.write_table(pa.table(columns), path, use_dictionary=["split"], row_group_size=rows)
+
+    [group] = row_groups(path, ["sound"], split="train")
+
+    assert (group.number, len(group)) == (0, 750)
+    assert group.bytes == pytest.approx(750 * 104, rel=0.02)
+
+
+def test_rows_without_a_split_are_of_none(tmp_path: Path) -> None:
+    table = pa.table({"row": [0, 1, 2], "split": ["train", None, "train"]})
+    pq.write_table(table, tmp_path / "table.parquet")
+
+    [group] = row_groups(str(tmp_path / "table.parquet"), ["row"], split="train")
+
+    assert read(group, 0, 2) == [0, 2]
+
+
+def test_groups_of_what_is_missing_are_named(table: str) -> None:
+    with pytest.raises(SpecError, match="has no column 'lable'; did you mean 'label'"):
+        row_groups(table, ["lable"], split="train")
+    with pytest.raises(SpecError, match="has no row where split is 'validation'"):
+        row_groups(table, ["label"], split="validation")
+
+
+def test_a_bucket_is_read_in_parts(table: str) -> None:
+    with fsspec.open("memory://parts/digits.parquet", "wb") as file:
+        file.write(Path(table).read_bytes())
+
+    groups = row_groups("memory://parts/digits.parquet", ["label"], split="test")
+
+    labels = [row["label"] for row in read_group(groups[2], ["label"], 3, 6)]
+    assert len(groups) == 5
+    assert labels == [row % 10 for row in range(140, 210) if row % 3 == 0][3:6]
 
 
 def test_a_glob_and_a_uri_are_read(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_fields_lie_in_columns_of_the_same_name_or_another(
         (changed("training", bach_size=1), "unknown key 'training.bach_size'; did you mean"),
         (changed("training", steps=5), "exactly one of 'budget_seconds' and 'steps'"),
         (changed("training", budget_seconds=None), "exactly one of 'budget_seconds' and 'steps'"),
+        (changed("training", precision="float16"), "'training.precision' should be"),
+        (changed("training", checkpoint_seconds=0), "'training.checkpoint_seconds' should be"),
+        (
+            changed("training", augmentation={"shift": 2}),
+            "unknown key 'training.augmentation.shift'; known are shift_pixels, turn_degrees",
+        ),
         (changed("training", batch_size=0), "'training.batch_size' should be greater than or"),
         (changed("data", path="s3://key:secret@lake/x"), "carries a password"),
         (changed("data", fields=["label", 3]), "'data.fields' should hold keys and values"),

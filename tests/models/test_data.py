@@ -17,10 +17,10 @@ from ancestral.models.data import (
     collate,
     normalise_loudness,
     prepare,
-    shuffled_batches,
 )
 from ancestral.models.errors import DataError
 from ancestral.models.symbols import amplitudes
+from ancestral.models.visits import shuffled_batches
 from ancestral.models.wavenet import WaveNet
 from tests.models.nets import all_cases
 

@@ -13,7 +13,8 @@ from ancestral.models.autoregressive import TrainingLoss
 from ancestral.models.data import Batch
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.pixelcnn_autoencoder import PixelCNNAutoencoder, PixelCNNAutoencoderConfig
-from ancestral.models.train import TrainSettings, train
+from ancestral.models.train import train
+from ancestral.models.train_settings import TrainSettings
 from tests.models import laws
 from tests.models.nets import random_fields
 

@@ -1,7 +1,9 @@
 """Training learns, keeps its budget, can be continued, and ends in averaged weights."""
 
 import copy
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from typing import Any
 
@@ -10,18 +12,19 @@ import torch
 from torch import nn
 
 from ancestral.models.autoregressive import TrainingLoss
-from ancestral.models.data import Batch, batches_in_order, collate, shuffled_batches
+from ancestral.models.data import Batch, Item, batches_in_order, collate
 from ancestral.models.errors import ConfigError, ModelError
 from ancestral.models.families import build
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from ancestral.models.train import (
     TrainProgress,
-    TrainSettings,
     TrainState,
     bits_per_dim,
     learning_rate,
     train,
 )
+from ancestral.models.train_settings import TrainSettings
+from ancestral.models.visits import shuffled_batches
 from tests.models.test_data import HOP, SOUNDS, sounds
 
 STRIPES = GatedPixelCNNConfig(4, 4, 2, (0, 1), channels=8, layers=2, first_reach=1, head=8)
@@ -233,6 +236,10 @@ def test_crops_of_recordings_can_be_trained_on() -> None:
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"gradient_clip": -1.0}, "gradient_clip must be above 0"),
         ({"warmup_steps": 0}, "warmup_steps must be at least 1"),
+        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"patience": 0}, "patience must be at least 1"),
+        ({"weight_decay": 1.0}, "weight_decay is at least 0 and below 1"),
+        ({"precision": "float16"}, "precision is float32 or bfloat16, not 'float16'"),
         ({"ema_decay": 1.0}, "ema_decay and betas must be"),
         ({"betas": (0.9, 1.5)}, "ema_decay and betas must be"),
     ],
@@ -240,3 +247,216 @@ def test_crops_of_recordings_can_be_trained_on() -> None:
 def test_settings_that_train_nothing_are_named(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainSettings(**setting)
+
+
+def many(count: int) -> list[Batch]:
+    """So many pictures, each a batch of one."""
+    whole = collate([item for batch in stripes() for item in items(batch)][:count])
+    return [
+        Batch(
+            whole.x[n : n + 1],
+            {"label": whole.conditions["label"][n : n + 1]},
+            whole.weights[n : n + 1],
+        )
+        for n in range(count)
+    ]
+
+
+def items(batch: Batch) -> list[Item]:
+    return [
+        Item(x, weights, {"label": label[None]})
+        for x, weights, label in zip(batch.x, batch.weights, batch.conditions["label"], strict=True)
+    ]
+
+
+def trained_on(batches: list[Batch], **settings: Any) -> GatedPixelCNN:
+    net = fresh().double()
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(batches),
+        TrainSettings(ema_decay=0.0, **settings),
+        fraction_done=steps(3),
+    )
+    return net
+
+
+def test_a_step_in_parts_is_the_step_of_all_together() -> None:
+    # Given four pictures, of which one counts in parts only
+    parts = many(4)
+    parts[1].weights[0, 2:] = 0
+    whole = Batch(
+        torch.cat([part.x for part in parts]),
+        {"label": torch.cat([part.conditions["label"] for part in parts])},
+        torch.cat([part.weights for part in parts]),
+    )
+
+    together, apart = trained_on([whole]), trained_on(parts, accumulate=4)
+
+    for one, other in zip(together.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+    assert not any(map(torch.equal, together.parameters(), trained_on(parts).parameters()))
+
+
+def test_matrices_decay_and_biases_do_not() -> None:
+    class Nothing(TrainingLoss):
+        """There is nothing to learn."""
+
+        def forward(self, *arguments: Any) -> torch.Tensor:
+            return super().forward(*arguments) * 0
+
+    net = fresh()
+    nn.init.ones_(net.get_parameter("logits.bias"))
+    before = copy.deepcopy(net)
+    settings = TrainSettings(learning_rate=0.1, warmup_steps=1, ema_decay=0.0, weight_decay=0.5)
+
+    train(Nothing(net), net, cycle(stripes()), settings, fraction_done=steps(1))
+
+    for old, new in zip(before.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(new, old * (0.95 if old.ndim > 1 else 1.0))
+
+
+def test_products_in_bfloat16_learn_the_same_about_as_well() -> None:
+    nets = {}
+    for precision in ("float32", "bfloat16"):
+        net = nets[precision] = fresh()
+        train(
+            TrainingLoss(net),
+            net,
+            cycle(stripes()),
+            TrainSettings(learning_rate=0.02, precision=precision),
+            fraction_done=steps(100),
+        )
+    exact, coarse = (bits_per_dim(net, stripes()) for net in nets.values())
+    assert all(weights.dtype == torch.float32 for weights in nets["bfloat16"].parameters())
+    assert not any(map(torch.equal, *(net.parameters() for net in nets.values())))
+    assert coarse == pytest.approx(exact, abs=0.1)
+
+
+def forgetful(net: GatedPixelCNN) -> Callable[[int, Any], None]:
+    """From step 20 on, whoever looks wipes all that was learnt."""
+
+    def look(step: int, average: Any) -> None:
+        if step >= 20:
+            for weights in (*net.parameters(), *average.parameters()):
+                weights.data.zero_()
+
+    return look
+
+
+def test_the_best_weights_are_kept_and_patience_ends() -> None:
+    # Given a network that forgets everything after its second validation
+    net, seen, states = fresh(), list[TrainProgress](), list[TrainState]()
+    settings = TrainSettings(learning_rate=0.02, validations=10, patience=3)
+    taken = train(
+        TrainingLoss(net),
+        net,
+        cycle(stripes()),
+        settings,
+        fraction_done=steps(100),
+        validation=stripes(),
+        report=seen.append,
+        look=forgetful(net),
+        save=lambda state: states.append(copy.deepcopy(state)),
+    )
+
+    # Then it stops three validations later, with the weights of the second
+    scores = [each.validation_bits_per_dim for each in seen]
+    assert taken == 50
+    assert min(scores) == scores[1] == bits_per_dim(net, stripes())  # type: ignore[type-var]
+    assert states[-1]["best"]["step"] == 20
+
+    # And whoever goes on from there does nothing more
+    again = fresh()
+    assert (
+        train(
+            TrainingLoss(again),
+            again,
+            never(),
+            settings,
+            fraction_done=steps(100),
+            resume=states[-1],
+        )
+        == 50
+    )
+    assert all(map(torch.equal, again.parameters(), net.parameters()))
+
+
+def test_what_is_told_after_an_interruption_is_what_would_have_been_told() -> None:
+    def told(resume: TrainState | None, states: list[TrainState]) -> dict[int, Any]:
+        seen, net = list[TrainProgress](), fresh()
+        train(
+            TrainingLoss(net),
+            net,
+            islice(cycle(stripes()), resume["step"] if resume else 0, None),
+            TrainSettings(report_every=7),
+            fraction_done=steps(40),
+            validation=stripes(),
+            report=seen.append,
+            save=lambda state: states.append(copy.deepcopy(state)),
+            save_due=lambda: True,
+            resume=resume,
+        )
+        return {p.step: (p.bits_per_dim, p.validation_bits_per_dim, p.gradient_norm) for p in seen}
+
+    states: list[TrainState] = []
+    whole = told(None, states)
+    assert [state["step"] for state in states] == list(range(41))
+
+    # When training goes on between two reports
+    later = told(states[17], [])
+
+    assert later == {step: each for step, each in whole.items() if step > 17}
+
+
+def test_ranks_score_together() -> None:
+    net, seen = fresh(), list[TrainProgress]()
+    shares = stripes()
+    # Given another rank, whose share of the held-out batches is the second one
+    other = -net.log_prob(shares[1].x, shares[1].conditions).sum() / math.log(2)
+
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(stripes()),
+        TrainSettings(learning_rate=1e-12, validations=1),
+        fraction_done=steps(1),
+        validation=shares[:1],
+        summed=lambda mine: mine + torch.tensor([other * math.log(2), 32.0]).double(),
+        report=seen.append,
+    )
+
+    assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net, shares), rel=1e-5)
+
+
+def test_it_tells_where_the_time_goes() -> None:
+    def slow() -> Iterator[Batch]:
+        for batch in cycle(stripes()):
+            time.sleep(0.02)
+            yield batch
+
+    net, seen = fresh(), list[TrainProgress]()
+    train(
+        TrainingLoss(net),
+        net,
+        slow(),
+        TrainSettings(validations=1),
+        fraction_done=steps(20),
+        report=seen.append,
+        save=lambda state: time.sleep(0.05),
+        save_due=lambda: len(seen) == 1,
+    )
+
+    last = seen[-1]
+    assert last.seconds_waited >= 20 * 0.02
+    assert last.seconds_saved >= 0.05
+    assert last.seconds >= last.seconds_waited + last.seconds_saved
+    assert 0 < last.steps_per_second <= 50
+
+
+def test_what_has_no_gradient_stays_as_it_is() -> None:
+    net = fresh()
+    frozen = next(net.parameters()).requires_grad_(False)
+    before = frozen.clone()
+    train(TrainingLoss(net), net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
+    assert torch.equal(frozen, before)

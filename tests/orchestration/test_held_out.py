@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from ancestral.models import Autoregressive, Item, bits_per_dim, build
+from ancestral.orchestration import held_out as held_out_module
+from ancestral.orchestration.examples import Events, network
 from ancestral.orchestration.held_out import (
     SYMBOLS_AT_A_TIME,
+    HeldOut,
     held_out_batches,
     held_out_metrics,
 )
-
-CPU = torch.device("cpu")
+from tests.orchestration.stripes import plan
 
 
 def images(net: Autoregressive, count: int) -> list[Item]:
@@ -31,7 +34,7 @@ def images(net: Autoregressive, count: int) -> list[Item]:
 def test_long_events_come_one_by_one_and_short_ones_together() -> None:
     def sizes(length: int) -> list[int]:
         items = [Item(torch.zeros(length), torch.ones(length), {}) for _ in range(5)]
-        return [len(batch.x) for batch in held_out_batches(items, CPU)]
+        return [len(batch.x) for batch in held_out_batches(items)]
 
     assert sizes(SYMBOLS_AT_A_TIME + 1) == [1] * 5
     assert sizes(SYMBOLS_AT_A_TIME // 2) == [2, 2, 1]
@@ -52,7 +55,7 @@ def test_the_figure_is_the_networks_own_score(
     net = build(family, {"height": 4, "width": 4, **config}).train()
     items = images(net, 7)
 
-    metrics = held_out_metrics(net, held_out_batches(items, CPU))
+    metrics = held_out_metrics(net, held_out_batches(items))
 
     nats = -sum(net.score(item.x[None], item.conditions).item() for item in items)
     assert metrics["held_out_bits_per_dim"] == pytest.approx(nats / math.log(2) / (7 * 16))
@@ -64,6 +67,34 @@ def test_a_bound_of_many_codes_is_tighter_than_that_of_training() -> None:
     # Given weights that make the code matter
     for weights in net.parameters():
         weights.data.add_(torch.randn_like(weights))
-    batches = held_out_batches(images(net, 40), CPU)
+    batches = list(held_out_batches(images(net, 40)))
 
     assert held_out_metrics(net, batches)["held_out_bits_per_dim"] < bits_per_dim(net, batches)
+
+
+def test_ranks_share_what_is_held_out_and_keep_it_if_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given twelve images, of which four are scored at a time
+    recipe = plan(tmp_path).recipe
+    net = network(recipe)
+    events = Events(recipe, net.signature, held_out=True)
+    monkeypatch.setattr(held_out_module, "SYMBOLS_AT_A_TIME", 4 * 16)
+    shares = [HeldOut(events, net, torch.device("cpu"), rank, 2) for rank in range(2)]
+
+    first = [list(share) for share in shares]
+
+    # Then the first rank has the first and the third batch, and reads them once
+    whole = list(HeldOut(events, net, torch.device("cpu")))
+    assert [len(batches) for batches in first] == [2, 1]
+    assert [batch.x.tolist() for batch in (first[0][0], first[1][0], first[0][1])] == [
+        batch.x.tolist() for batch in whole
+    ]
+    assert all(map(lambda one, other: one is other, first[0], shares[0]))
+
+    # And where there is no room, all are read again
+    monkeypatch.setattr(held_out_module, "KEPT_BYTES", first[0][0].bytes)
+    tight = HeldOut(events, net, torch.device("cpu"), 0, 2)
+    again = [list(tight), list(tight)]
+    assert not any(map(lambda one, other: one is other, *again))
+    assert [batch.x.tolist() for batch in again[1]] == [batch.x.tolist() for batch in first[0]]

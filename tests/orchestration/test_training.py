@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,20 @@ from pathlib import Path
 import pytest
 
 from ancestral.jobs.errors import SpecError
+from ancestral.jobs.recipe import Augmentation
 from ancestral.jobs.registry import Registry
-from ancestral.models import load_bundle
-from ancestral.orchestration.checkpoints import Checkpoints
+from ancestral.models import TrainProgress, load_bundle
+from ancestral.models.visits import Place
+from ancestral.orchestration.board import Began, News, Picture
+from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
 from ancestral.orchestration.errors import TrainingFailed
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.rank import Trained
 from ancestral.orchestration.training import (
     TrainingRun,
+    end_training,
     plan_training,
     publish,
-    resume_training,
     train,
     write_bundle,
     write_picture,
@@ -58,14 +62,15 @@ class Undisturbed:
     run: TrainingRun
     trained: Trained
     progress: str
+    news: list[News]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     run = plan(tmp_path_factory.mktemp("undisturbed"))
-    progress = io.StringIO()
-    trained = train(run, workers=2, stream=progress, interrupt=Interrupt())
-    return Undisturbed(run, trained, progress.getvalue())
+    progress, news = io.StringIO(), list[News]()
+    trained = train(run, workers=2, stream=progress, interrupt=Interrupt(), listen=news.append)
+    return Undisturbed(run, trained, progress.getvalue(), news)
 
 
 @ray_test
@@ -97,35 +102,76 @@ def test_two_ranks_train_a_model_that_is_published(
     picture, _ = decode_image((tmp_path / "pictures" / "samples.png").read_bytes())
     assert picture.shape == (3 * (8 + 4) + 4, 10 * (8 + 4) + 4)
 
-    # And nothing of the run is left in the state
+    # And nothing of the run is left in the state once it has ended
+    end_training(run)
     left = Path(run.state_uri, "training").rglob("*")
     assert not [path for path in left if path.is_file()]
+
+
+@ray_test
+def test_whoever_listens_hears_of_curves_and_sees_samples(undisturbed: Undisturbed) -> None:
+    told = [each for each in undisturbed.news if isinstance(each, TrainProgress)]
+    seen = [each for each in undisturbed.news if isinstance(each, Picture)]
+
+    assert undisturbed.news[0] == Began(0)
+    assert [each.step for each in told] == [10, 20, 30, 40]
+    best = min(each.validation_bits_per_dim or math.inf for each in told)
+    held_out = undisturbed.trained.metrics["held_out_bits_per_dim"]
+    assert best == pytest.approx(held_out, rel=1e-5)
+    # Of each label there are three rows of ten, enlarged, with gaps.
+    assert [each.step for each in seen] == [10, 20, 30, 40]
+    assert decode_image(seen[0].png)[0].shape == (3 * (8 + 4) + 4, 10 * (8 + 4) + 4)
+
+
+@ray_test
+def test_a_recipe_can_ask_for_all_of_it(ray_cluster: None, tmp_path: Path) -> None:
+    # Given parts of steps, products in bfloat16, images that are shifted, and little patience
+    asked = {"accumulate": 2, "precision": "bfloat16", "weight_decay": 0.01}
+    run = plan(
+        tmp_path,
+        **asked,
+        steps=60,
+        learning_rate=1e-12,
+        ema_decay=0.0,
+        validations=30,
+        patience=2,
+        augmentation={"shift_pixels": 1, "turn_degrees": 5},
+    )
+
+    trained = train(run, workers=2, picture=False, stream=io.StringIO(), interrupt=Interrupt())
+
+    # Then it ends two validations after the first, since nothing gets better
+    assert trained.metrics["steps"] == 6
+    card = trained.files["card.md"].decode()
+    assert all(f"{key}: {value}" in card for key, value in asked.items())
 
 
 @ray_test
 def test_a_run_that_was_stopped_ends_in_the_same_model(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    # When the same run is stopped at its first checkpoint, and resumed by its name alone
+    # When the same training is stopped at its first checkpoint, and asked for again
     run = plan(tmp_path)
     checkpoints = Checkpoints(run.state_uri, run.name)
-    at_a_checkpoint = AskedWhen(lambda: checkpoints.load() is not None)
-    with pytest.raises(Stopped, match=f"--resume {run.name}"):
+    at_a_checkpoint = AskedWhen(lambda: bool(checkpoints.steps()))
+    with pytest.raises(Stopped, match="the same command goes on from the last checkpoint"):
         train(run, workers=2, picture=False, stream=io.StringIO(), interrupt=at_a_checkpoint)
-    kept = checkpoints.load()
-    assert kept is not None
-    progress = io.StringIO()
+    kept = checkpoints.steps()[-1]
+    again = plan(tmp_path)
+    news: list[News] = []
     resumed = train(
-        resume_training(run.name, run.state_uri),
+        again,
         workers=2,
         picture=False,
-        stream=progress,
+        stream=io.StringIO(),
         interrupt=Interrupt(),
+        listen=news.append,
     )
 
     # Then
+    assert (run.step, again.name, again.step) == (0, run.name, kept)
     assert (resumed.metrics["steps"], resumed.picture) == (40, None)
-    assert "step 10 " not in progress.getvalue()
+    assert news[0] == Began(again.step)
     assert digest(resumed) == digest(undisturbed.trained)
 
 
@@ -189,6 +235,7 @@ def test_a_run_is_checked_before_it_begins(tmp_path: Path) -> None:
         ({"model": {**good.model, "labels": [0, 1]}}, "label cannot be 2"),
         ({"training": good.training.model_copy(update={"ema_decay": 2.0})}, "ema_decay"),
         ({"training": good.training.model_copy(update={"crop_samples": 4})}, "makes image"),
+        ({"training": good.training.model_copy(update={"accumulate": 0})}, "accumulate must be"),
         ({"training": None}, "the key 'training' is missing"),
     ):
         with pytest.raises(SpecError, match=sentence):
@@ -202,18 +249,27 @@ def test_more_ranks_than_rows_are_refused(tmp_path: Path) -> None:
         train(plan(tmp_path), workers=49, stream=io.StringIO(), interrupt=Interrupt())
 
 
-def test_an_unknown_run_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="no training run 'stripes-1'"):
-        resume_training("stripes-1", str(tmp_path / "state"))
+def test_only_images_are_augmented(tmp_path: Path) -> None:
+    clips = moving_stripes(tmp_path)
+    assert clips.training is not None
+    wrong = clips.training.model_copy(update={"augmentation": Augmentation(shift_pixels=1)})
+
+    with pytest.raises(SpecError, match=r"'training\.augmentation' is for images"):
+        plan_training(clips.model_copy(update={"training": wrong}), str(tmp_path / "state"))
 
 
-def test_a_run_can_be_resumed_for_another_time(tmp_path: Path) -> None:
+def test_a_run_is_known_by_its_recipe(tmp_path: Path) -> None:
+    # Given a run that has come to step 12
     run = plan(tmp_path)
+    Checkpoints(run.state_uri, run.name).save(Checkpoint({"step": 12}, 1.0, [Place()]))
 
-    resumed = resume_training(run.name, run.state_uri, budget_seconds=7.0)
+    same, other = plan(tmp_path), plan(tmp_path, learning_rate=0.02)
+    fresh = plan_training(recipe(tmp_path), run.state_uri, fresh=True)
 
-    assert resumed.recipe.budget_seconds == 7.0
-    assert resumed.recipe.model == run.recipe.model
+    assert (same.name, same.step) == (run.name, 12)
+    assert (other.name != run.name, other.step) == (True, 0)
+    assert (fresh.name, fresh.step) == (run.name, 0)
+    assert plan(tmp_path).step == 0
 
 
 def test_a_kept_recipe_is_plain_json(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ancestral.models import load_bundle
+from tests.orchestration.event_curves import read_curve
 from tests.orchestration.shell import Shell
 from tests.orchestration.stripes import recipe
 from tests.orchestration.tiny import tiny_spec
@@ -28,6 +29,10 @@ def test_a_model_from_its_recipe_to_a_job(shell: Shell, tmp_path: Path) -> None:
     assert 0 < trained["held_out_bits_per_dim"] < 2.1
     assert Path(trained["samples"]).read_bytes().startswith(b"\x89PNG")
     assert load_bundle(trained["uri"]).digest == trained["digest"]
+
+    # And TensorBoard can show how it learnt
+    [run] = (shell.settings.home / "runs").iterdir()
+    assert set(read_curve(run, "bits_per_dim/train")) == {5, 10, 15, 20}
     assert "my-stripes" in shell.run("models", "ls")
 
     # And a job can ask for what the table had

@@ -1,0 +1,236 @@
+"""A training that is killed twice, beside one that nobody disturbs.
+
+python -m parts.killed FOLDER STEPS     trains in FOLDER, and writes what it tells to news.jsonl
+
+The digits recipe, two ranks, for a number of steps. Of the disturbed run a rank is killed after a
+third of them, and the process that started it after two thirds; then the same command is given
+again. Both curves are what was told last of each step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ancestral.models import TrainProgress
+from ancestral.orchestration.board import Began, News
+from ancestral.orchestration.cluster import cluster
+from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.recipe import find_recipe
+from ancestral.orchestration.training import plan_training, train
+
+STEPS, QUICK_STEPS = 600, 60
+#: So that something is done again.
+CHECKPOINT_SECONDS = 5.0
+LOOK_SECONDS = 0.2
+#: How Ray calls the process of a rank that trains.
+RANK = "ray::RayTrainWorker"
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 360, 56, 24, 40, 46
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a curve passes."""
+
+    step: int
+    bits_per_dim: float
+    held_out_bits_per_dim: float | None
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What was killed after which step, and from which step it went on."""
+
+    what: str
+    after: int
+    went_on_from: int
+
+
+@dataclass(frozen=True)
+class Killed:
+    """Both curves."""
+
+    undisturbed: list[Point]
+    disturbed: list[Point]
+    kills: list[Kill]
+
+    @property
+    def largest_difference(self) -> float:
+        """Of bits per dimension at any step."""
+        pairs = zip(self.undisturbed, self.disturbed, strict=True)
+        return max(abs(one.bits_per_dim - other.bits_per_dim) for one, other in pairs)
+
+    def sentence(self) -> str:
+        """What came of it."""
+        told = "; ".join(
+            f"{kill.what} killed after step {kill.after}, went on from {kill.went_on_from}"
+            for kill in self.kills
+        )
+        return (
+            f"{self.undisturbed[-1].step} steps: {told}; the curves differ by at most "
+            f"{self.largest_difference:g} bits per dimension"
+        )
+
+
+def compare(*, quick: bool) -> Killed:
+    """Run both."""
+    steps = QUICK_STEPS if quick else STEPS
+    with tempfile.TemporaryDirectory() as name:
+        peace, trouble = Path(name, "peace"), Path(name, "trouble")
+        _start(peace, steps).wait()
+        first = _start(trouble, steps)
+        kills = [_when(trouble, steps // 3, lambda: _kill_rank(first.pid))]
+        kills.append(_when(trouble, 2 * steps // 3, first.kill))
+        first.wait()
+        _start(trouble, steps).wait()
+        began = [line["step"] for line in _news(trouble) if line["kind"] == "Began"]
+        return Killed(
+            _curve(peace),
+            _curve(trouble),
+            [
+                Kill(what, after, went_on)
+                for what, after, went_on in zip(
+                    ("a rank", "the command"), kills, began[1:], strict=True
+                )
+            ],
+        )
+
+
+def draw(killed: Killed) -> str:
+    """SVG: bits per dimension of training batches over steps, and what was killed when."""
+    last = killed.undisturbed[-1].step
+    bits = [point.bits_per_dim for point in killed.undisturbed]
+    low, high = min(bits), max(bits)
+
+    def x(step: float) -> float:
+        return LEFT + step / last * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    def path(points: list[Point]) -> str:
+        return "M" + "L".join(f"{x(p.step):.1f} {y(p.bits_per_dim):.1f}" for p in points)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        'font-family="sans-serif" font-size="12">',
+        f"<title>{killed.sentence()}</title>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        _text(LEFT, 20, "bits per dimension of training batches", "start"),
+        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "steps", "middle"),
+    ]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = low + share * (high - low)
+        parts.append(_text(LEFT - 8, y(value) + 4, f"{value:.2f}", "end"))
+        parts.append(_text(x(share * last), HEIGHT - 26, f"{share * last:.0f}", "middle"))
+    for kill in killed.kills:
+        again = x(kill.after) - x(kill.went_on_from)
+        parts.append(
+            f'<rect x="{x(kill.went_on_from):.1f}" y="{TOP}" width="{max(again, 0):.1f}" '
+            f'height="{HEIGHT - TOP - BOTTOM}" fill="#fde8d8"/>'
+        )
+        parts.append(_text(x(kill.after) + 4, TOP + 12, f"kill -9 of {kill.what}", "start"))
+    wide, narrow = 'stroke="#9cc9dd" stroke-width="6"', 'stroke="#c2410c" stroke-width="1.5"'
+    parts.append(f'<path d="{path(killed.undisturbed)}" fill="none" {wide}/>')
+    parts.append(f'<path d="{path(killed.disturbed)}" fill="none" {narrow}/>')
+    legend = "wide: undisturbed; narrow: killed twice; shaded: done again"
+    parts.append(_text(WIDTH - RIGHT, 20, legend, "end"))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _start(folder: Path, steps: int) -> subprocess.Popen[bytes]:
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "parts.killed", str(folder), str(steps)],
+        cwd=Path(__file__).parents[1],
+    )
+
+
+def _when(folder: Path, step: int, kill: Callable[[], None]) -> int:
+    """Kill once that step was told of; the last step that was by then."""
+    while (told := max((line["step"] for line in _news(folder)), default=0)) < step:
+        time.sleep(LOOK_SECONDS)
+    kill()
+    return int(told)
+
+
+def _kill_rank(pid: int) -> None:
+    rank = next(each for each in _descendants(pid) if _title(each) == RANK)
+    os.kill(rank, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(int(fields[1]), []).append(int(file.parent.name))
+    waiting = [pid]
+    while waiting:
+        found = children.get(waiting.pop(), [])
+        yield from found
+        waiting += found
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0].partition(".")[0].strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _news(folder: Path) -> list[dict[str, object]]:
+    file = folder / "news.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _curve(folder: Path) -> list[Point]:
+    told = {
+        line["step"]: Point(line["step"], line["bits_per_dim"], line["validation_bits_per_dim"])
+        for line in _news(folder)
+        if line["kind"] == "TrainProgress"
+    }
+    return [told[step] for step in sorted(told)]
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="#333">{text}</text>'
+
+
+def main() -> None:
+    """Train in a folder; what was interrupted there goes on."""
+    folder, steps = Path(sys.argv[1]), int(sys.argv[2])
+    recipe = find_recipe("digits")
+    assert recipe.training is not None
+    update = {"budget_seconds": None, "steps": steps, "checkpoint_seconds": CHECKPOINT_SECONDS}
+    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=update)})
+    with (folder / "news.jsonl").open("a", buffering=1) as file, cluster(cpus=2):
+
+        def listen(news: News) -> None:
+            if isinstance(news, Began | TrainProgress):
+                print(json.dumps({"kind": type(news).__name__, **asdict(news)}), file=file)
+
+        with Interrupt() as interrupt:
+            train(
+                plan_training(recipe, str(folder / "state")),
+                workers=2,
+                picture=False,
+                stream=sys.stderr,
+                interrupt=interrupt,
+                listen=listen,
+            )
+
+
+if __name__ == "__main__":
+    main()

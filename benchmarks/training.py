@@ -1,0 +1,218 @@
+"""How fast it learns on a cluster of one machine, and what loading and checkpoints cost.
+
+    python benchmarks/training.py [--quick] [--cases NAMES] [--seconds S] [--json FILE]
+    python benchmarks/training.py --curves [--quick] [--json FILE] [--svg FILE]
+
+The same network learns from the same items in batches of the same size: by `ancestral train` with
+two ranks of one thread each (Ray Train, DDP, averaged weights, streamed rows, checkpoints every
+minute), and by a bare loop in one process with two threads, whose items all lie in memory. Items a
+second, once each has warmed up; and the share of a rank's time that went into waiting for batches,
+reading the table for the first time included, and into checkpoints.
+
+With `--curves`, a training is run twice: once in peace, and once with `kill -9` of a rank after a
+third of the steps, and of the whole command after two thirds (parts/killed.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from parts.killed import compare, draw
+from parts.learning import compute_on, fresh, read_events
+from torch import nn
+
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.recipe import Recipe
+from ancestral.models import TrainingLoss, TrainProgress, shuffled_batches
+from ancestral.orchestration.board import News
+from ancestral.orchestration.cluster import cluster
+from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.rank import train_settings
+from ancestral.orchestration.recipe import find_recipe
+from ancestral.orchestration.training import plan_training, train
+
+CASES, QUICK_CASES = ("digits", "telephone-digits", "piano"), ("digits",)
+SECONDS, QUICK_SECONDS = 180.0, 20.0
+#: Ranks of one thread, and threads of the bare loop.
+WORKERS = 2
+#: Of the time, until a rate counts.
+WARM_UP = 0.2
+
+#: Of the bare rate; and of a rank's time.
+TARGET_RATIO, TARGET_WAITED, TARGET_SAVED = 0.9, 0.03, 0.02
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe. Items are events, or pieces of them."""
+
+    recipe: str
+    batch: int
+    ours_per_second: float
+    bare_per_second: float
+    ratio: float
+    waited: float
+    saved: float
+    steps: int
+    seconds: float
+    target_ratio: float = TARGET_RATIO
+    target_waited: float = TARGET_WAITED
+    target_saved: float = TARGET_SAVED
+
+    @property
+    def misses(self) -> list[str]:
+        """Which targets it does not meet."""
+        missed = {
+            "ratio": self.ratio < self.target_ratio,
+            "waited": self.waited > self.target_waited,
+            "saved": self.saved > self.target_saved,
+        }
+        return [name for name, is_missed in missed.items() if is_missed]
+
+
+def ours(recipe: Recipe, seconds: float) -> tuple[float, TrainProgress]:
+    """Items a second of our loop, and where it stood in the end."""
+    told: list[TrainProgress] = []
+
+    def listen(news: News) -> None:
+        if isinstance(news, TrainProgress):
+            told.append(news)
+
+    with tempfile.TemporaryDirectory() as folder, Interrupt() as interrupt:
+        train(
+            plan_training(recipe.with_budget(seconds), folder),
+            workers=WORKERS,
+            picture=False,
+            stream=io.StringIO(),
+            interrupt=interrupt,
+            listen=listen,
+        )
+    assert recipe.training is not None
+    warm = [each for each in told if each.fraction > WARM_UP]
+    steps = [later.step - sooner.step for sooner, later in pairwise(warm)]
+    stepped = sum(n / each.steps_per_second for n, each in zip(steps, warm[1:], strict=True))
+    size = recipe.training.batch_size // WORKERS * WORKERS
+    return size * sum(steps) / stepped, told[-1]
+
+
+def bare(recipe: Recipe, seconds: float) -> float:
+    """Items a second of the shortest loop that there is."""
+    compute_on(WORKERS)
+    net = fresh(recipe)
+    assert recipe.training is not None
+    module, settings = TrainingLoss(net), train_settings(recipe.training)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate)
+    batches = shuffled_batches(
+        read_events(recipe, net).train,
+        recipe.training.batch_size,
+        seed=recipe.seed,
+        crop_samples=recipe.training.crop_samples,
+    )
+    began, counted, since = time.perf_counter(), 0, 0.0
+    while (passed := time.perf_counter() - began) < seconds:
+        if passed < WARM_UP * seconds:
+            counted, since = 0, passed
+        batch = next(batches)
+        nats = module(batch.x, batch.conditions) * batch.weights
+        optimizer.zero_grad()
+        torch.autograd.backward(nats.sum() / batch.weights.sum())
+        nn.utils.clip_grad_norm_(net.parameters(), settings.gradient_clip)
+        optimizer.step()
+        counted += len(batch.x)
+    return counted / (time.perf_counter() - began - since)
+
+
+def measure(names: Sequence[str], seconds: float) -> list[Row]:
+    """A row for each recipe whose table is there."""
+    rows = []
+    for name in names:
+        recipe = find_recipe(name)
+        assert recipe.training is not None, "a closed form takes no steps"
+        training = recipe.training.model_copy(update={"validations": 1})
+        recipe = recipe.model_copy(update={"training": training})
+        print(f"{name}: {seconds:g} s of each loop", file=sys.stderr)
+        try:
+            with cluster(cpus=WORKERS):
+                rate, last = ours(recipe, seconds)
+            plain = bare(plan_recipe(recipe), seconds)
+        except SpecError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
+        rows.append(
+            Row(
+                recipe=name,
+                batch=training.batch_size,
+                ours_per_second=rate,
+                bare_per_second=plain,
+                ratio=rate / plain,
+                waited=last.seconds_waited / last.seconds,
+                saved=last.seconds_saved / last.seconds,
+                steps=last.step,
+                seconds=seconds,
+            )
+        )
+    return rows
+
+
+def plan_recipe(recipe: Recipe) -> Recipe:
+    """The recipe with what its data tells of the model."""
+    with tempfile.TemporaryDirectory() as folder:
+        return plan_training(recipe, folder).recipe
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """A star where a target is missed."""
+    print(
+        f"{'recipe':16} {'batch':>5} {'ours/s':>8} {'bare/s':>8} {'ratio':>6} "
+        f"{'waited':>7} {'saved':>6}"
+    )
+    for row in rows:
+        missed = "".join(f" *{name}" for name in row.misses)
+        print(
+            f"{row.recipe:16} {row.batch:5} {row.ours_per_second:8.1f} {row.bare_per_second:8.1f} "
+            f"{row.ratio:6.2f} {row.waited:7.2%} {row.saved:6.2%}{missed}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one recipe, for a few seconds")
+    parser.add_argument("--cases", metavar="NAMES", help="recipes by name, with commas between")
+    parser.add_argument("--seconds", type=float, metavar="S", help="of each loop")
+    parser.add_argument("--curves", action="store_true", help="a training that is killed instead")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the curves there")
+    arguments = parser.parse_args()
+    document = {
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
+    if arguments.curves:
+        killed = compare(quick=arguments.quick)
+        print(killed.sentence())
+        document |= asdict(killed)
+        if arguments.svg:
+            arguments.svg.write_text(draw(killed))
+    else:
+        names = arguments.cases.split(",") if arguments.cases else CASES
+        seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
+        rows = measure(QUICK_CASES if arguments.quick else names, seconds)
+        print_rows(rows)
+        document |= {"workers": WORKERS, "rows": [asdict(row) for row in rows]}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

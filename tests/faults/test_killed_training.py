@@ -1,0 +1,210 @@
+"""A rank of a training run, its node, or the process that started it is killed; and nobody helps,
+but for giving the same command again. The curve is that of a run that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ancestral.models import TrainProgress
+from ancestral.orchestration.board import Began, News
+from ancestral.orchestration.checkpoints import Checkpoints
+from ancestral.orchestration.cluster import OBJECT_STORE_BYTES, cluster, ray_module
+from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.rank import Trained
+from ancestral.orchestration.training import TrainingRun, train
+from tests.orchestration.event_curves import read_curve
+from tests.orchestration.shell import Shell, descendants
+from tests.orchestration.stripes import digest, plan, recipe
+from tests.orchestration.tiny import small_ray
+
+# Each starts two clusters or more: on a busy machine that takes minutes.
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+
+#: How Ray calls the process of a rank that trains.
+RANK = "ray::RayTrainWorker"
+
+#: So many steps that none has ended when the first checkpoint is there; and checkpoints by the
+#: clock, at steps that are no validations.
+SETTINGS = {"steps": 300, "checkpoint_seconds": 0.2}
+
+#: For a checkpoint, on a busy machine.
+PATIENCE_SECONDS = 300.0
+
+#: Bits per dimension of training batches and of what is held out, by step.
+Curve = dict[int, tuple[float, float | None]]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a run, and what was told meanwhile."""
+
+    trained: Trained
+    news: list[News]
+
+    @property
+    def curve(self) -> Curve:
+        """What was told last of each step: what is done again is told again."""
+        return {
+            each.step: (each.bits_per_dim, each.validation_bits_per_dim)
+            for each in self.news
+            if isinstance(each, TrainProgress)
+        }
+
+    @property
+    def began(self) -> list[int]:
+        """The steps at which all ranks set to work."""
+        return [each.step for each in self.news if isinstance(each, Began)]
+
+
+class Killer(Interrupt):
+    """Looks on, and kills something as soon as there is a checkpoint."""
+
+    def __init__(self, run: TrainingRun, kill: Callable[[], None]) -> None:
+        super().__init__()
+        self._checkpoints = Checkpoints(run.state_uri, run.name)
+        self._kill = kill
+        self.killed = False
+
+    @property
+    def asked(self) -> bool:
+        if not self.killed and self._checkpoints.steps():
+            self._kill()
+            self.killed = True
+        return False
+
+
+def run_through(run: TrainingRun, interrupt: Interrupt) -> Ran:
+    news: list[News] = []
+    trained = train(
+        run,
+        workers=2,
+        picture=False,
+        stream=io.StringIO(),
+        interrupt=interrupt,
+        listen=news.append,
+    )
+    return Ran(trained, news)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    with small_ray():
+        return run_through(plan(tmp_path_factory.mktemp("peace"), **SETTINGS), Interrupt())
+
+
+def check(disturbed: Ran, undisturbed: Ran) -> None:
+    first, *later = disturbed.began
+    assert (first, undisturbed.began) == (0, [0])
+    assert later and min(later) > 0
+    assert disturbed.curve == undisturbed.curve
+    assert len(undisturbed.curve) >= SETTINGS["steps"] / 10
+    assert digest(disturbed.trained) == digest(undisturbed.trained)
+
+
+def test_a_rank(tmp_path: Path, undisturbed: Ran) -> None:
+    def kill() -> None:
+        rank = next(pid for pid in descendants(os.getpid()) if title(pid) == RANK)
+        os.kill(rank, signal.SIGKILL)
+
+    run = plan(tmp_path, **SETTINGS)
+    killer = Killer(run, kill)
+    with small_ray():
+        disturbed = run_through(run, killer)
+
+    assert killer.killed
+    check(disturbed, undisturbed)
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Two nodes with room for both ranks on each, and a head without any, which we are on."""
+    # The nodes are all on this machine, whose name need not resolve.
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    store = {"object_store_memory": OBJECT_STORE_BYTES}
+    together = ray_module("ray.cluster_utils").Cluster(
+        initialize_head=True,
+        head_node_args={**store, "num_cpus": 0, "include_dashboard": False},
+    )
+    try:
+        others = [together.add_node(num_cpus=2, **store) for _ in range(2)]
+        together.wait_for_nodes()
+        with cluster(together.address):
+            yield others
+    finally:
+        together.shutdown()
+
+
+def test_a_node(tmp_path: Path, nodes: list[Any], undisturbed: Ran) -> None:
+    def kill() -> None:
+        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
+        [busy] = [pid for pid in raylets if any(title(one) == RANK for one in descendants(pid))]
+        os.kill(busy, signal.SIGKILL)
+
+    run = plan(tmp_path, **SETTINGS)
+    killer = Killer(run, kill)
+    disturbed = run_through(run, killer)
+
+    assert killer.killed
+    check(disturbed, undisturbed)
+
+
+def test_the_process_that_was_started(tmp_path: Path, undisturbed: Ran) -> None:
+    # Given a command that is killed once there is a checkpoint
+    shell = Shell(tmp_path)
+    document = recipe(tmp_path, **SETTINGS).model_dump(mode="json", exclude_none=True)
+    command = ("train", shell.write("recipe.yaml", document), "--output", str(tmp_path / "model"))
+    first = shell.start(*command)
+    try:
+        eventually(lambda: list(tmp_path.glob("home/state/training/*/checkpoints/0*")))
+    finally:
+        first.kill()
+        first.communicate()
+    assert not (tmp_path / "model").exists()
+
+    # When the same one is given again
+    second = shell.start(*command)
+    _, told = second.communicate(timeout=PATIENCE_SECONDS)
+
+    # Then it goes on, to the same model by the same curve
+    assert second.returncode == 0, told
+    went_on = re.search("goes on from step ([0-9,]+)", told)
+    assert went_on is not None, told
+    [folder] = tmp_path.glob("home/runs/*")
+    curve = read_curve(folder, "bits_per_dim/train")
+    expected = {step: bits for step, (bits, _) in undisturbed.curve.items()}
+    # What the first process had not been told of when it was killed, nobody knows.
+    assert curve == pytest.approx({step: expected[step] for step in curve}, rel=1e-6)
+    step = int(went_on[1].replace(",", ""))
+    assert 0 < step < SETTINGS["steps"]
+    assert {each for each in expected if each > step} <= set(curve)
+    config = (tmp_path / "model" / "config.json").read_bytes()
+    assert config == undisturbed.trained.files["config.json"]
+    left = (tmp_path / "home" / "state" / "training").rglob("*")
+    assert not [path for path in left if path.is_file()]
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What is seen once there is something to see."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+    return seen
+
+
+def title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0].partition(".")[0].strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,80 @@
+"""A network that learns something first does so once, from all training events."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from ancestral.jobs.recipe import Recipe
+from ancestral.models import build, load_bundle
+from ancestral.orchestration.board import News, Said
+from ancestral.orchestration.interrupt import Interrupt, Stopped
+from ancestral.orchestration.learners import learner
+from ancestral.orchestration.training import plan_training, train, write_bundle
+from tests.orchestration.counting_family import install
+from tests.orchestration.stripes import recipe
+from tests.orchestration.tiny import small_ray
+
+
+@pytest.fixture
+def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A recipe for a network that counts first."""
+    install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    # The processes of Ray find it there.
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("COUNTING_LOG", str(tmp_path / "log"))
+    return recipe(tmp_path).model_copy(update={"family": "counting"})
+
+
+def test_only_those_that_say_so_learn_first(counting: Recipe) -> None:
+    config = {**counting.model, "labels": [0, 1, 2]}
+
+    assert learner(build("counting", config)) is not None
+    assert learner(build("counting", {**config, "counts": False})) is None
+    assert learner(build("gated_pixelcnn", config)) is None
+
+
+@pytest.mark.ray
+def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) -> None:
+    # Given a run that was stopped as soon as the network had learnt
+    state_uri = str(tmp_path / "state")
+    news: list[News] = []
+
+    class StopAtOnce(Interrupt):
+        @property
+        def asked(self) -> bool:
+            return bool(list(tmp_path.glob("state/training/*/checkpoints/0*")))
+
+    run = plan_training(counting, state_uri)
+    with small_ray():
+        with pytest.raises(Stopped):
+            train(
+                run,
+                workers=2,
+                picture=False,
+                stream=io.StringIO(),
+                interrupt=StopAtOnce(),
+                listen=news.append,
+            )
+
+        # When it goes on
+        trained = train(
+            plan_training(counting, state_uri),
+            workers=2,
+            picture=False,
+            stream=io.StringIO(),
+            interrupt=Interrupt(),
+            listen=news.append,
+        )
+
+    # Then it has learnt once, of the 48 images to learn from, said so, and it is in the bundle
+    assert (tmp_path / "log").read_text() == "counted\n"
+    assert Said("counted with seed 3") in news
+    assert trained.metrics["steps"] == 40
+    write_bundle(trained, tmp_path / "bundle")
+    net = load_bundle(tmp_path / "bundle").net
+    assert net.get_buffer("counts").sum() == net.get_parameter("total") == 48 * 16
