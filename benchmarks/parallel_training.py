@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from ancestral.models import Batch, Item, TrainingLoss, shuffled_batches
 from ancestral.models.data import batches_in_order
-from ancestral.models.train import TrainSettings, learning_rate
+from ancestral.models.train import learning_rate
+from ancestral.models.train_settings import TrainSettings
 
 SECONDS, QUICK_SECONDS = 300.0, 10.0
 #: Samples of a piece, and pieces in a batch.
@@ -143,7 +144,7 @@ def seconds_to(curve: Sequence[Point], bits: float) -> float | None:
 
 def measure(seconds: float, most_held_out: int | None) -> list[Row]:
     """The rows, the slowest network last."""
-    recipe = Case("wavenet", "spoken-digits").read()
+    recipe = Case("wavenet", "telephone-digits").read()
     net = fresh(recipe)
     events = read_events(recipe, net, most_held_out)
     hidden = hidden_for(sum(weights.numel() for weights in net.parameters()), events.levels)

@@ -62,7 +62,7 @@ CASES = (
         family="pixelcnn",
         model={**_COLOURS, "levels": 32, "channels": 48, "blocks": 8, "head": 96},
     ),
-    Case("wavenet fsdd", "fsdd"),
+    Case("wavenet fsdd", "spoken-digits"),
     Case("wavenet piano", "piano"),
     Case(
         "wavenet piano 16 bits",
