@@ -13,7 +13,7 @@ CHECKED := build/checked
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: .venv ## Train two small models, run two bulk jobs, and write their reports
+demo: .venv ## Train a small model, draw by it and by those that ship, and write reports
 	$(BIN)/ancestral demo
 
 test: .venv ## Run the tests, against a real Valkey, a real S3 store and a real Ray

@@ -13,7 +13,7 @@ from ancestral.orchestration.measures import HELD_OUT
 _CARD = """\
 # {name}
 
-A {family} model, trained by `ancestral train`.
+A {family} model, trained by the recipe below.
 
 | | |
 | --- | --- |

@@ -25,13 +25,10 @@ from ancestral.orchestration.gallery import (
     LARGEST_BYTES,
     PICTURES,
     Gallery,
-    Item,
     Line,
-    embedded,
-    enlargement,
-    item_of,
     read_artifacts,
 )
+from ancestral.orchestration.items import Item, embedded, enlargement, item_of
 from ancestral.workers.encode import encode
 from ancestral.workers.given import cut, read_given
 

@@ -1,7 +1,7 @@
 """A picture of what a freshly trained network draws, to be looked at before a job of millions.
 
 There is a row for each value of the first field that has a few; what every other field says is its
-default, or the most usual.
+default, or the most usual; a text is a word.
 
     images    several samples in each row
     clips     one sample in each row, its frames side by side
@@ -18,10 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ancestral.models import Autoregressive, Sampler, SampleRequest, to_media
+from ancestral.orchestration.job_examples import example_text
+from ancestral.orchestration.spectrograms import coloured, spectrogram
 from ancestral.workers.images import encode_image
 
 #: Values of the first category that get a row.
 MOST_ROWS = 10
+
+#: Rows of a small sheet.
+SMALL_ROWS = 3
 
 #: Samples in a row of images. Of everything else, which takes long, there is one.
 IMAGES_IN_A_ROW = 10
@@ -32,9 +37,6 @@ LENGTHS = {"audio": 1.0, "series": 400, "video": 12}
 #: Pixels that one pixel of an image is drawn as, along each side.
 IMAGE_SCALE = 2
 
-#: Spectrograms: samples in a window, from one window to the next; decibels from black to white.
-WINDOW, HOP, RANGE_DECIBELS = 256, 64, 70.0
-
 #: Pixels from the lowest to the highest value of a series.
 CURVE_HEIGHT = 128
 
@@ -42,10 +44,11 @@ CURVE_HEIGHT = 128
 GAP, GAP_GREY = 4, 90
 
 
-def draw_contact_sheet(net: Autoregressive) -> bytes:
-    """A PNG of samples of `net`; the same for the same network."""
+def draw_contact_sheet(net: Autoregressive, *, small: bool = False) -> bytes:
+    """A PNG of samples of `net`; the same for the same network. A small one has but a few rows, and
+    takes a moment."""
     signature = net.signature
-    asked = _rows(signature)
+    asked = _rows(signature)[: SMALL_ROWS if small else None]
     requests = [
         SampleRequest(f"{row:02d} {sample:02d}", fields, seed=row, sample=sample)
         for row, fields in enumerate(asked)
@@ -74,16 +77,6 @@ def arrange(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
     return sheet
 
 
-def spectrogram(sound: NDArray[Any]) -> NDArray[np.uint8]:
-    """How strong each pitch (upwards) of a sound (T,) is over time (to the right), in greys."""
-    padded = np.pad(sound.astype(np.float64) / 32768, (0, WINDOW))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * np.hanning(WINDOW)
-    decibels = 20 * np.log10(np.abs(np.fft.rfft(windows)) + 1e-6)
-    scaled = (decibels - decibels.max() + RANGE_DECIBELS) / RANGE_DECIBELS
-    greys: NDArray[np.uint8] = (255 * np.clip(scaled, 0, 1)).astype(np.uint8)
-    return greys.T[::-1]
-
-
 def curve(series: NDArray[Any]) -> NDArray[np.uint8]:
     """The course of a series (T,), (CURVE_HEIGHT, T): white on black, from its lowest value to its
     highest."""
@@ -98,7 +91,7 @@ def curve(series: NDArray[Any]) -> NDArray[np.uint8]:
 def _tile(signature: Mapping[str, Any], media: NDArray[Any]) -> NDArray[np.uint8]:
     match signature["medium"]:
         case "audio":
-            return spectrogram(media)
+            return coloured(spectrogram(media, signature["sample_rate_hz"]))
         case "series":
             return curve(media)
         case "video":
@@ -109,14 +102,14 @@ def _tile(signature: Mapping[str, Any], media: NDArray[Any]) -> NDArray[np.uint8
 def _rows(signature: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What to ask for in each row."""
     fields: Mapping[str, Mapping[str, Any]] = signature["fields"]
-    usual = {name: _usual(field, signature["medium"]) for name, field in fields.items()}
+    usual = {name: _usual(name, field, signature["medium"]) for name, field in fields.items()}
     for name, field in fields.items():
         if field["type"] == "category":
             return [{**usual, name: value} for value in field["values"][:MOST_ROWS]]
     return [usual]
 
 
-def _usual(field: Mapping[str, Any], medium: str) -> Any:
+def _usual(name: str, field: Mapping[str, Any], medium: str) -> Any:
     if "default" in field:
         return field["default"]
     match field["type"]:
@@ -126,6 +119,8 @@ def _usual(field: Mapping[str, Any], medium: str) -> Any:
             return [0.0] * field["length"]
         case "map":
             return np.zeros(field["shape"]).tolist()
+        case "text":
+            return example_text(name, field)
         case _:
             wanted = LENGTHS[medium] if field.get("decides") == "length" else 1
             return min(max(wanted, field.get("minimum", wanted)), field.get("maximum", wanted))

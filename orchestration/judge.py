@@ -1,42 +1,32 @@
 """How recognisable generated digits are, measured against real ones.
 
-Pictures are named by their three nearest real training pictures, on slightly blurred pixels.
-Sounds are named by the nearest real recording: frames of log-mel energies, each frame relative to
-its own mean (loudness) and each band to its mean over the sound (microphone), aligned by dynamic
-time warping. Both judges also name real things, so that their own errors are in sight, and both
-look for copies of the training data.
+Pictures are named by their three nearest real training pictures, on slightly blurred pixels. The
+judge names real held-out ones as well, so that its own errors are in sight, and looks for copies of
+the training data.
 
-A judge is not a listener: it says whether a digit is closer to its own kind than to any other.
+It says whether a digit is closer to its own kind than to any other, which is less than being read.
 
-Shapes: N items, H height, W width, T audio samples.
+Shapes: N pictures, H height, W width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ancestral.orchestration.warping import (
-    Floats,
-    best_correlation,
-    spectral_shapes,
-    squared_distances,
-    warped_distances,
-)
+Floats = NDArray[np.floating[Any]]
 
 #: How many of the nearest training pictures vote for a label.
 NEIGHBOURS = 3
 #: Root mean square difference, as a share of the full range, up to which a picture is a copy.
 #: Real held-out digits are all further than this from their nearest training digit.
 PICTURE_COPY_DIFFERENCE = 0.03
-#: Correlation, at the best shift in time, from which a sound is a copy.
-SOUND_COPY_CORRELATION = 0.9
 
-#: Shares of items named as asked from which they count as recognisable, and as partly so. Noise
-#: with the long-term spectrum and the loudness curve of the right word stays below the second.
+#: Shares of pictures named as asked from which they count as recognisable, and as partly so.
 RECOGNISABLE = 0.75
 PARTLY_RECOGNISABLE = 0.5
 
@@ -53,31 +43,8 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Recordings:
-    """Sounds of words: N arrays (T,) int16, the digit that each says or should say, the speaker.
-
-    `languages`, where they are known, tell who can be compared with whom.
-    """
-
-    sounds: Sequence[NDArray[np.int16]]
-    digits: Sequence[int]
-    speakers: Sequence[str]
-    sample_rate_hz: int
-    languages: Sequence[str] = ()
-
-    def __len__(self) -> int:
-        return len(self.sounds)
-
-
-def _verdict(accuracy: float) -> str:
-    if accuracy >= RECOGNISABLE:
-        return "recognisable"
-    return "partly recognisable" if accuracy >= PARTLY_RECOGNISABLE else "not recognisable"
-
-
-@dataclass(frozen=True)
-class PictureJudgement:
-    """What the judge of pictures found; every share is between 0 and 1."""
+class Judgement:
+    """What the judge found; every share is between 0 and 1."""
 
     judged: int
     accuracy: float
@@ -89,7 +56,9 @@ class PictureJudgement:
     @property
     def verdict(self) -> str:
         """`recognisable`, `partly recognisable` or `not recognisable`."""
-        return _verdict(self.accuracy)
+        if self.accuracy >= RECOGNISABLE:
+            return "recognisable"
+        return "partly recognisable" if self.accuracy >= PARTLY_RECOGNISABLE else "not recognisable"
 
     def headline(self) -> str:
         """The verdict in a sentence."""
@@ -109,59 +78,7 @@ class PictureJudgement:
         return f"{self.headline()} {self.details()}"
 
 
-@dataclass(frozen=True)
-class SoundJudgement:
-    """What the judge of sounds found; every share is between 0 and 1.
-
-    `across_speakers` is the judge's accuracy on real recordings when the speaker's own are left
-    out, over the `across_speakers_judged` words that somebody else says in the same language.
-    """
-
-    judged: int
-    digit_accuracy: float
-    speaker_accuracy: float
-    digit_chance: float
-    speaker_chance: float
-    across_speakers: float
-    across_speakers_judged: int
-    copies: float
-
-    @property
-    def verdict(self) -> str:
-        """`recognisable`, `partly recognisable` or `not recognisable`."""
-        return _verdict(self.digit_accuracy)
-
-    def headline(self) -> str:
-        """The verdict in a sentence."""
-        babble = ": it is still babble" if self.verdict == "not recognisable" else ""
-        return f"The speech is {self.verdict}{babble}."
-
-    def details(self) -> str:
-        """What was measured, in plain words."""
-        reference = (
-            f" For comparison, {self.across_speakers:.0%} of {self.across_speakers_judged} real "
-            "recordings are named rightly by those of another speaker of the language."
-            if self.across_speakers_judged
-            else ""
-        )
-        return (
-            f"Of {self.judged:,} generated sounds, {self.digit_accuracy:.0%} are nearest to a real "
-            f"recording of the asked digit and {self.speaker_accuracy:.0%} to one by the asked "
-            f"speaker; choosing blindly would give {self.digit_chance:.0%} and "
-            f"{self.speaker_chance:.0%}.{reference} Copies of a real recording: "
-            f"{self.copies:.0%}; with one take of each word by each speaker, a model can only "
-            "learn to repeat it."
-        )
-
-    def sentence(self) -> str:
-        """Headline and details."""
-        return f"{self.headline()} {self.details()}"
-
-
-Judgement = PictureJudgement | SoundJudgement
-
-
-def judge_pictures(generated: Pictures, training: Pictures, held_out: Pictures) -> PictureJudgement:
+def judge_pictures(generated: Pictures, training: Pictures, held_out: Pictures) -> Judgement:
     """Compare `generated` with real `training` pictures, beside real `held_out` ones.
 
     Raises ValueError when there is nothing to judge or fewer than three training pictures.
@@ -170,7 +87,7 @@ def judge_pictures(generated: Pictures, training: Pictures, held_out: Pictures) 
         raise ValueError("judging pictures takes generated, held-out and three training pictures")
     accuracy, copies = _named_by_neighbours(generated, training)
     held_out_accuracy, held_out_copies = _named_by_neighbours(held_out, training)
-    return PictureJudgement(
+    return Judgement(
         judged=len(generated),
         accuracy=accuracy,
         held_out=len(held_out),
@@ -180,37 +97,10 @@ def judge_pictures(generated: Pictures, training: Pictures, held_out: Pictures) 
     )
 
 
-def judge_sounds(generated: Recordings, real: Recordings) -> SoundJudgement:
-    """Compare `generated` sounds with the `real` recordings of the same words.
-
-    Raises ValueError when either is empty or their sample rates differ.
-    """
-    if not len(generated) or not len(real):
-        raise ValueError("judging sounds takes generated and real recordings")
-    if generated.sample_rate_hz != real.sample_rate_hz:
-        raise ValueError("generated and real recordings differ in sample rate")
-    shapes_of_real = [spectral_shapes(sound, real.sample_rate_hz) for sound in real.sounds]
-    digits_right = speakers_right = copied = 0
-    for index, sound in enumerate(generated.sounds):
-        shapes = spectral_shapes(sound, generated.sample_rate_hz)
-        nearest = int(np.argmin(warped_distances(shapes, shapes_of_real)))
-        digits_right += real.digits[nearest] == generated.digits[index]
-        speakers_right += real.speakers[nearest] == generated.speakers[index]
-        copied += any(
-            best_correlation(sound, take) >= SOUND_COPY_CORRELATION for take in real.sounds
-        )
-    judged = len(generated)
-    across, across_judged = _across_speakers(real, shapes_of_real)
-    return SoundJudgement(
-        judged=judged,
-        digit_accuracy=digits_right / judged,
-        speaker_accuracy=speakers_right / judged,
-        digit_chance=1 / len(set(real.digits)),
-        speaker_chance=1 / len(set(real.speakers)),
-        across_speakers=across,
-        across_speakers_judged=across_judged,
-        copies=copied / judged,
-    )
+def squared_distances(a: Floats, b: Floats) -> Floats:
+    """Squared Euclidean distances between the rows of `a` (N, D) and of `b` (K, D): (N, K)."""
+    squared: Floats = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2 * a @ b.T
+    return np.maximum(squared, 0)  # rounding can leave a distance of zero a little below it
 
 
 def _named_by_neighbours(pictures: Pictures, training: Pictures) -> tuple[float, float]:
@@ -240,22 +130,3 @@ def _blur(images: NDArray[np.uint8]) -> Floats:
     rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     both = (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4
     return both.reshape(len(images), -1)
-
-
-def _across_speakers(recordings: Recordings, shapes: Sequence[Floats]) -> tuple[float, int]:
-    """How often a recording's word is named by the same language's other speakers, of how many."""
-    right = judged = 0
-    for index in range(len(recordings.languages)):
-        others = [
-            other
-            for other in range(len(recordings))
-            if recordings.languages[other] == recordings.languages[index]
-            and recordings.speakers[other] != recordings.speakers[index]
-        ]
-        if recordings.digits[index] not in {recordings.digits[other] for other in others}:
-            continue
-        distances = warped_distances(shapes[index], [shapes[other] for other in others])
-        nearest = others[int(np.argmin(distances))]
-        right += recordings.digits[nearest] == recordings.digits[index]
-        judged += 1
-    return (right / judged if judged else 0.0), judged

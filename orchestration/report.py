@@ -21,7 +21,7 @@ from ancestral.jobs.manifest import Manifest
 from ancestral.jobs.results import Results
 from ancestral.jobs.spec import Job
 from ancestral.orchestration.comparison import make_comparison
-from ancestral.orchestration.gallery import PLURALS, Gallery, make_gallery
+from ancestral.orchestration.gallery import PLURALS, Gallery, Real, make_gallery
 from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.measures import (
     HELD_OUT,
@@ -104,12 +104,13 @@ def write_report(
     *,
     metrics: Mapping[str, Any] | None = None,
     judgement: Judgement | None = None,
+    real: Real | None = None,
 ) -> None:
     """Write the report of a finished job to a file, making its folder; see `render_report`.
 
     Raises StoreError when the artifacts cannot be read and OSError when the file cannot be written.
     """
-    html = render_report(results, job, manifest, metrics=metrics, judgement=judgement)
+    html = render_report(results, job, manifest, metrics=metrics, judgement=judgement, real=real)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(html, encoding="utf-8")
@@ -122,13 +123,15 @@ def render_report(
     *,
     metrics: Mapping[str, Any] | None = None,
     judgement: Judgement | None = None,
+    real: Real | None = None,
 ) -> str:
     """The report of a finished job as HTML.
 
     `metrics` is the metrics.json of the job's model; with `judgement` the report says how
-    recognisable the artifacts are. Raises StoreError when the artifacts cannot be read.
+    recognisable the artifacts are, and with `real` it shows real ones beside them. Raises
+    StoreError when the artifacts cannot be read.
     """
-    page = make_page(results, job, manifest, metrics=metrics or {}, judgement=judgement)
+    page = make_page(results, job, manifest, metrics=metrics or {}, judgement=judgement, real=real)
     source = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(source).render(page=page)
@@ -141,6 +144,7 @@ def make_page(
     *,
     metrics: Mapping[str, Any],
     judgement: Judgement | None,
+    real: Real | None,
 ) -> Page:
     """Everything that the report of a finished job says."""
     table = results.table()
@@ -164,7 +168,7 @@ def make_page(
         stats=_stats(table, manifest, metrics),
         findings=[] if judgement is None else [_finding(judgement)],
         # What a comparison shows needs no second place.
-        gallery=None if comparison else make_gallery(job.signature, table, results),
+        gallery=None if comparison else make_gallery(job.signature, table, results, real),
         comparison=comparison,
         charts=[chart for chart in charts if chart is not None],
         problems=_problems(table),

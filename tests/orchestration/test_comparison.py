@@ -18,7 +18,8 @@ from ancestral.jobs.spec import Job, Media
 from ancestral.models import Autoregressive, save_bundle, to_media
 from ancestral.orchestration import comparison
 from ancestral.orchestration.comparison import make_comparison
-from ancestral.orchestration.gallery import Gallery, Item
+from ancestral.orchestration.gallery import Gallery
+from ancestral.orchestration.items import Item
 from ancestral.orchestration.report import render_report
 from ancestral.workers.encode import encode, read_media
 from ancestral.workers.here import run_here

@@ -13,12 +13,20 @@ from ancestral.orchestration.contact_sheet import (
     arrange,
     curve,
     draw_contact_sheet,
-    spectrogram,
 )
 from ancestral.workers.images import decode_image
 from tests.models.nets import DIGITS, image_case, sound_case
 
 SIZE = {"height": 4, "width": 4, "levels": 4}
+TALK = {
+    "characters": " senv",
+    "front_end": 4,
+    "sample_rate_hz": 1000,
+    "hop": 10,
+    "residual": 4,
+    "skip": 4,
+    "depth": 2,
+}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,8 @@ SIZE = {"height": 4, "width": 4, "levels": 4}
         (image_case(map_shape=(2, 5, 3)).net, 1),
         (sound_case(speaker=True, digit=True).net, len(DIGITS)),
         (sound_case(speaker=False, digit=False).net, 1),
+        (build("wavenet", {**TALK, "speakers": ["ada", "bob"]}), 2),
+        (build("wavenet", {**TALK, "characters": " abc"}), 1),
         (build("linear", {"order": 2}), 1),
         (build("pixelcnn_pp", {**SIZE, "colours": 3, "coarser": 0, "channels": 4}), 1),
         (build("video_pixel", {**SIZE, "frames": 3, "frames_by_request": True}), 1),
@@ -74,19 +84,3 @@ def test_a_curve_is_one_line_from_its_lowest_value_to_its_highest() -> None:
     assert picture.shape == (CURVE_HEIGHT, 4)
     assert ends == [[127, 127], [0, 127], [0, 63], [63, 127]]
     assert np.count_nonzero(curve(np.full(9, 3.0))) == 9
-
-
-def test_a_tone_is_a_line_at_its_pitch() -> None:
-    # Given 1,000 Hz at 8,000 samples a second: an eighth of the way from 0 to 8,000 Hz
-    time = np.arange(8000) / 8000
-    tone = (8000 * np.sin(2 * np.pi * 1000 * time)).astype(np.int16)
-
-    picture = spectrogram(tone)
-
-    # Then the brightest pitch is a quarter of the way up, as pitches end at 4,000 Hz
-    from_below = picture[::-1, 10].argmax() / (picture.shape[0] - 1)
-    assert from_below == pytest.approx(0.25, abs=0.01)
-
-
-def test_silence_has_a_picture_too() -> None:
-    assert spectrogram(np.zeros(400, np.int16)).shape[0] == 129

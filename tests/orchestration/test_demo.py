@@ -1,32 +1,122 @@
-"""How the demo shares out its time, and where a trained model goes."""
+"""The demo on a tiny model that ships, and where a trained model goes."""
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from ancestral.jobs.client import Client
+from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.registry import Registry
-from ancestral.models import save_bundle
+from ancestral.jobs.settings import SHIPPED_MODELS, Settings
+from ancestral.jobs.signature import check_fields
+from ancestral.models import Autoregressive, WaveNet, WaveNetConfig, save_bundle
+from ancestral.orchestration import demo
 from ancestral.orchestration.commands.train import keep
-from ancestral.orchestration.demo import ACTS, recipes_for
+from ancestral.orchestration.demo import (
+    ACTS,
+    LIVE,
+    LIVE_NAME,
+    LIVE_SECONDS,
+    Act,
+    Stage,
+    requests_of,
+    run_demo,
+    shipped_models,
+)
+from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.rank import Trained
 from ancestral.orchestration.recipe import find_recipe
+from ancestral.orchestration.serve import Service
 from tests.models.nets import DIGITS, image_case
-from tests.orchestration.tiny import tiny_settings
+from tests.orchestration.pages import read_page
+from tests.orchestration.tiny import small_ray, tiny_settings
 
 
-def test_a_budget_is_shared_as_the_recipes_share_theirs() -> None:
-    usual = [find_recipe(act.recipe).budget_seconds for act in ACTS]
+def piano() -> Autoregressive:
+    """Sounds at so low a rate that eight seconds take no time."""
+    config = WaveNetConfig(sample_rate_hz=100, max_length=1000, residual=4, skip=4, depth=2)
+    return WaveNet(config).eval()
 
-    assert [each.budget_seconds for each in recipes_for(None).values()] == usual
-    scaled = [each.budget_seconds for each in recipes_for(27.0).values()]
-    assert sum(scaled) == pytest.approx(27.0)
-    assert scaled[0] / scaled[1] == pytest.approx(usual[0] / usual[1])
+
+def ship(settings: Settings, folder: Path, **nets: Autoregressive) -> Settings:
+    """The same settings, with these models as those that ship."""
+    for name, net in nets.items():
+        save_bundle(folder / name, net, card="# tiny\n", metrics={})
+    return replace(settings, shipped_folder=folder)
+
+
+@pytest.mark.ray
+@pytest.mark.redis
+def test_the_demo_trains_one_model_and_plays_those_that_ship(
+    tmp_path: Path, redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one of the models of the acts, and another one that ships; few processes
+    monkeypatch.setattr(demo, "RANKS", 1)
+    settings = ship(tiny_settings(tmp_path), tmp_path / "ships", piano=piano(), other=piano())
+    queue = RedisQueue(redis_url, namespace=namespace)
+    service = Service(Client(settings, queue), queue, 60.0, samplers=1, slots=16, device="cpu")
+    said: list[str] = []
+
+    # When
+    with small_ray(), Interrupt() as interrupt:
+        stage = Stage(service, tmp_path / "demo", io.StringIO(), said.append, interrupt)
+        outcomes = run_demo(stage, budget_seconds=1.0)
+
+    # Then there is a report of each, all rows are there, and what was trained can be asked again
+    assert list(outcomes) == [LIVE_NAME, "piano"]
+    live, loops = outcomes.values()
+    assert (live.status.rows_ok, loops.status.rows_ok) == (10 * LIVE.samples, 16)
+    assert [line.strip() for line in said if " of 2: " in line] == [
+        f"1 of 2: {LIVE.title}",
+        "2 of 2: loops of piano",
+    ]
+    assert live.judgement is not None and live.judgement.sentence() in said
+    assert live.judgement.details() in read_page(live.report).text
+    assert len(read_page(loops.report).all("audio")) == 16
+    assert live.held_out_bits_per_dim is not None and loops.held_out_bits_per_dim is None
+    entry = service.client.registry.resolve(LIVE_NAME)
+    assert entry.metrics["held_out_bits_per_dim"] == live.held_out_bits_per_dim
+
+
+def test_the_model_that_ships_is_played_whatever_else_has_its_name(tmp_path: Path) -> None:
+    # Given another model that was published under the name
+    settings = ship(tiny_settings(tmp_path), tmp_path / "ships", piano=piano())
+    registry = Client(settings).registry
+    save_bundle(tmp_path / "mine", image_case().net, card="# mine\n", metrics={})
+    registry.publish(tmp_path / "mine", "piano")
+
+    models = shipped_models(registry)
+
+    assert [model.family for model in models.values()] == ["wavenet"]
+    assert registry.resolve("piano").family == "gated_pixelcnn"
+
+
+@pytest.mark.parametrize("act", [LIVE, *ACTS], ids=lambda act: act.title)
+def test_every_act_knows_the_recipe_of_its_model(act: Act) -> None:
+    assert find_recipe(act.model).name == act.model
+
+
+@pytest.mark.parametrize(
+    "act", [act for act in ACTS if (SHIPPED_MODELS / act.model).exists()], ids=lambda act: act.title
+)
+def test_models_that_ship_take_what_their_acts_ask_for(act: Act, tmp_path: Path) -> None:
+    registry = Registry(str(tmp_path / "state"), tmp_path / "cache", SHIPPED_MODELS)
+    signature = shipped_models(registry)[act.model].signature
+
+    grid = requests_of(act, signature)
+
+    assert set(act.asked) <= set(signature["fields"])
+    for values in product(*grid.values()):
+        check_fields(signature, dict(zip(grid, values, strict=True)))
 
 
 def test_the_demo_leaves_time_to_draw_within_eight_minutes() -> None:
-    assert sum(each.budget_seconds for each in recipes_for(None).values()) <= 300
+    assert LIVE_SECONDS <= 300
 
 
 @pytest.mark.parametrize("output", [None, "a/folder"])

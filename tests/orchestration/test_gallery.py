@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,20 @@ import pytest
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.results import Results
-from ancestral.jobs.spec import Job, Sampling
+from ancestral.jobs.spec import Job, Media, Sampling
 from ancestral.models import to_media
-from ancestral.orchestration.gallery import CLIPS_PER_LINE, Gallery, Item, make_gallery
+from ancestral.orchestration.gallery import (
+    CLIPS_PER_LINE,
+    IMAGES_PER_LINE,
+    REAL_PER_LINE,
+    Gallery,
+    Real,
+    make_gallery,
+)
+from ancestral.orchestration.items import LONGEST_TEXT, Item, embedded
 from ancestral.orchestration.report import render_report
-from ancestral.workers.encode import read_media
-from ancestral.workers.images import encode_image
+from ancestral.workers.encode import encode, read_media
+from ancestral.workers.images import encode_image, read_image
 from tests.jobs.bundles import write_bundle
 from tests.orchestration.pages import Reading, read_page
 from tests.workers.fakes import FakeDrawn, House
@@ -44,6 +52,13 @@ SOUND = {
     "sample_rate_hz": 8000,
     "shape": [400],
     "fields": FIELDS,
+}
+TALK = {
+    **SOUND,
+    "fields": {
+        "speaker": FIELDS["voice"],
+        "text": {"type": "text", "longest": 200, "characters": " abcdefghijklmnopqrstuvwxyz"},
+    },
 }
 SERIES = {
     "medium": "series",
@@ -100,11 +115,22 @@ class Painters:
 
 @pytest.fixture
 def drawn(tmp_path: Path) -> Callable[..., tuple[Job, Results, Reading]]:
-    """drawn(signature, labels, ...) is a finished job, its results and its report, read."""
+    """drawn(signature, labels, ...) is a finished job, its results and its report, read.
+
+    In place of labels there can be whole requests, and `real` for the report.
+    """
 
     def make(
-        signature: dict[str, Any], labels: Sequence[str], **spec: Any
+        signature: dict[str, Any],
+        labels: Sequence[str],
+        requests: Sequence[dict[str, Any]] = (),
+        real: Real | None = None,
+        **spec: Any,
     ) -> tuple[Job, Results, Reading]:
+        if requests:
+            lines = (json.dumps(request) for request in requests)
+            (tmp_path / "asked.jsonl").write_text("\n".join(lines))
+            spec["input"] = str(tmp_path / "asked.jsonl")
         house = House(tmp_path)
         write_bundle(tmp_path / "model", signature)
         job = house.submit(labels, **spec)
@@ -112,7 +138,7 @@ def drawn(tmp_path: Path) -> Callable[..., tuple[Job, Results, Reading]]:
         results = house.client.results(job.job_id)
         manifest = finalise(house.client.store(job.job_id), job.job_id)
         report = tmp_path / "report.html"
-        report.write_text(render_report(results, job, manifest), encoding="utf-8")
+        report.write_text(render_report(results, job, manifest, real=real), encoding="utf-8")
         return job, results, read_page(report)
 
     return make
@@ -121,6 +147,21 @@ def drawn(tmp_path: Path) -> Callable[..., tuple[Job, Results, Reading]]:
 def items_of(gallery: Gallery | None) -> list[Item]:
     assert gallery is not None
     return [item for line in gallery.lines for item in line.items if item is not None]
+
+
+class Always:
+    """A `Real` that has as many blank images, or silent sounds, as anybody wants."""
+
+    def __init__(self, signature: dict[str, Any]) -> None:
+        self._signature = signature
+        self.asked: list[tuple[dict[str, Any], int]] = []
+
+    def __call__(self, asked: Mapping[str, Any], count: int) -> list[Item]:
+        self.asked.append((dict(asked), count))
+        kind = np.int16 if self._signature["medium"] == "audio" else np.uint8
+        artifact = encode(self._signature, np.zeros(self._signature["shape"], kind), {}, Media())
+        item = embedded(self._signature["medium"], vars(artifact), artifact.data, "real", "real")
+        return [item] * count
 
 
 def bytes_of(item: Item) -> bytes:
@@ -209,6 +250,91 @@ def test_sounds_and_series_stand_by_two_categories_each_with_a_drawing(
     assert f"{words}: the first of each label and voice, not picked." in page.text
     symbols = "real numbers" if signature["levels"] is None else "65,536 levels"
     assert symbols in page.text
+
+
+def test_texts_stand_in_their_order_by_voice(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    # Given texts out of the alphabet's order, one of them twice and one of them long
+    long = "quite a long text that goes on " * 5
+    asked = [("seven", "bob"), ("a b", "ada"), ("seven", "ada"), (long, "ada"), ("seven", "bob")]
+    requests = [{"text": text, "speaker": speaker} for text, speaker in asked]
+
+    job, results, page = drawn(TALK, [], requests)
+
+    # Then
+    gallery = make_gallery(job.signature, results.table(), results)
+    assert gallery is not None
+    cut = f"{long[: LONGEST_TEXT - 1]}…"
+    assert [line.label for line in gallery.lines] == ["seven", "a b", cut]
+    assert gallery.columns == ["ada", "bob"]
+    names = [[item and item.name for item in line.items] for line in gallery.lines]
+    assert names[0] == ["speaker ada, text seven", "speaker bob, text seven"]
+    assert names[2] == [f"speaker ada, text {cut}", None]
+    assert "4 of 5 sounds: the first of each text and speaker, not picked." in page.text
+
+
+def test_a_sound_has_its_spectrogram(drawn: Callable[..., tuple[Job, Results, Reading]]) -> None:
+    _, results, page = drawn(SOUND, ["cat", "dog"])
+
+    # Then each has a picture of its own: half a window's pitches, and a moment each 8 ms
+    pictures = {image["src"] for image in page.all("img") if image["class"] == "spectrogram"}
+    assert len(pictures) == len(list(results)) == 2
+    for picture in pictures:
+        head, _, data = str(picture).partition(",")
+        assert head == "data:image/webp;base64"
+        assert read_image(base64.b64decode(data)).shape == (129, 7, 3)
+
+
+def test_pictures_without_labels_stand_in_several_lines(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    job, results, page = drawn({**COLOUR, "fields": {}}, [], [{} for _ in range(30)])
+
+    gallery = make_gallery(job.signature, results.table(), results)
+
+    assert gallery is not None
+    lengths = [len(line.items) for line in gallery.lines]
+    assert lengths == [IMAGES_PER_LINE, IMAGES_PER_LINE, 30 - 2 * IMAGES_PER_LINE]
+    assert "30 of 30 images: the first, not picked." in page.text
+
+
+def test_real_pictures_stand_in_front_of_each_line(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    # When a job is shown beside real ones
+    real = Always(COLOUR)
+    _, _, page = drawn(COLOUR, ["cat"] * 20 + ["dog"], real=real)
+
+    # Then a line is as long as it would be without them, and they are what it asked for
+    assert real.asked == [({"label": name}, REAL_PER_LINE) for name in ("cat", "dog")]
+    shown = [image["alt"] for image in page.all("img")]
+    drawn_cats = ["label cat, voice ada"] * (IMAGES_PER_LINE - REAL_PER_LINE)
+    reals = ["real"] * REAL_PER_LINE
+    assert shown == [*reals, *drawn_cats, *reals, "label dog, voice ada"]
+    assert "In front of them, real ones that were held out." in page.text
+    assert "held out" not in drawn(COLOUR, ["cat"])[2].text
+
+
+def test_a_real_sound_stands_under_each_drawn_one(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    requests = [{"text": "one", "speaker": "ada"}, {"text": "two", "speaker": "bob"}]
+    real = Always(TALK)
+
+    _, _, page = drawn(TALK, [], requests, real)
+
+    asked = [(text, who) for text in ("one", "two") for who in ("ada", "bob")]
+    assert real.asked == [({"text": text, "speaker": who}, 1) for text, who in asked]
+    assert [player["aria-label"] for player in page.all("audio")] == [
+        "speaker ada, text one",
+        "real",
+        "real",
+        "real",
+        "speaker bob, text two",
+        "real",
+    ]
+    assert "Under them, real ones that were held out." in page.text
 
 
 def test_a_job_that_only_scores_has_a_report_without_a_gallery(

@@ -34,7 +34,9 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows: dict[str, list[dict[str, Any]]] = {
         "emoji32": [{**picture, "category": name} for name in ("Flags", "Objects")],
         "patches32": [picture],
-        "fsdd": [{**sound, "digit": n, "speaker": who} for n in (0, 7) for who in ("jo", "di")],
+        "fsdd": [{**sound, "text": t, "speaker": w} for t in ("no", "yes") for w in ("jo", "di")],
+        "prompts_en": [{**sound, "text": "Press 1", "speaker": "jo"}],
+        "prompts_ru": [{**sound, "text": "нажмите", "speaker": "di"}],
         "piano": [sound],
     }
     for name, each in rows.items():

@@ -25,7 +25,7 @@ from ancestral.models import (
     save_bundle,
 )
 from ancestral.orchestration.gallery import IMAGES_PER_LINE
-from ancestral.orchestration.judge import PictureJudgement, SoundJudgement
+from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.report import write_report
 from ancestral.workers.here import run_here
 from ancestral.workers.images import decode_image
@@ -249,13 +249,13 @@ def test_the_measures_cover_all_rows_and_name_the_held_out_figure(
 @pytest.mark.parametrize(
     ("judgement", "says"),
     [
-        (SoundJudgement(50, 0.2, 0.3, 0.1, 0.2, 0.7, 20, 0.0), "not recognisable: it is still"),
-        (SoundJudgement(50, 0.9, 0.9, 0.1, 0.2, 0.7, 20, 0.0), "The speech is recognisable."),
-        (PictureJudgement(50, 0.6, 10, 0.9, 0.0, 0.0), "pictures are partly recognisable."),
+        (Judgement(50, 0.2, 10, 0.9, 0.0, 0.0), "pictures are not recognisable."),
+        (Judgement(50, 0.6, 10, 0.9, 0.0, 0.0), "pictures are partly recognisable."),
+        (Judgement(50, 0.9, 10, 0.9, 0.0, 0.0), "pictures are recognisable."),
     ],
 )
 def test_a_judgement_is_told_in_words(
-    judgement: SoundJudgement | PictureJudgement,
+    judgement: Judgement,
     says: str,
     report: Callable[..., tuple[Reading, Results]],
     images: Autoregressive,
