@@ -99,11 +99,13 @@ def ours(recipe: Recipe, seconds: float) -> tuple[float, TrainProgress]:
             listen=listen,
         )
     assert recipe.training is not None
-    warm = [each for each in told if each.fraction > WARM_UP]
-    steps = [later.step - sooner.step for sooner, later in pairwise(warm)]
-    stepped = sum(n / each.steps_per_second for n, each in zip(steps, warm[1:], strict=True))
+    steps, stepped = 0, 0.0
+    for before, each in pairwise([None, *told]):
+        if each is not None and each.fraction > WARM_UP:
+            taken = each.step - (before.step if before is not None else 0)
+            steps, stepped = steps + taken, stepped + taken / each.steps_per_second
     size = recipe.training.batch_size // WORKERS * WORKERS
-    return size * sum(steps) / stepped, told[-1]
+    return size * steps / stepped, told[-1]
 
 
 def bare(recipe: Recipe, seconds: float) -> float:
