@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ RANK = "ray::RayTrainWorker"
 
 #: So many steps that none has ended when the first checkpoint is there; and checkpoints by the
 #: clock, at steps that are no validations.
-SETTINGS = {"steps": 300, "checkpoint_seconds": 0.2}
+SETTINGS = {"steps": 500, "checkpoint_seconds": 0.2}
 
 #: For a checkpoint, on a busy machine.
 PATIENCE_SECONDS = 300.0
@@ -149,7 +150,10 @@ def test_a_node(tmp_path: Path, nodes: list[Any], undisturbed: Ran) -> None:
     def kill() -> None:
         raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
         [busy] = [pid for pid in raylets if any(title(one) == RANK for one in descendants(pid))]
-        os.kill(busy, signal.SIGKILL)
+        # All that runs there ends with it.
+        for pid in [busy, *descendants(busy)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     run = plan(tmp_path, **SETTINGS)
     killer = Killer(run, kill)

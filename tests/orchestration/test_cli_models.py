@@ -36,25 +36,25 @@ def test_versions_are_made_the_latest_and_removed(home: Home) -> None:
     first = write_bundle(home.folder / "one", weights=b"one")
     second = write_bundle(home.folder / "two", weights=b"two")
     for folder in ("one", "two/"):
-        code, out, _ = home.call("models", "push", f"./{folder}", "--name", "digits")
+        code, out, _ = home.call("models", "push", f"./{folder}", "--name", "mine")
         assert code == 0
-    assert f"digits@{second[:12]}" in out
+    assert f"mine@{second[:12]}" in out
 
     # Then the latest can be moved
-    lines = home.call("models", "ls", "digits")[1].splitlines()
+    lines = home.call("models", "ls", "mine")[1].splitlines()
     assert [line[:12] for line in lines] == [second[:12], first[:12]]
     assert [line.endswith("latest") for line in lines] == [True, False]
-    assert home.call_json("models", "latest", f"digits@{first[:6]}")["digest"] == first
-    assert home.call_json("models", "show", "digits")["digest"] == first
+    assert home.call_json("models", "latest", f"mine@{first[:6]}")["digest"] == first
+    assert home.call_json("models", "show", "mine")["digest"] == first
 
     # And goes last
-    code, out, err = home.call("models", "rm", "digits@latest")
+    code, out, err = home.call("models", "rm", "mine@latest")
     assert (code, out) == (2, "")
-    assert f"digits@{first[:12]} is the latest version: make another one the latest first" in err
-    code, out, _ = home.call("models", "rm", f"digits@{second[:6]}")
-    assert (code, out) == (0, f"removed digits@{second[:12]}\n")
-    removed = home.call_json("models", "rm", "digits", "--all")
-    assert removed == [{"name": "digits", "digest": first}]
+    assert f"mine@{first[:12]} is the latest version: make another one the latest first" in err
+    code, out, _ = home.call("models", "rm", f"mine@{second[:6]}")
+    assert (code, out) == (0, f"removed mine@{second[:12]}\n")
+    removed = home.call_json("models", "rm", "mine", "--all")
+    assert removed == [{"name": "mine", "digest": first}]
 
 
 def test_a_version_that_a_job_needs_is_kept_unless_forced(home: Home) -> None:
