@@ -96,7 +96,8 @@ class Scorer:
         if not self.free:
             raise SlotsFull(f"all {self.slots} slots are taken: advance() until one is free")
         given = torch.from_numpy(symbols)
-        x, conditions = self._net.example(given, fields)
+        with single_threaded():
+            x, conditions = self._net.example(given, fields)
         weights = torch.zeros(x.shape)
         weights[tuple(slice(size) for size in given.shape)] = 1
         self._waiting.append(_Waiting(key, symbols, Item(x, weights, conditions)))

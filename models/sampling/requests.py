@@ -51,11 +51,13 @@ class Requests:
     def ask(self, request: SampleRequest) -> Asked:
         """A request with everything that its slot needs; raises ConditionError."""
         request.settings.check_alphabet(self._program.levels)
-        shape = self._net.event_shape(request.fields)
+        # A text is foretold by nets, whose sums may not depend on the number of threads.
+        with single_threaded():
+            shape = self._net.event_shape(request.fields)
+            conditions = self._net.conditions(request.fields)
         length = math.prod(shape)
         prefix = self._net.prefix(request.fields) if request.prefix is None else request.prefix
         self._check_prefix(prefix, length)
-        conditions = self._net.conditions(request.fields)
         asked = digest_of(*(conditions[name] for name in sorted(conditions)))
 
         def further(column: int) -> Tensor:

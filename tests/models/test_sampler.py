@@ -21,6 +21,8 @@ from ancestral.models.sampling.native.structures import BLOCK
 from ancestral.models.sampling.reference import TILE_SLOTS
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models import laws
 from tests.models.laws import on_each_executor, same_bits, varied_requests
 from tests.models.nets import DIGITS, Case, all_cases, image_case, sound_case
@@ -296,3 +298,27 @@ def test_the_thread_count_is_the_callers_again_afterwards(executor: ExecutorName
     case = image_case()
     list(Sampler(case.net, executor=executor).sample(varied_requests(case, 1)))
     assert torch.get_num_threads() == before
+
+
+def test_no_number_of_threads_changes_what_a_text_sounds_like() -> None:
+    # Given a long text, whose front end is wide enough for several threads
+    torch.manual_seed(0)
+    config = WaveNetConfig(
+        levels=16, characters=" ab", front_end=64, hop=2, residual=6, skip=10, depth=3, stacks=1
+    )
+    net = WaveNet(config).eval()
+    request = SampleRequest(0, {"text": "ab ba " * 60}, seed=1)
+
+    # When it is drawn by a process of one thread, and by one of two
+    before, drawn = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            drawn += Sampler(net).sample([request])
+    finally:
+        torch.set_num_threads(before)
+
+    # Then
+    first, second = drawn
+    np.testing.assert_array_equal(first.symbols, second.symbols)
+    assert first.log_likelihood_nats == second.log_likelihood_nats
