@@ -8,7 +8,7 @@ PACKAGES := jobs models workers orchestration
 NATIVE := models/sampling/native
 CHECKED := build/checked
 
-.PHONY: help demo test chaos simulate check check-native bench clean .venv
+.PHONY: help demo test chaos simulate check check-native bench gpu clean .venv
 
 help: ## List the targets
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,7 +51,14 @@ check-native: .venv ## Run the native executor's tests, watched by sanitizers
 	  --native-folder $(CHECKED)/lib/ancestral/$(NATIVE)
 
 bench: .venv ## Run every benchmark; each prints a table
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do \
+	  echo "== $$file"; $(BIN)/python $$file; done
+
+# Python as it is on the machine, for .venv would hold a lot that a machine with a GPU need not have.
+GPU ?=
+
+gpu: .mypy_root ## Test and time the executors for GPUs; see benchmarks/gpu.py. GPU="--quick ..."
+	PYTHONPATH=$(CURDIR)/.mypy_root:$(PYTHONPATH) $(PYTHON) benchmarks/gpu.py $(GPU)
 
 clean: ## Remove the environment, what the tools cached, and the demo's output
 	rm -rf .venv .mypy_root .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -71,7 +78,8 @@ clean: ## Remove the environment, what the tools cached, and the demo's output
 	  "$(BIN)/python setup.py build_ext says more."
 	@touch $@
 
-# There is no ancestral/ folder for mypy to find, so it is shown one made of links.
+# There is no ancestral/ folder for mypy to find, nor for a Python in which nothing is installed, so
+# they are shown one made of links.
 .mypy_root:
 	mkdir -p $@/ancestral
 	for package in $(PACKAGES); do ln -s ../../$$package $@/ancestral/$$package; done

@@ -20,6 +20,7 @@ from ancestral.orchestration.cluster import ray
 from ancestral.workers.events import (
     Event,
     Hiccup,
+    SlotsHalved,
     UnitFailed,
     UnitGivenUp,
     UnitReleased,
@@ -47,8 +48,9 @@ class SamplerPlan:
     queue: where units come from.
     lease_seconds: how long it leaves a unit with a sampler that went silent.
     state_uri, cache_folder: where models are published, and where copies of them are kept.
-    slots: rows drawn at the same time.
+    slots: rows drawn at the same time; None: as many as is best for the device.
     device: "cpu" or "cuda".
+    gpus: with cuda, the share of a GPU that one sampler takes, in (0, 1].
     job_id: work for this job only, and end when it has no units left; None: for every job.
     """
 
@@ -56,8 +58,9 @@ class SamplerPlan:
     lease_seconds: float
     state_uri: str
     cache_folder: Path
-    slots: int
+    slots: int | None
     device: str
+    gpus: float = 1.0
     job_id: str | None = None
 
 
@@ -86,7 +89,10 @@ class SamplerActor:
         self._worker = Worker(
             plan.queue,
             WarmSamplers(
-                Registry(plan.state_uri, plan.cache_folder), slots=plan.slots, device=plan.device
+                Registry(plan.state_uri, plan.cache_folder),
+                slots=plan.slots,
+                device=plan.device,
+                gpus=plan.gpus,
             ),
             job_id=plan.job_id,
             device=device_name(plan.device),
@@ -152,6 +158,11 @@ def describe(event: Event) -> str | None:
             )
         case UnitReleased(error=Exception() as error):
             return f"units are handed back until that is mended: {one_line(error)}"
+        case SlotsHalved():
+            return (
+                f"{event.worker} ran out of device memory, begins its rows again and draws "
+                f"{event.slots} at once from now on"
+            )
         case WorkerHung():
             return f"{event.worker} made no progress for {event.seconds:.0f} s and is ended"
         case Hiccup(retry_seconds=None):

@@ -54,14 +54,18 @@ class Resources:
     cpus: int
     gpus: int
 
-    def places(self, device: str) -> int:
-        """For how many samplers on "cpu" or "cuda" there is room.
+    def places(self, device: str, gpus: float = 1.0) -> int:
+        """For how many samplers on "cpu" or "cuda" there is room, when each takes such a share of
+        a GPU.
 
         Raises ServiceUnavailable when there is none.
         """
         if device == "cuda" and not self.gpus:
             raise ServiceUnavailable("no GPU is free in the Ray cluster: leave out --device cuda")
-        return self.gpus if device == "cuda" else self.cpus
+        if device != "cuda":
+            return self.cpus
+        # A share lies on one GPU: of three that take 0.4, one has to take another GPU.
+        return min(self.gpus * int(1 / gpus + 1e-9), self.cpus)
 
 
 @contextmanager

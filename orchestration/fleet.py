@@ -131,7 +131,7 @@ class Fleet:
     def _start_one(self) -> _Sampler:
         actor_class = ray.remote(SamplerActor).options(
             num_cpus=1,
-            num_gpus=1 if self._plan.device == "cuda" else 0,
+            num_gpus=self._plan.gpus if self._plan.device == "cuda" else 0,
             max_concurrency=CONCURRENT_CALLS,
             scheduling_strategy="SPREAD",
         )

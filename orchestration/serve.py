@@ -53,26 +53,36 @@ class Service:
     """What serves jobs: a queue, and how a fleet for it is made up.
 
     lease_seconds: of the queue.
-    samplers, slots: processes, and rows that each draws at the same time.
-    device: "cpu", or "cuda" for a whole GPU for each sampler.
+    samplers, slots: processes, and rows that each draws at the same time (None: as many as is best
+        for the device).
+    device: "cpu" or "cuda".
+    gpus: with cuda, the share of a GPU that each sampler takes, in (0, 1].
     """
 
     client: Client
     queue: RedisQueue
     lease_seconds: float
     samplers: int
-    slots: int
+    slots: int | None
     device: str
+    gpus: float = 1.0
 
     @staticmethod
     def at(
-        settings: Settings, url: str, *, embedded: bool, samplers: int, slots: int, device: str
+        settings: Settings,
+        url: str,
+        *,
+        embedded: bool,
+        samplers: int,
+        slots: int | None,
+        device: str,
+        gpus: float = 1.0,
     ) -> Service:
         """The service of the queue at `url`; an embedded queue takes units back sooner."""
         lease_seconds = EMBEDDED_LEASE_SECONDS if embedded else LEASE_SECONDS
         queue = RedisQueue(url, lease_seconds=lease_seconds)
         client = Client(settings, queue)
-        return Service(client, queue, lease_seconds, samplers, slots, device)
+        return Service(client, queue, lease_seconds, samplers, slots, device, gpus)
 
     def fleet(self, job_id: str | None, say: Callable[[str], None]) -> Fleet:
         """A fleet for one job or for all; it is not started yet."""
@@ -84,6 +94,7 @@ class Service:
             cache_folder=settings.cache_folder,
             slots=self.slots,
             device=self.device,
+            gpus=self.gpus,
             job_id=job_id,
         )
         return Fleet(plan, self.samplers, say)

@@ -4,6 +4,8 @@ WorkerError
 ├── EncodeError     an array cannot become an artifact, or bytes are not one of ours
 ├── PackError       a pack was asked to hold a member it cannot hold
 ├── RowRefused      a model cannot be asked for this row; the row fails, its unit goes on
+├── JobRefused      this worker cannot draw as a job asks
+├── SlotsLost       device memory ran out; what was in slots is to be drawn anew, fewer at once
 ├── UnitIncomplete  the rows of a unit are not the ones that it was leased with
 └── JobStuck        a job cannot go on
 """
@@ -23,6 +25,18 @@ class PackError(WorkerError):
 
 class RowRefused(WorkerError):
     """A model cannot be asked for this row; the row fails, and its unit goes on."""
+
+
+class JobRefused(WorkerError):
+    """This worker cannot draw as a job asks: not in that precision, or not on that device."""
+
+
+class SlotsLost(WorkerError):
+    """Device memory ran out. A model lost what was in its slots, of which it has `slots` now."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(f"device memory ran out: {slots} rows are drawn at once from now on")
+        self.slots = slots
 
 
 class UnitIncomplete(WorkerError):

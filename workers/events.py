@@ -115,6 +115,13 @@ class Hiccup(Event):
 
 
 @dataclass(frozen=True)
+class SlotsHalved(Event):
+    """Device memory ran out: the rows in slots are begun anew, `slots` at once from now on."""
+
+    slots: int
+
+
+@dataclass(frozen=True)
 class WorkerHung(Event):
     """The worker has units in hand, and made no progress for so many seconds."""
 
@@ -125,7 +132,7 @@ class WorkerHung(Event):
 Listener = Callable[[Event], None]
 
 
-_TROUBLES = (UnitLost, UnitReleased, UnitFailed, UnitGivenUp, Hiccup, WorkerHung)
+_TROUBLES = (UnitLost, UnitReleased, UnitFailed, UnitGivenUp, Hiccup, SlotsHalved, WorkerHung)
 
 
 def log_event(event: Event) -> None:

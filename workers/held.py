@@ -24,7 +24,14 @@ from ancestral.jobs.errors import CorruptObject, JobError, NotFound, QueueError,
 from ancestral.jobs.index import NOTHING
 from ancestral.jobs.queue import Lease, Queue, clip_error
 from ancestral.jobs.records import RowsRecord, SplitRecord
-from ancestral.workers.events import Hiccup, Listener, UnitFailed, UnitLost, UnitReleased
+from ancestral.workers.events import (
+    Hiccup,
+    Listener,
+    SlotsHalved,
+    UnitFailed,
+    UnitLost,
+    UnitReleased,
+)
 from ancestral.workers.patience import Patience
 
 Answer = TypeVar("Answer")
@@ -166,6 +173,10 @@ class HeldLeases:
         lease = hold.lease
         self._listener(UnitReleased(self._worker, lease.job_id, lease.unit, reason, error))
         self._tell_queue(f"releasing {hold.name}", lambda: self._queue.release(lease))
+
+    def tell_slots(self, slots: int) -> None:
+        """Device memory ran out, and so many rows are drawn at once from now on."""
+        self._listener(SlotsHalved(self._worker, slots))
 
     def lose(self, hold: Hold, lease: Lease) -> None:
         """The queue says that this lease is somebody else's, or nobody's."""

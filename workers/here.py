@@ -31,7 +31,7 @@ def run_here(
     spec: str | os.PathLike[str] | Mapping[str, Any] | JobSpec,
     *,
     settings: Settings | None = None,
-    slots: int = 64,
+    slots: int | None = None,
     device: str = "cpu",
     listener: Listener = log_event,
 ) -> Results:

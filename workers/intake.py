@@ -45,7 +45,7 @@ class Intake:
     ) -> None:
         """`busy` says whether rows are in slots, those of lost units included."""
         self._place = place
-        self._slots = models.slots
+        self._models = models
         self._starter = Starter(place, models)
         self._idle_seconds = idle_seconds
         self._job_id = job_id
@@ -54,7 +54,7 @@ class Intake:
         self._busy = busy
         self._closed = False
         self._wake = threading.Event()
-        # Each of these two is raised by one thread alone, so neither needs a lock.
+        # Each of these two is changed by one thread alone, so neither needs a lock.
         self._rows_in = 0
         self._rows_taken = 0
         #: Calls of the queue that failed, since one answered.
@@ -82,7 +82,7 @@ class Intake:
             self._deliver(None)
             return None
         alone = self._suspect is not None and self._suspect.held
-        if alone or self._rows_in - self._rows_taken >= self._slots:
+        if alone or self._rows_in - self._rows_taken >= self._models.slots:
             return self._idle_seconds
         place = self._place
         among_others = self._busy() or not place.held.empty
@@ -115,7 +115,8 @@ class Intake:
         self._closed = True
 
     def take(self, rows: int) -> None:
-        """The sampling thread says that so many rows wait no more."""
+        """The sampling thread says that so many rows wait no more; of rows that wait again it is
+        a negative number."""
         self._rows_taken += rows
         self._wake.set()
 

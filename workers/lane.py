@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from ancestral.jobs.request_shards import Row
-from ancestral.workers.errors import RowRefused
+from ancestral.workers.errors import RowRefused, SlotsLost
 from ancestral.workers.held import HeldLeases, Hold
 from ancestral.workers.work import Drawn, WarmModel, Work
 
@@ -79,17 +79,25 @@ class Lane:
                     steps = self.model.admit(key, row, work.opened.job.spec.sampling)
                 except RowRefused as error:
                     refused.append(Ended(work, row, error=str(error)))
+                except SlotsLost as lost:
+                    self._wait_again([(work, row)], lost)
                 else:
                     self._in_flight[key] = _Flight(work, row, steps, self.model.steps + steps)
         return refused
 
     def advance(self) -> list[Ended]:
-        """Draw for a moment; returns the rows that ended, and those that should have."""
+        """Draw for a moment; returns the rows that ended, and those that should have. When device
+        memory runs out, rows that were in slots wait again."""
         self._drop_unwanted()
         if not self._in_flight:
             return []
         ended = []
-        for drawn in self.model.advance():
+        try:
+            just_drawn = self.model.advance()
+        except SlotsLost as lost:
+            self._wait_again([], lost)
+            return []
+        for drawn in just_drawn:
             flight = self._in_flight.pop(drawn.key)
             ended.append(Ended(flight.work, flight.row, drawn, drawn.error))
         return [*ended, *self._overdue()]
@@ -129,6 +137,17 @@ class Lane:
         self._waiting.clear()
         self._in_flight.clear()
         self._unwanted.clear()
+
+    def _wait_again(self, further: list[tuple[Work, Row]], lost: SlotsLost) -> None:
+        """Let the rows that were in slots be the first to get one, and `further` ones after them.
+        They are functions of their seeds, so it shows in nothing that they are begun again."""
+        rows = [(flight.work, flight.row) for flight in self._in_flight.values()] + further
+        self._in_flight.clear()
+        self._unwanted.clear()
+        self._waiting.extendleft(reversed(rows))
+        for work, _ in rows:
+            work.hold.unbegun += 1
+        self._held.tell_slots(lost.slots)
 
     def _discard(self, key: Hashable) -> None:
         del self._in_flight[key]

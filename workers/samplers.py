@@ -7,10 +7,11 @@ job ──▶ registry (fetch the bundle) ──▶ load ──▶ Sampler with 
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from ancestral.jobs.spec import Job, Sampling
 from ancestral.models import (
     Autoregressive,
     ConditionError,
+    ConfigError,
     Sample,
     Sampler,
     SampleRequest,
@@ -28,26 +30,46 @@ from ancestral.models import (
     load_bundle,
     to_media,
 )
+from ancestral.models.sampling.budget import free_bytes, slots_for
 from ancestral.models.sampling.executor import single_threaded
+from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.scoring import Score, Scorer
 from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
-from ancestral.workers.errors import RowRefused
+from ancestral.workers.errors import JobRefused, RowRefused, SlotsLost
 from ancestral.workers.work import WarmModel
 
 #: Models that are kept when others are asked for; the one asked for longest ago goes first.
 WARM_MODELS = 4
 
+#: Rows that a sampler draws at the same time, where the memory of its device is no limit.
+DEFAULT_SLOTS = 64
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+#: What samplers differ by: the model's digest, the job's kind, precision and tiles.
+_Key = tuple[str, str, str, str]
+
+Answer = TypeVar("Answer")
+
 
 class WarmSampler:
-    """A `WarmModel` on a `Sampler`; `ask` says what a row's fields ask of the network."""
+    """A `WarmModel` on a `Sampler`; `ask` says what a row's fields ask of the network.
+
+    When device memory runs out, it goes on with half as many slots, as often as need be.
+    """
 
     def __init__(
         self,
-        sampler: Sampler,
+        make: Callable[[int], Sampler],
+        slots: int,
         signature: Mapping[str, Any],
         ask: Callable[[Mapping[str, Any]], Asked],
     ) -> None:
-        self._sampler = sampler
+        """`make` gives a sampler of so many slots. Raises what it raises; torch.OutOfMemoryError if
+        there is no room for one slot."""
+        self._make = make
+        self._sampler = self._fitting(slots)
+        self._steps_before = 0
         self._signature = signature
         self._ask = ask
 
@@ -56,21 +78,25 @@ class WarmSampler:
         return self._sampler.numerics
 
     @property
+    def slots(self) -> int:
+        """Rows that are drawn at the same time."""
+        return self._sampler.slots
+
+    @property
     def free(self) -> int:
         return self._sampler.free
 
     @property
     def steps(self) -> int:
-        return self._sampler.steps
+        return self._steps_before + self._sampler.steps
 
     def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         settings = Settings(sampling.temperature, sampling.top_k, sampling.top_p)
         try:
             with torch.inference_mode(), single_threaded():
                 asked = self._ask(row.fields)
-            return self._sampler.admit(
-                SampleRequest(key, asked.fields, row.seed, row.sample, settings, asked.prefix)
-            )
+            request = SampleRequest(key, asked.fields, row.seed, row.sample, settings, asked.prefix)
+            return self._within_memory(lambda sampler: sampler.admit(request))
         except ConditionError as error:
             raise RowRefused(str(error)) from error
 
@@ -78,7 +104,31 @@ class WarmSampler:
         self._sampler.drop(key)
 
     def advance(self) -> Sequence[Sample]:
-        return self._sampler.advance()
+        return self._within_memory(lambda sampler: sampler.advance())
+
+    def _within_memory(self, ask: Callable[[Sampler], Answer]) -> Answer:
+        """What the sampler answers; SlotsLost when it ran out of memory, and there is another."""
+        try:
+            return ask(self._sampler)
+        except torch.OutOfMemoryError:
+            if self.slots == 1:
+                raise
+        # Here, and not while the error is handled, nothing holds on to the old sampler's memory.
+        slots, self._steps_before = self.slots // 2, self.steps
+        del self._sampler
+        self._sampler = self._fitting(slots)
+        raise SlotsLost(self.slots)
+
+    def _fitting(self, slots: int) -> Sampler:
+        """A sampler of so many slots, or of as many as there is room for."""
+        while True:
+            _free_memory()
+            try:
+                return self._make(slots)
+            except torch.OutOfMemoryError:
+                if slots == 1:
+                    raise
+            slots //= 2
 
     def to_media(self, symbols: np.ndarray) -> np.ndarray:
         return to_media(self._signature, symbols)
@@ -121,23 +171,44 @@ class WarmScorer:
 
 
 class WarmSamplers:
-    """The `WarmModels` of a process: samplers of `slots` slots on one device."""
+    """The `WarmModels` of a process: samplers on one device.
 
-    def __init__(self, registry: Registry, *, slots: int = 64, device: str = "cpu") -> None:
-        self.slots = slots
+    slots: of each sampler; None: `DEFAULT_SLOTS`, or on a GPU what its memory has room for.
+    gpus: the share of its GPU that this process may take, in (0, 1].
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        slots: int | None = None,
+        device: str = "cpu",
+        gpus: float = 1.0,
+    ) -> None:
         self.device = device
+        self._slots = slots
+        self._gpus = gpus
         self._registry = registry
         self._lock = threading.Lock()
-        # By digest and kind, the one asked for longest ago first.
-        self._warm: dict[tuple[str, str], WarmModel] = {}
+        # The one asked for longest ago first.
+        self._warm: dict[_Key, WarmModel] = {}
+
+    @property
+    def slots(self) -> int:
+        """The most that a model here has; before there is one, what it is sure to want."""
+        with self._lock:
+            slots = [warm.slots for warm in self._warm.values() if isinstance(warm, WarmSampler)]
+        return max(slots, default=self._slots or DEFAULT_SLOTS)
 
     def get(self, job: Job) -> WarmModel:
         """The job's model, from here or loaded.
 
-        Raises ModelUnreadable, BundleError or StoreError when it cannot be had.
+        Raises ModelUnreadable, BundleError or StoreError when it cannot be had, and JobRefused when
+        this device does not draw as the job asks.
         """
+        sampling = job.spec.sampling
+        key = job.model.digest, job.spec.kind, sampling.precision, sampling.tiles
         with self._lock:
-            key = job.model.digest, job.spec.kind
             warm = self._warm.pop(key, None) or self._load(job)
             self._warm[key] = warm
             if len(self._warm) > WARM_MODELS:
@@ -152,11 +223,43 @@ class WarmSamplers:
         folder = self._registry.fetch(job.model.uri, job.model.digest)
         net = load_bundle(folder).net
         if job.spec.kind == "score":
-            scorer = Scorer(net, slots=self.slots, device=self.device)
+            scorer = Scorer(net, slots=self._slots or DEFAULT_SLOTS, device=self.device)
             return WarmScorer(scorer, job.signature)
-        sampler = Sampler(net, slots=self.slots, device=self.device)
+        dtype = DTYPES[job.spec.sampling.precision]
+        executor = _executor(job.spec.sampling.tiles, self.device)
         ask = _asking(job, net.to(self.device), torch.device(self.device))
-        return WarmSampler(sampler, job.signature, ask)
+
+        def make(slots: int) -> Sampler:
+            return Sampler(net, slots=slots, device=self.device, dtype=dtype, executor=executor)
+
+        slots = self._slots or slots_on(self.device, self._gpus, net, job.spec.sampling)
+        try:
+            return WarmSampler(make, slots, job.signature, ask)
+        except ConfigError as error:
+            raise JobRefused(f"{self.device} does not draw job {job.job_id}: {error}") from error
+
+
+def slots_on(device: str, gpus: float, net: Autoregressive, sampling: Sampling) -> int:
+    """How many slots a sampler has, unless somebody says a number; see `WarmSamplers`."""
+    if torch.device(device).type == "cpu" or sampling.tiles == "few":
+        return DEFAULT_SLOTS
+    free = free_bytes(torch.device(device), gpus)
+    return slots_for(free, net.program(), DTYPES[sampling.precision])
+
+
+def _executor(tiles: Literal["many", "few"], device: str) -> ExecutorName:
+    """Who draws: the fastest there is, unless the job asks for tiles of few rows."""
+    if tiles == "many":
+        return "auto"
+    if torch.device(device).type == "cpu":
+        raise JobRefused("tiles of few rows are for GPUs: on a processor leave out 'tiles: few'")
+    return "fused-few"
+
+
+def _free_memory() -> None:
+    """Give back what nobody holds any more: tensors in cycles, and what torch keeps of a GPU."""
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _asking(

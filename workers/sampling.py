@@ -150,9 +150,11 @@ class Sampling:
         self._taken(waiting - lane.waiting)
         self._write(refused)
         ended: list[Ended] = []
+        waiting = lane.waiting
         with self._held.boundary(lane.holds_in_flight()) as boundary:
             ended = lane.advance()
         self.steps += lane.model.steps - steps
+        self._taken(waiting - lane.waiting)
         self._write(ended)
         if boundary.error is not None:
             # Whatever state the model is in now, it is not one to go on from.

@@ -21,7 +21,7 @@ from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.spec import Job
 from ancestral.workers.commit import adopt
 from ancestral.workers.cut import BISECT, GUIDE, split
-from ancestral.workers.errors import UnitIncomplete
+from ancestral.workers.errors import JobRefused, UnitIncomplete
 from ancestral.workers.events import UnitGivenUp
 from ancestral.workers.held import Hold, is_trouble, one_line
 from ancestral.workers.work import OpenJob, WarmModels, Work
@@ -81,7 +81,9 @@ class Starter:
             if is_trouble(error) or attempts < job.spec.max_attempts:
                 raise
             # No row is at fault, so that there is none to be found by splitting.
-            cause = clip_error("".join(traceback.format_exception(error)).rstrip())
+            cause = str(error)
+            if not isinstance(error, JobRefused):
+                cause = clip_error("".join(traceback.format_exception(error)).rstrip())
             self._tell_given_up(hold, cause)
             return _failed(hold, opened, rows, attempts, cause)
         return Work(hold, opened, rows, model)

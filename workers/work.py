@@ -57,13 +57,16 @@ class WarmModel(Protocol):
 
     def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         """Begin drawing a row; `key` comes back with it. Returns how many `steps` pass at most
-        until it has ended, whatever the other rows are. Raises RowRefused."""
+        until it has ended, whatever the other rows are. Raises RowRefused, and SlotsLost."""
 
     def drop(self, key: Hashable) -> None:
         """Draw a row that was admitted no further: its slot is free. Other rows do not change."""
 
     def advance(self) -> Sequence[Drawn]:
-        """Draw for a moment; the rows that ended with it."""
+        """Draw for a moment; the rows that ended with it.
+
+        Raises SlotsLost when all rows in slots are to be admitted anew, this time fewer at once.
+        """
 
     def to_media(self, symbols: np.ndarray) -> np.ndarray:
         """What the symbols stand for, as an array of the model's medium; `encode.py` lists them."""
@@ -78,10 +81,13 @@ class WarmModels(Protocol):
 
     @property
     def slots(self) -> int:
-        """Rows that one model draws at the same time."""
+        """Rows that one model draws at the same time, at most; it may change as models come."""
 
     def get(self, job: Job) -> WarmModel:
-        """The job's model, loaded if it is not. Called from another thread than the models are."""
+        """The job's model, loaded if it is not. Called from another thread than the models are.
+
+        Raises JobRefused when the job asks for what cannot be done here.
+        """
 
     def forget(self, model: WarmModel) -> None:
         """This model broke; load it anew when it is asked for again."""

@@ -10,9 +10,14 @@ tile            slots in step, what each draws, and what it remembers
 executor        what runs programs: the contract
 executors       which one runs here
 reference       the torch executor, on any device
-memory          what one of its tiles remembers
+torch_tile      what its tiles have in common with those of graph
+step            one step of a tile, in place
+memory          what a tile remembers
 actions         each op as torch operations
+graph           the same steps, recorded: as CUDA graphs on GPUs
+fused           kernels of many steps, for GPUs
 native          the executor in C++, on processors
+budget          how many slots a device's memory has room for
 aligned         conditioning of sounds, projected a piece at a time
 warm            what samples of one request or prefix share
 samples         requests, samples, and half-drawn ones

@@ -168,7 +168,7 @@ def _condition(op: Condition, memory: TileMemory, span: Span) -> Action:
     if cells == 1:
         only = share[0]
         return lambda frame, row, column: put(target, only)
-    return lambda frame, row, column: put(target, share[column // served])
+    return lambda frame, row, column: put(target, memory.cell(op, column))
 
 
 def _activation(op: Activation, memory: TileMemory, span: Span) -> Action:
@@ -195,12 +195,10 @@ def _embed(op: Embed, memory: TileMemory, span: Span, drawn: Tensor) -> Action:
 
 def _write(op: Write, memory: TileMemory, span: Span) -> Action:
     source, grid = memory.register(op.source, span), memory.grids[op.grid]
-    row_stride, column_stride = op.grid.row_stride, op.grid.column_stride
+    row_stride = op.grid.row_stride
     match span.kind:
         case "position":
-            return lambda frame, row, column: grid.at(
-                frame, row // row_stride, column // column_stride
-            ).copy_(source)
+            return lambda frame, row, column: grid.write(frame, row, column, source)
         case "row":
             return lambda frame, row, column: grid.write_across(
                 frame, row // row_stride, span, source
@@ -245,12 +243,10 @@ def _reader(source: Source, memory: TileMemory, span: Span) -> _Reader:
             pieces[column], (0, -pieces[column].shape[1] % LANE_FLOATS)
         )
     grid, dz, dy, dx = memory.grids[source.grid], source.dz, source.dy, source.dx
-    row_stride, column_stride = source.grid.row_stride, source.grid.column_stride
+    row_stride = source.grid.row_stride
     match span.kind:
         case "position":
-            return lambda frame, row, column: grid.at(
-                frame + dz, row // row_stride + dy, column // column_stride + dx
-            )
+            return lambda frame, row, column: grid.read(frame, row, column, source)
         case "row":
             return lambda frame, row, column: grid.across(
                 frame + dz, row // row_stride + dy, dx, span

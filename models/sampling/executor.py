@@ -2,6 +2,8 @@
 
 reference   torch, on any device: the definition
 native      C++, on processors
+graph       the reference's steps as CUDA graphs, on GPUs
+fused       kernels of many steps, on GPUs
 """
 
 from __future__ import annotations
@@ -17,6 +19,12 @@ from ancestral.models.sampling.tile import Drawn, Memory, Start, Tile
 
 class Executor(ABC):
     """Runs one program in tiles."""
+
+    #: Positions of a run, at most, unless a single period has more.
+    chunk_positions: int = 128
+    #: Whether a run may go past the end of an event. Its slot then stands idle until the run is
+    #: over: what is drawn past the end belongs to no event, and counts in no likelihood.
+    outlasts_ends: bool = False
 
     @property
     @abstractmethod
@@ -36,7 +44,8 @@ class Executor(ABC):
         """Go on by so many positions in each tile of a group; for each tile of each group, the
         events that ended, by slot.
 
-        They are whole periods, and at most the positions to the first end of an event.
+        They are whole periods, and at most the positions to the first end of an event; where the
+        executor `outlasts_ends`, to the last end of the group's events.
         """
 
     def prefilled(self, start: Start, symbols: int) -> Memory | None:

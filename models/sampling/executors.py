@@ -8,13 +8,15 @@ import torch
 
 from ancestral.models.errors import ConfigError
 from ancestral.models.sampling.executor import Executor
+from ancestral.models.sampling.fused.executor import FusedExecutor
+from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.native.compiled import runs
 from ancestral.models.sampling.native.executor import NativeExecutor
 from ancestral.models.sampling.native.library import Library, find, load
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.reference import ReferenceExecutor
 
-ExecutorName = Literal["auto", "native", "reference"]
+ExecutorName = Literal["auto", "native", "reference", "graph", "fused", "fused-few"]
 
 
 def executor_for(
@@ -26,13 +28,34 @@ def executor_for(
     dtype: torch.dtype,
     threads: int,
 ) -> Executor:
-    """The executor of that name, or the native one of that build; for auto the native one where it
-    is built and device, dtype and distribution are its own, else the reference.
+    """The executor of that name, or the native one of that build.
+
+    For auto on a GPU it is fused in bfloat16, else graph; on a processor the native one where it is
+    built and dtype and distribution are its own, else the reference.
 
     Raises ConfigError when they do not go together, and NativeMissing.
     """
     if isinstance(name, str) and name not in get_args(ExecutorName):
         raise ConfigError(f"an executor is {', '.join(get_args(ExecutorName))}, not {name!r}")
+    if name == "auto" and device.type == "cuda":
+        name = "fused" if dtype == torch.bfloat16 else "graph"
+    if name == "graph" or name == "fused" or name == "fused-few":
+        if threads > 1:
+            raise ConfigError(f"the {name} executor has one thread: run a sampler in each process")
+        if name == "graph":
+            return GraphExecutor(program, device, dtype, slots=slots)
+        return FusedExecutor(program, name, slots=slots, device=device, dtype=dtype)
+    return _on_processor(name, program, slots, device, dtype, threads)
+
+
+def _on_processor(
+    name: Literal["auto", "native", "reference"] | Library,
+    program: StepProgram,
+    slots: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    threads: int,
+) -> Executor:
     fits = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and runs(program)
     found = name if isinstance(name, Library) else None
     if fits and name == "native":

@@ -103,6 +103,16 @@ class GridMemory:
             [list(row.unbind(0)) for row in frame.unbind(0)] for frame in self._cells.unbind(0)
         ]
 
+    def read(self, frame: int, row: int, column: int, read: Read) -> Tensor:
+        """The floats that `read` finds from a position, (S, W)."""
+        return self.at(
+            frame + read.dz, row // self._row_stride + read.dy, column // self._stride + read.dx
+        )
+
+    def write(self, frame: int, row: int, column: int, source: Tensor) -> None:
+        """Remember (S, W) at a position."""
+        self.at(frame, row // self._row_stride, column // self._stride).copy_(source)
+
     def at(self, frame: int, row: int, column: int) -> Tensor:
         """The floats at one cell, (S, W)."""
         columns = self._views[frame % len(self._views)][self._row(row)]
@@ -135,9 +145,9 @@ class GridMemory:
         if not self._whole:
             self._cells.zero_()
 
-    def clear(self, slot: int) -> None:
-        """Forget everything of one slot."""
-        self._cells[..., slot, :] = 0
+    def clear(self, slots: int | Tensor) -> None:
+        """Forget everything of one slot, or of several (N,)."""
+        self._cells[..., slots, :] = 0
 
     def saved(self, slot: int, now: Place) -> Tensor:
         """Everything of one slot, (frames, rows, columns, width): what goes round has its oldest
@@ -229,7 +239,7 @@ class TileMemory:
         self._slots = slots
         self._shape = (program.rows or 1, program.columns or 1)
         self._registers: dict[tuple[Register, Span], Tensor] = {}
-        self.grids = {g: GridMemory(g, program, slots, self._zeros) for g in program.grids}
+        self.grids = {grid: self._grid(grid, program, slots) for grid in program.grids}
         conditions = [op for op in program.ops if isinstance(op, Condition)]
         self.fixed = ConditionMemory(
             dict.fromkeys(op for op in conditions if op.scope == "global"), slots, self._zeros
@@ -240,6 +250,9 @@ class TileMemory:
             self._zeros,
             program.cells,
         )
+
+    def _grid(self, grid: Grid, program: StepProgram, slots: int) -> GridMemory:
+        return GridMemory(grid, program, slots, self._zeros)
 
     @property
     def rows(self) -> int:
@@ -269,6 +282,11 @@ class TileMemory:
             self._registers[key] = self.zeros(vectors * self._slots, width)
         return self._registers[key]
 
+    def cell(self, op: Condition, column: int) -> Tensor:
+        """What `op` takes of the spatial map at a column of the image, (S, W)."""
+        share = self.aligned.share(op)
+        return share[column // (self.columns // len(share))]
+
     def pieces(self, window: Window) -> list[Tensor]:
         """The floats of a window at each column, (S, width)."""
         if isinstance(window.of, Grid):
@@ -278,10 +296,11 @@ class TileMemory:
         places = zip(window.starts, window.widths, strict=True)
         return [floats[:, start : start + width] for start, width in places]
 
-    def clear(self, slot: int) -> None:
-        """Forget everything of one slot: what was before its first position reads as zero."""
+    def clear(self, slots: int | Tensor) -> None:
+        """Forget everything of one slot, or of several (N,): what was before its first position
+        reads as zero."""
         for grid in self.grids.values():
-            grid.clear(slot)
+            grid.clear(slots)
 
     def begin_frame(self) -> None:
         """Forget what is not kept over frames."""

@@ -17,7 +17,7 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,8 +36,9 @@ from ancestral.models.sampling.warm import WarmCache, WarmCounters, digest_of
 
 __all__ = ["Sample", "SampleRequest", "Sampler", "SavedSample"]
 
-#: Positions between two looks at the slots, at most (an image always ends its row).
-CHUNK_POSITIONS = 128
+#: Events that move to other tiles together, at most: each is copied grid by grid, and a thousand of
+#: them would take longer than the emptied tile takes to draw them.
+MOST_MOVED = 64
 
 
 @dataclass
@@ -67,8 +68,9 @@ class Sampler:
         executor: ExecutorName | Library = "auto",
         threads: int = 1,
     ) -> None:
-        """`executor` says who runs the steps: native (or one of its builds), reference, or the
-        fastest there is; `threads` of a processor share the slots.
+        """`executor` says who runs the steps: native (or one of its builds), reference, graph,
+        fused, fused-few, or what `executor_for` takes for the device and the dtype; `threads` of a
+        processor share the slots.
 
         Raises ConfigError for what cannot be run here.
         """
@@ -85,8 +87,12 @@ class Sampler:
             executor, self._program, slots=slots, device=self._device, dtype=dtype, threads=threads
         )
         self._tiles: list[Tile] = []
+        #: The tile to which events were last admitted, since others lost any.
+        self._filling: Tile | None = None
         self._active: dict[tuple[Tile, int], _Active] = {}
         self._waiting: list[_Active] = []
+        #: Prefixes that a slot is taking in, by digest.
+        self._prefilling: set[bytes] = set()
         #: Projected conditioning and the memories of prefixes, by digest.
         self._warm = WarmCache[Projection | Memory]()
         self._requests = Requests(self._net, self._program, self._device, self._warm)
@@ -132,10 +138,12 @@ class Sampler:
     def advance(self) -> list[Sample]:
         """Draw a chunk of symbols in every tile; the events that ended with it."""
         self._move_together()
+        self._filling = None
         busy = [tile for tile in self._tiles if tile.active]
         if not busy:
             return []
         groups = [(tiles, self._positions(tiles)) for tiles in self._executor.groups(busy)]
+        known = {tile: tile.symbols for tile in busy}
         began = time.perf_counter()
         ended = self._executor.run(groups)
         share = (time.perf_counter() - began) / len(self._active)
@@ -144,10 +152,11 @@ class Sampler:
         samples = []
         for (tiles, positions), of_tiles in zip(groups, ended, strict=True):
             for tile, drawn in zip(tiles, of_tiles, strict=True):
-                self._count(tile, positions, tile.active + len(drawn))
-                samples += [
-                    _sample(self._active.pop((tile, slot)), event) for slot, event in drawn.items()
-                ]
+                self._count(tile, positions, tile.symbols - known[tile])
+                for slot, event in drawn.items():
+                    active = self._active.pop((tile, slot))
+                    self._end_prefill(active)
+                    samples.append(_sample(active, event))
         self._keep_prefills()
         return samples
 
@@ -226,6 +235,8 @@ class Sampler:
         for place, active in self._active.items():
             if active.asked.request.key == key:
                 del self._active[place]
+                self._filling = None
+                self._end_prefill(active)
                 return active, place
         raise ConditionError(f"no event of key {key!r} is being drawn")
 
@@ -245,10 +256,7 @@ class Sampler:
 
     def _awaits(self, active: _Active) -> bool:
         """Whether another slot is taking in the prefix of an event."""
-        digest = active.asked.digest
-        return digest is not None and any(
-            other.prefilling and other.asked.digest == digest for other in self._active.values()
-        )
+        return active.asked.digest in self._prefilling
 
     def _prefilled(self, active: _Active) -> Memory | None:
         """What an event's prefix leaves, if it is known or can be taken in at once; else its slot
@@ -261,52 +269,74 @@ class Sampler:
             memory = self._executor.prefilled(asked.start, asked.prefilled)
             if memory is not None:
                 self._warm.keep(asked.digest, memory, memory.bytes)
-        active.prefilling = memory is None
+        if memory is None:
+            active.prefilling = True
+            self._prefilling.add(asked.digest)
         assert not isinstance(memory, Projection)
         return memory
 
+    def _end_prefill(self, active: _Active) -> None:
+        """Nobody needs to wait for what an event takes in."""
+        if active.prefilling:
+            assert active.asked.digest is not None
+            active.prefilling = False
+            self._prefilling.remove(active.asked.digest)
+
     def _begin(self, active: _Active, known: HalfDrawn | Memory | None) -> None:
         """Put an event in a slot, to go on from what is known of it."""
-        # The fullest tile first, so that a tile without events costs nothing.
-        tile = max(
-            (tile for tile in self._tiles if tile.free_slot is not None),
-            key=lambda tile: tile.active,
-            default=None,
-        )
-        if tile is None:
-            tile = self._executor.new_tile()
-            self._tiles.append(tile)
+        tile = self._tile_with_room()
         slot = tile.free_slot
         assert slot is not None
         tile.admit(slot, active.asked.start, known)
         self._active[tile, slot] = active
 
-    def _positions(self, tiles: Iterable[Tile]) -> int:
+    def _tile_with_room(self) -> Tile:
+        """The fullest one, so that a tile without events costs nothing."""
+        tile = self._filling
+        # The fullest stays the fullest while it is filled.
+        if tile is None or tile.active == tile.slots:
+            tile = max(
+                (tile for tile in self._tiles if tile.active < tile.slots),
+                key=lambda tile: tile.active,
+                default=None,
+            )
+        if tile is None:
+            tile = self._executor.new_tile()
+            self._tiles.append(tile)
+        self._filling = tile
+        return tile
+
+    def _positions(self, tiles: Sequence[Tile]) -> int:
         """How far tiles can go on together: to an event's end, or to a prefix's."""
-        to_end = min(tile.positions_to_end for tile in tiles)
-        return min(to_end, self._chunk, *(self._positions_to_prefill(tile) for tile in tiles))
+        if self._executor.outlasts_ends:
+            to_end = max(tile.positions_to_last_end for tile in tiles)
+        else:
+            to_end = min(tile.positions_to_end for tile in tiles)
+        return min(to_end, self._chunk, self._positions_to_prefill(tiles))
 
     @property
     def _chunk(self) -> int:
         """Positions of one `advance` at most: whole periods."""
         period = self._program.period
-        return max(CHUNK_POSITIONS // period * period, period)
+        return max(self._executor.chunk_positions // period * period, period)
 
-    def _positions_to_prefill(self, tile: Tile) -> int:
-        """Positions until the first prefill of a tile is complete."""
+    def _positions_to_prefill(self, tiles: Sequence[Tile]) -> int:
+        """Positions until the first prefill of these tiles is complete."""
+        if not self._prefilling:
+            return sys.maxsize
         symbols = [
             active.asked.prefilled - tile.age(slot)
-            for (of_tile, slot), active in self._active.items()
-            if active.prefilling and of_tile is tile
+            for (tile, slot), active in self._active.items()
+            if active.prefilling and tile in tiles
         ]
         return min(symbols, default=sys.maxsize) // self._program.channels
 
     def _keep_prefills(self) -> None:
         """Remember the prefills that are complete, and go on with those who waited for them."""
-        for (tile, slot), active in self._active.items():
+        for (tile, slot), active in self._active.items() if self._prefilling else ():
             digest = active.asked.digest
             if digest and active.prefilling and tile.age(slot) == active.asked.prefilled:
-                active.prefilling = False
+                self._end_prefill(active)
                 memory = tile.memory(slot)
                 self._warm.keep(digest, memory, memory.bytes)
         self._begin_waiting()
@@ -328,21 +358,21 @@ class Sampler:
             if len(tiles) < 2:
                 return
             emptiest, *others = tiles
-            if emptiest.active > sum(tile.slots - tile.active for tile in others):
+            room = sum(tile.slots - tile.active for tile in others)
+            if emptiest.active > min(room, MOST_MOVED):
                 return
             for slot in emptiest.occupied:
-                tile = next(tile for tile in reversed(others) if tile.free_slot is not None)
+                tile = next(tile for tile in reversed(others) if tile.active < tile.slots)
                 free = tile.free_slot
                 assert free is not None
                 active = self._active.pop((emptiest, slot))
                 tile.admit(free, active.asked.start, emptiest.take_out(slot))
                 self._active[tile, free] = active
 
-    def _count(self, tile: Tile, positions: int, events: int) -> None:
-        symbols = positions * self._program.channels
+    def _count(self, tile: Tile, positions: int, symbols: int) -> None:
         self.steps += positions
-        self.symbols += symbols * events
-        self.slot_symbols += symbols * tile.slots
+        self.symbols += symbols
+        self.slot_symbols += positions * self._program.channels * tile.slots
 
 
 def _sample(active: _Active, drawn: Drawn) -> Sample:

@@ -9,6 +9,7 @@ Shapes: S slots of the tile, K positions of a run, C channels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,7 +126,11 @@ class Tile(ABC):
         self.program = program
         self.slots = slots
         self._slots: dict[int, Slot] = {}
+        #: Slots without an event, in order.
+        self._free = list(range(slots))
         self._clock = 0
+        #: Symbols that became known in slots with an event, so far.
+        self.symbols = 0
         self._symbol_dtype = program.draws[0].distribution.symbol_dtype
 
     @property
@@ -141,12 +146,17 @@ class Tile(ABC):
     @property
     def free_slot(self) -> int | None:
         """A slot without an event, if there is one."""
-        return next((s for s in range(self.slots) if s not in self._slots), None)
+        return self._free[0] if self._free else None
 
     @property
     def positions_to_end(self) -> int:
         """Positions until the first of the tile's events ends."""
         return min(slot.remaining for slot in self._slots.values())
+
+    @property
+    def positions_to_last_end(self) -> int:
+        """Positions until the last of the tile's events ends."""
+        return max(slot.remaining for slot in self._slots.values())
 
     def age(self, slot: int) -> int:
         """How many symbols of its event are known in a slot."""
@@ -169,6 +179,7 @@ class Tile(ABC):
         nats = so_far.log_likelihood_nats if isinstance(so_far, HalfDrawn) else 0.0
         self._place(slot, admitted, None if memory is None else memory.grids, nats)
         self._slots[slot] = admitted
+        self._free.remove(slot)
 
     def memory(self, slot: int) -> Memory:
         """What a slot remembers now; the tile stands on a period boundary."""
@@ -191,6 +202,7 @@ class Tile(ABC):
         boundary."""
         assert self._clock % self.program.period == 0
         del self._slots[slot]
+        insort(self._free, slot)
 
     @abstractmethod
     def _place(
@@ -225,23 +237,35 @@ class Tile(ABC):
 
     def _record(self, symbols: NDArray[np.generic], bad: NDArray[np.int64]) -> dict[int, Drawn]:
         """Give each slot its share of symbols (K, C, S), and say what was bad (S,): the first of
-        these positions whose parameters were not finite, or −1. The events that ended, by slot."""
-        self._clock += len(symbols)
+        these positions whose parameters were not finite, or −1. The events that ended, by slot.
+
+        What lies past the end of an event is thrown away.
+        """
+        positions = len(symbols)
+        self._clock += positions
+        # Turned once for all, unless each slot's share lies in one piece anyhow.
+        by_slot = self._compact(np.moveaxis(symbols, 2, 0))
+        first_bad, ended = bad.tolist(), []
         for number, slot in self._slots.items():
-            slot.symbols.append(self._compact(symbols[:, :, number]))
-            if slot.bad_position is None and bad[number] >= 0:
-                slot.bad_position = slot.age + int(bad[number])
-            slot.age += len(symbols)
-        ended = [number for number, slot in self._slots.items() if not slot.remaining]
+            remaining = slot.remaining
+            taken = min(positions, remaining)
+            slot.symbols.append(by_slot[number, :taken].copy())
+            if 0 <= first_bad[number] < taken:
+                slot.bad_position = slot.age + first_bad[number]
+            slot.age += taken
+            self.symbols += taken * self.program.channels
+            if taken == remaining or slot.bad_position is not None:
+                ended.append(number)
         return {number: self._retire(number) for number in ended}
 
     def _compact(self, symbols: NDArray[np.generic]) -> NDArray[np.generic]:
-        """A copy: symbols of levels as int32, real numbers as they are."""
+        """A copy in one piece: symbols of levels as int32, real numbers as they are."""
         real = self._symbol_dtype == torch.float64
-        return symbols.astype(np.float64 if real else np.int32)
+        return symbols.astype(np.float64 if real else np.int32, order="C")
 
     def _retire(self, number: int) -> Drawn:
         slot = self._slots.pop(number)
+        insort(self._free, number)
         symbols = np.concatenate(slot.symbols).reshape(-1)
         return Drawn(symbols, self._log_likelihood_nats(number), slot.bad_position)
 

@@ -18,7 +18,7 @@ from ancestral.orchestration.commands.output import (
     say,
     status_document,
 )
-from ancestral.orchestration.commands.services import SLOTS, queue_url
+from ancestral.orchestration.commands.services import queue_url
 
 if TYPE_CHECKING:
     from ancestral.orchestration.demo import Outcome
@@ -59,7 +59,7 @@ def demo(output: str, budget: str | None, as_json: bool) -> int:
                 url,
                 embedded=embedded,
                 samplers=resources.cpus,
-                slots=SLOTS,
+                slots=None,
                 device="cpu",
             )
             outcomes = run_demo(Stage(service, folder, sys.stderr, say, interrupt), seconds)

@@ -15,7 +15,7 @@ from ancestral.orchestration.commands.output import (
     print_status,
     status_document,
 )
-from ancestral.orchestration.commands.services import SLOTS, queue_url
+from ancestral.orchestration.commands.services import queue_url
 
 if TYPE_CHECKING:
     from ancestral.jobs.manifest import Manifest
@@ -31,19 +31,27 @@ def fleet_options(command: Any) -> Any:
             type=click.Choice(["cpu", "cuda"]),
             default="cpu",
             show_default=True,
-            help="What samplers draw on; with cuda each one takes a whole GPU.",
+            help="What samplers draw on.",
+        ),
+        click.option(
+            "--gpus-per-sampler",
+            "gpus",
+            type=click.FloatRange(0, 1, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="With cuda, the share of a GPU that each sampler takes.",
         ),
         click.option(
             "--slots",
             type=click.IntRange(1),
-            default=SLOTS,
-            show_default=True,
-            help="Rows that each sampler draws at the same time.",
+            help="Rows that each sampler draws at the same time.  [default: 64, or with cuda what "
+            "the memory of the GPU has room for]",
         ),
         click.option(
             "--samplers",
             type=click.IntRange(1),
-            help="Sampler processes.  [default: one for each processor or GPU of the cluster]",
+            help="Sampler processes.  [default: one for each processor, or share of a GPU, of the "
+            "cluster]",
         ),
     ):
         command = option(command)
@@ -64,8 +72,9 @@ def run(
     job_file: str | None,
     job_id: str | None,
     samplers: int | None,
-    slots: int,
+    slots: int | None,
     device: str,
+    gpus: float,
     redis_port: int | None,
     as_json: bool,
 ) -> int:
@@ -99,7 +108,7 @@ def run(
         if found.finished:
             manifest = finalise(client.store(job.job_id), job.job_id)
         else:
-            manifest, more = _draw(settings, url, embedded, job, samplers, slots, device)
+            manifest, more = _draw(settings, url, embedded, job, samplers, slots, device, gpus)
         more["report"] = publish_report(client, job, manifest)
         found = client.status(job.job_id)
     if as_json:
@@ -118,8 +127,9 @@ def _draw(
     embedded: bool,
     job: Job,
     samplers: int | None,
-    slots: int,
+    slots: int | None,
     device: str,
+    gpus: float,
 ) -> tuple[Manifest, dict[str, Any]]:
     """The published job, and how fast it was drawn, the start of the cluster left out."""
     from ancestral.orchestration.cluster import cluster
@@ -131,9 +141,10 @@ def _draw(
             settings,
             url,
             embedded=embedded,
-            samplers=samplers or resources.places(device),
+            samplers=samplers or resources.places(device, gpus),
             slots=slots,
             device=device,
+            gpus=gpus,
         )
         before = service.queue.counts(job.job_id).rows_decided
         start = time.monotonic()

@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from ancestral.jobs.errors import UsageError
 from ancestral.jobs.settings import Settings
 
-#: Rows that a sampler draws at the same time, unless it is told otherwise.
-SLOTS = 64
-
 #: Beginnings of Ray addresses from which a server on 127.0.0.1 can be reached.
 _THIS_MACHINE = (
     "local",

@@ -11,7 +11,7 @@ from ancestral.orchestration.commands.run import fleet_options
 @click.command()
 @fleet_options
 @json_option
-def up(samplers: int | None, slots: int, device: str, as_json: bool) -> int:
+def up(samplers: int | None, slots: int | None, device: str, gpus: float, as_json: bool) -> int:
     """Serve every job in the queue of ANCESTRAL_REDIS_URL until stopped.
 
     Draws and publishes the jobs that are submitted, on the cluster of RAY_ADDRESS or else on this
@@ -32,9 +32,10 @@ def up(samplers: int | None, slots: int, device: str, as_json: bool) -> int:
             settings,
             settings.redis_url,
             embedded=False,
-            samplers=samplers or resources.places(device),
+            samplers=samplers or resources.places(device, gpus),
             slots=slots,
             device=device,
+            gpus=gpus,
         )
         service.queue.check()
         say(f"{service.samplers} samplers serve the queue; Ctrl-C drains and stops them")

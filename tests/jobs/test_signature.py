@@ -164,6 +164,7 @@ def test_top_k_and_top_p_serve_small_alphabets_only() -> None:
         ({"sampling": {"samples": 2}}, "'sampling.samples'"),
         ({"sampling": {"temperature": 0.9}}, "'sampling.temperature'"),
         ({"sampling": {"top_k": 3}}, "'sampling.top_k'"),
+        ({"sampling": {"precision": "bfloat16"}}, "'sampling.precision'"),
         ({"gates": {"constant_image": True}}, "'gates'"),
     ],
 )

@@ -42,6 +42,8 @@ def test_what_is_left_out_has_a_default() -> None:
         "temperature": 1.0,
         "top_k": None,
         "top_p": None,
+        "precision": "float32",
+        "tiles": "many",
     }
     assert spec.media.model_dump() == {
         "image": "png",
@@ -87,6 +89,11 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
         ({"sampling": {"seed": 2**63}}, "'sampling.seed' should be less than"),
         ({"sampling": {"temperature": 0}}, "'sampling.temperature' should be greater"),
         ({"sampling": {"temperature": float("inf")}}, "'sampling.temperature' should be"),
+        (
+            {"sampling": {"precision": "float16"}},
+            "'sampling.precision' should be 'float32' or 'bfloat16', not 'float16'",
+        ),
+        ({"sampling": {"tiles": "few"}}, "'sampling' asks for tiles of few rows in float32"),
         ({"sampling": {"samples": 0}}, "'sampling.samples' should be greater"),
         ({"sampling": {"top_p": 1.5}}, "'sampling.top_p' should be less than or equal to 1"),
         ({"media": {"image": "gif"}}, "'media.image' should be 'png' or 'webp', not 'gif'"),

@@ -28,10 +28,13 @@ from ancestral.models.naive import sample_naive
 from ancestral.models.sampling import native
 from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.draw import Settings
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.philox import uniform
-from ancestral.models.sampling.reference import ReferenceTile
+from ancestral.models.sampling.program import StepProgram
+from ancestral.models.sampling.reference import TILE_SLOTS, ReferenceTile
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
+from ancestral.models.sampling.step import TileStep
 from ancestral.models.sampling.tile import Start
 from tests.models.nets import Case
 
@@ -218,25 +221,34 @@ def program_parameters(
     net: Autoregressive, requests: Sequence[Fields], events: Sequence[Tensor]
 ) -> list[Tensor]:
     """The parameters (P, T) that the program computes when it is told what was drawn."""
-    tile = _ToldTile(net)
+    tile = _ToldTile(net.program(), torch.device("cpu"), next(net.parameters()).dtype)
     for slot, (fields, x) in enumerate(zip(requests, events, strict=True)):
         projection = net.project(net.conditions(fields))
         start = Start(projection, x.numel(), 0, 0, Settings(), prefix=x.flatten())
         tile.admit(slot, start)
     while tile.active:
         tile.run(tile.positions_to_end)
-    parameters = torch.stack(tile.seen, dim=-1)
+    parameters = torch.stack(tile.told.seen, dim=-1)
     return [parameters[slot, :, : x.numel()] for slot, x in enumerate(events)]
 
 
-class _ToldTile(ReferenceTile):
-    """The executor, which keeps the parameters from which it would have drawn."""
+class _ToldStep(TileStep):
+    """The step, which keeps the parameters from which it would have drawn."""
 
-    def __init__(self, net: Autoregressive) -> None:
-        dtype = next(net.parameters()).dtype
-        super().__init__(net.program(), torch.device("cpu"), dtype)
+    def __init__(self, program: StepProgram, memory: TileMemory) -> None:
+        super().__init__(program, memory, TILE_SLOTS)
         self.seen: list[Tensor] = []
 
-    def _draw(self, padded: Tensor, distribution: Distribution, channel: int) -> None:
+    def draw(self, padded: Tensor, distribution: Distribution, channel: int) -> None:
         self.seen.append(padded.clone())
-        super()._draw(padded, distribution, channel)
+        super().draw(padded, distribution, channel)
+
+
+class _ToldTile(ReferenceTile):
+    """The executor with such a step."""
+
+    told: _ToldStep
+
+    def _new_step(self, program: StepProgram, memory: TileMemory) -> TileStep:
+        self.told = _ToldStep(program, memory)
+        return self.told

@@ -40,7 +40,7 @@ def _alone(name: str, executor: ExecutorName) -> dict[object, Sample]:
 def short_advances() -> Iterator[None]:
     """Samplers stop often, so that events are dropped at many places."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ancestral.models.sampling.sampler.CHUNK_POSITIONS", 4)
+        patch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 4)
         yield
 
 

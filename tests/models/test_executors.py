@@ -18,6 +18,7 @@ from ancestral.models.pixelcnn import PixelCNN, PixelCNNConfig
 from ancestral.models.sampling.distributions import Categorical
 from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.executors import ExecutorName, executor_for
+from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.native import available, library
 from ancestral.models.sampling.native.executor import NativeExecutor
 from ancestral.models.sampling.native.library import Library
@@ -120,6 +121,30 @@ def test_the_reference_is_taken_by_name() -> None:
     assert isinstance(_executor("reference"), ReferenceExecutor)
 
 
+def test_graph_is_taken_by_name() -> None:
+    assert isinstance(_executor("graph"), GraphExecutor)
+    assert isinstance(_executor("graph", dtype=torch.float64), GraphExecutor)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"dtype": torch.bfloat16}, {"dtype": torch.float16}, {"device": "meta"}]
+)
+def test_graph_draws_in_no_other_dtype_and_nowhere_else(asked: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="graph executor draws in float32 or float64 on cuda or"):
+        _executor("graph", **asked)
+
+
+@pytest.mark.parametrize("name", ["graph", "fused", "fused-few"])
+def test_executors_of_gpus_have_one_thread(name: ExecutorName) -> None:
+    with pytest.raises(ConfigError, match=f"the {name} executor has one thread"):
+        _executor(name, threads=2)
+
+
+def test_an_executor_of_another_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="graph, fused, fused-few, not 'quick'"):
+        _executor("quick")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("asked", [{}, {"dtype": torch.float64}])
 def test_the_reference_has_one_thread(asked: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="has one thread: run a sampler in each process"):
@@ -193,6 +218,8 @@ def test_numerics_tell_executors_dtypes_and_nothing_else_apart() -> None:
         return Sampler(image_case().net, **asked).numerics
 
     names = [numerics(executor="reference"), numerics(dtype=torch.float64)]
+    names.append(numerics(executor="graph"))
+    assert numerics(executor="graph", slots=3) == names[-1]
     if available():
         names.append(numerics())
         for name in available():
@@ -202,7 +229,8 @@ def test_numerics_tell_executors_dtypes_and_nothing_else_apart() -> None:
     assert len(set(names)) == len(names)
     kinds = [tuple(name.split("/")[1:3]) for name in names]
     assert kinds[:2] == [("reference", "float32"), ("reference", "float64")]
-    assert kinds[2:] in (
+    assert kinds[2] == ("graph", "float32")
+    assert kinds[3:] in (
         [],
         [("native", "float32")],
         [("native", "float32"), ("native", "bfloat16")],

@@ -175,7 +175,7 @@ def test_steps_and_symbols_rise_while_it_draws_and_only_then(executor: ExecutorN
 def test_the_events_of_two_half_empty_tiles_move_into_one(
     executor: ExecutorName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ancestral.models.sampling.sampler.CHUNK_POSITIONS", 20)
+    monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 20)
     # Given short and long sounds in one tile, and long ones in half of another
     case, size = sound_case(speaker=False, digit=False), TILES[executor]
     lengths = [20] * (size // 2) + [31] * size
@@ -190,6 +190,22 @@ def test_the_events_of_two_half_empty_tiles_move_into_one(
     # And those that moved are what they would have been alone
     for alone in expected:
         assert same_bits(samples[alone.key], alone)
+
+
+def test_more_events_than_it_pays_to_move_stay_where_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given two tiles of which each has half its slots free, as soon as the short sounds have ended
+    monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 20)
+    monkeypatch.setattr("ancestral.models.sampling.sampler.MOST_MOVED", TILE_SLOTS // 2 - 1)
+    case, size = sound_case(speaker=False, digit=False), TILE_SLOTS
+    lengths = [20] * (size // 2) + [31] * size
+    requests = [SampleRequest(n, {"seconds": length / 1000}, n) for n, length in enumerate(lengths)]
+    # When no more may move than one less than that
+    sampler = Sampler(case.net, slots=2 * size, executor="reference")
+    list(sampler.sample(requests))
+    # Then both go on to the end
+    assert sampler.slot_symbols == 2 * size * 31
 
 
 @on_each_executor

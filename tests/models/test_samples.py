@@ -43,7 +43,7 @@ ALONE: dict[tuple[str, str], dict[object, Sample]] = {}
 @pytest.fixture
 def every_period(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers stop at each period."""
-    monkeypatch.setattr("ancestral.models.sampling.sampler.CHUNK_POSITIONS", 1)
+    monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 1)
 
 
 def _alone(name: str, executor: ExecutorName) -> dict[object, Sample]:

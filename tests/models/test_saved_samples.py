@@ -108,7 +108,7 @@ def test_bytes_of_something_else_are_refused() -> None:
 @pytest.fixture
 def every_period(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers stop at each period."""
-    monkeypatch.setattr("ancestral.models.sampling.sampler.CHUNK_POSITIONS", 1)
+    monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 1)
 
 
 def _half_drawn(case: Case, **asked: Any) -> SavedSample:

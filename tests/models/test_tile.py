@@ -13,7 +13,7 @@ from ancestral.models.errors import ConditionError
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.executors import ExecutorName, executor_for
-from ancestral.models.sampling.tile import Drawn, HalfDrawn, Memory, Start, Tile
+from ancestral.models.sampling.tile import Drawn, HalfDrawn, Memory, Slot, Start, Tile
 from tests.models import laws
 from tests.models.laws import needs_native, on_each_executor
 from tests.models.nets import Case, all_cases, image_case
@@ -98,6 +98,39 @@ def test_a_tile_knows_who_is_in_its_slots_and_how_far_they_are(executor: Executo
     assert (tile.occupied, tile.age(3), tile.positions_to_end) == ([3], 24, 6)
     assert bench.run(tile, 1).keys() == {3}
     assert tile.active == 0
+
+
+class Told(Tile):
+    """A tile that is told what was drawn."""
+
+    record = Tile._record
+
+    def _place(self, slot: int, admitted: Slot, grids: object, nats: float) -> None:
+        pass
+
+    def _remembered(self, slot: int) -> list[torch.Tensor]:
+        return []
+
+    def _log_likelihood_nats(self, slot: int) -> float:
+        return 0.0
+
+
+def test_what_lies_past_the_end_of_an_event_is_thrown_away() -> None:
+    # Given sounds of 20 and 31 samples, in a tile that goes on to the end of the longer
+    bench = Bench(CASES["wavenet"], "reference")
+    tile = Told(bench.program, 4)
+    for slot, fields in ((1, CASES["wavenet"].requests[1]), (3, CASES["wavenet"].requests[0])):
+        tile.admit(slot, bench.start(fields, seed=slot))
+    assert (tile.positions_to_end, tile.positions_to_last_end) == (20, 31)
+    # When there is something bad behind the end of the one, and in the last sample of the other
+    symbols = np.arange(31 * 4).reshape(31, 1, 4)
+    ended = tile.record(symbols, np.array([0, 20, -1, 30]))
+    # Then each has its own samples, and only the other is worthless
+    assert ended.keys() == {1, 3} and not tile.active
+    assert tile.symbols == 20 + 31
+    np.testing.assert_array_equal(ended[1].symbols, symbols[:20, 0, 1])
+    np.testing.assert_array_equal(ended[3].symbols, symbols[:, 0, 3])
+    assert (ended[1].bad_position, ended[3].bad_position) == (None, 30)
 
 
 @on_each_case

@@ -11,6 +11,7 @@ from ancestral.orchestration.actor import describe
 from ancestral.workers.events import (
     Event,
     Hiccup,
+    SlotsHalved,
     UnitCommitted,
     UnitFailed,
     UnitGivenUp,
@@ -45,6 +46,10 @@ UNIT = Unit(20, 30)
         (
             UnitReleased("host-1-ab", "job", UNIT, "no room", StoreDenied("no room\nat all")),
             ["handed back until that is mended", "no room"],
+        ),
+        (
+            SlotsHalved("host-1-ab", 32),
+            ["host-1-ab ran out of device memory", "draws 32 at once"],
         ),
         (WorkerHung("host-1-ab", 600.4), ["host-1-ab made no progress for 600 s"]),
         (

@@ -63,3 +63,11 @@ def test_places_for_samplers() -> None:
     assert Resources(cpus=4, gpus=2).places("cuda") == 2
     with pytest.raises(ServiceUnavailable, match="no GPU"):
         Resources(cpus=4, gpus=0).places("cuda")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "places"), [(1.0, 2), (0.5, 4), (0.4, 4), (0.1, 16), (1 / 3, 6), (0.25, 8)]
+)
+def test_a_gpu_has_places_for_as_many_samplers_as_share_it(gpus: float, places: int) -> None:
+    assert Resources(cpus=16, gpus=2).places("cuda", gpus) == places
+    assert Resources(cpus=16, gpus=2).places("cpu", gpus) == 16

@@ -31,7 +31,7 @@ from ancestral.jobs.recovery import recover
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, Sampling
-from ancestral.workers.errors import RowRefused
+from ancestral.workers.errors import RowRefused, SlotsLost
 from ancestral.workers.events import Event
 from ancestral.workers.worker import Pace, Worker
 from tests.jobs.bundles import write_bundle
@@ -80,12 +80,16 @@ class FakeDrawn:
 
 
 class FakeSampler:
-    """A `WarmModel`. `before_advance` is called before each advance, with the rows in slots."""
+    """A `WarmModel`. `before_advance` is called before each advance, with the rows in slots. With
+    more than `room` rows in slots it runs out of device memory."""
 
     numerics = "fake/int16"
 
-    def __init__(self, slots: int, before_advance: Callable[[list[Row]], object]) -> None:
+    def __init__(
+        self, slots: int, before_advance: Callable[[list[Row]], object], room: float = math.inf
+    ) -> None:
         self.steps = 0
+        self.room = room
         self._slots = slots
         self._before_advance = before_advance
         self._rows: dict[Hashable, tuple[Row, float]] = {}
@@ -112,6 +116,10 @@ class FakeSampler:
 
     def advance(self) -> Sequence[FakeDrawn]:
         rows = [row for row, _ in self._rows.values()]
+        if len(rows) > self.room:
+            self._slots //= 2
+            self._rows.clear()
+            raise SlotsLost(self._slots)
         if self._before_advance(rows) is HOLD:
             return []
         self.steps += 1
@@ -144,12 +152,13 @@ class FakeModels:
     slots: int = 4
     device: str = "cpu"
     before_advance: Callable[[list[Row]], object] = lambda rows: None
+    room: float = math.inf
     samplers: list[FakeSampler] = field(default_factory=list)
     _warm: bool = False
 
     def get(self, job: Job) -> FakeSampler:
         if not self._warm:
-            self.samplers.append(FakeSampler(self.slots, self.before_advance))
+            self.samplers.append(FakeSampler(self.slots, self.before_advance, self.room))
             self._warm = True
         return self.samplers[-1]
 

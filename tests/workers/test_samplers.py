@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import ModelUnreadable
@@ -14,12 +16,20 @@ from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, Media, Sampling
-from ancestral.models import save_bundle, to_media
+from ancestral.models import Autoregressive, Sample, Sampler, save_bundle, to_media
 from ancestral.models.naive import sample_naive
+from ancestral.models.sampling.budget import SHARE_OF_FREE, slot_bytes
 from ancestral.models.sampling.native import library
+from ancestral.workers.asking import Asked
 from ancestral.workers.encode import encode
-from ancestral.workers.errors import RowRefused
-from ancestral.workers.samplers import WARM_MODELS, WarmSamplers
+from ancestral.workers.errors import JobRefused, RowRefused, SlotsLost
+from ancestral.workers.samplers import (
+    DEFAULT_SLOTS,
+    WARM_MODELS,
+    WarmSampler,
+    WarmSamplers,
+    slots_on,
+)
 from ancestral.workers.work import Drawn
 from tests.models.laws import on_each_executor
 from tests.models.nets import DIGITS, Case, image_case, sound_case
@@ -170,3 +180,148 @@ def test_a_bundle_that_changed_since_the_job_was_accepted_is_refused(shelf: Shel
 
     with pytest.raises(ModelUnreadable, match="holds another model now"):
         WarmSamplers(shelf.client.registry).get(job)
+
+
+def of(job: Job, **sampling: object) -> Job:
+    """The job, with other settings of sampling."""
+    asked = Sampling.model_validate(sampling)
+    return job.model_copy(update={"spec": job.spec.model_copy(update={"sampling": asked})})
+
+
+def test_each_precision_has_a_sampler_of_its_own(shelf: Shelf) -> None:
+    job = shelf.job(image_case(labels=DIGITS))
+    samplers = WarmSamplers(shelf.client.registry)
+    drawn_in = {
+        precision: samplers.get(of(job, precision=precision))
+        for precision in ("float32", "bfloat16")
+        if precision == "float32" or "avx512bf16" in library.available()
+    }
+
+    for precision, warm in drawn_in.items():
+        assert f"/{precision}/" in warm.numerics
+        assert samplers.get(of(job, precision=precision)) is warm
+        assert warm.free == samplers.slots == DEFAULT_SLOTS
+
+
+def test_a_job_that_asks_for_what_this_device_cannot_do_is_refused_in_a_sentence(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    job = shelf.job(image_case(labels=DIGITS))
+    samplers = WarmSamplers(shelf.client.registry)
+
+    with pytest.raises(JobRefused, match=r"few rows are for GPUs: .* leave out 'tiles: few'"):
+        samplers.get(of(job, precision="bfloat16", tiles="few"))
+
+    # And with builds that have no bfloat16
+    (tmp_path / "empty").mkdir()
+    before = library.look_in(tmp_path / "empty")
+    try:
+        with pytest.raises(JobRefused, match=f"cpu does not draw job {job.job_id}: .*bfloat16"):
+            samplers.get(of(job, precision="bfloat16"))
+    finally:
+        library.look_in(before)
+
+
+class Small(Sampler):
+    """A sampler on a device that has room for `room` slots, or for so many events."""
+
+    def __init__(self, net: Autoregressive, slots: int, room: int, events: int) -> None:
+        if slots > room:
+            raise torch.OutOfMemoryError(f"no room for {slots} slots")
+        super().__init__(net, slots=slots)
+        self._events = events
+
+    def advance(self) -> list[Sample]:
+        if self.active > self._events:
+            raise torch.OutOfMemoryError(f"no room for {self.active} events")
+        return super().advance()
+
+
+def warm_sampler(case: Case, slots: int, room: int, events: int) -> WarmSampler:
+    return WarmSampler(
+        lambda fewer: Small(case.net, fewer, room, events),
+        slots,
+        case.net.signature,
+        lambda fields: Asked(dict(fields)),
+    )
+
+
+def test_a_sampler_has_as_many_slots_as_there_is_room_for() -> None:
+    case = image_case(labels=DIGITS)
+
+    assert warm_sampler(case, 64, room=20, events=64).slots == 16
+    assert warm_sampler(case, 1, room=1, events=64).slots == 1
+    with pytest.raises(torch.OutOfMemoryError, match="1 slots"):
+        warm_sampler(case, 64, room=0, events=64)
+
+
+def test_a_sampler_that_runs_out_of_memory_has_half_the_slots_and_begins_again() -> None:
+    # Given five rows in eight slots, and room for three of them
+    case = image_case(labels=DIGITS)
+    rows = [row(case, seed=seed) for seed in range(5)]
+    warm = warm_sampler(case, 8, room=8, events=3)
+    for key, each in enumerate(rows):
+        warm.admit(key, each, Sampling())
+
+    # When it runs out of memory, twice
+    for slots in (4, 2):
+        with pytest.raises(SlotsLost) as caught:
+            warm.advance()
+        assert (caught.value.slots, warm.slots, warm.free) == (slots, slots, slots)
+        for key in range(slots):
+            warm.admit(key, rows[key], Sampling())
+    before = warm.steps
+    drawn: list[Drawn] = []
+    while len(drawn) < 2:
+        drawn += warm.advance()
+
+    # Then rows are what they would have been, and steps only rose
+    for each in drawn:
+        expected = sample_naive(case.net, case.requests[0], seed=int(str(each.key)), sample=2)
+        np.testing.assert_array_equal(each.symbols, expected.symbols.numpy())
+    assert warm.steps > before
+
+    # And with a single slot there is nothing to halve
+    with pytest.raises(torch.OutOfMemoryError):
+        alone = warm_sampler(case, 1, room=1, events=0)
+        alone.admit(0, rows[0], Sampling())
+        alone.advance()
+
+
+def test_the_old_sampler_is_gone_before_the_new_one_is_made() -> None:
+    case = image_case(labels=DIGITS)
+    made: list[weakref.ref[Sampler]] = []
+
+    def make(slots: int) -> Sampler:
+        assert all(earlier() is None for earlier in made)
+        sampler = Small(case.net, slots, room=8, events=0)
+        made.append(weakref.ref(sampler))
+        return sampler
+
+    warm = WarmSampler(make, 4, case.net.signature, lambda fields: Asked(dict(fields)))
+    warm.admit(0, row(case), Sampling())
+    with pytest.raises(SlotsLost):
+        warm.advance()
+
+    assert len(made) == 2
+
+
+def test_slots_are_those_that_the_share_of_a_gpu_has_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a GPU with room for 1,000 slots in float32, of a process that may take all of it
+    net = image_case(labels=DIGITS).net
+    room = 1000 * slot_bytes(net.program(), torch.float32) / SHARE_OF_FREE
+    monkeypatch.setattr(
+        "ancestral.workers.samplers.free_bytes", lambda device, share: int(room * share)
+    )
+
+    def slots(device: str, gpus: float = 1.0, **sampling: object) -> int:
+        return slots_on(device, gpus, net, Sampling.model_validate(sampling))
+
+    # Then slots fill tiles of 64
+    assert slots("cuda") == 15 * 64
+    assert slots("cuda", gpus=0.5) == 7 * 64
+    assert slots("cuda", precision="bfloat16") > slots("cuda")
+    assert slots("cuda", precision="bfloat16", tiles="few") == DEFAULT_SLOTS
+    assert slots("cpu") == DEFAULT_SLOTS

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from ancestral.models.sampling import sampler as sampling
 from ancestral.models.sampling.aligned import PIECE_COLUMNS
+from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
@@ -42,7 +42,7 @@ def test_conditioning_is_that_of_its_own_column_wherever_a_piece_ends() -> None:
 def test_neither_chunks_nor_neighbours_change_a_bit(slots: int, chunk: int) -> None:
     # Given slots that stand at different columns, so that pieces end at different times
     requests = [request_of(number) for number in range(len(long_sounds().requests))]
-    with patch.object(sampling, "CHUNK_POSITIONS", chunk):
+    with patch.object(Executor, "chunk_positions", chunk):
         sampler = Sampler(long_sounds().net, slots=slots, executor="native")
         samples = []
         for request in requests:
@@ -69,7 +69,7 @@ def test_a_prefix_or_a_move_may_end_at_any_column(columns: int, more: int) -> No
     (sample,) = Sampler(net, slots=1, executor="native").sample([request])
 
     # Or it moves to another sampler there
-    with patch.object(sampling, "CHUNK_POSITIONS", known):
+    with patch.object(Executor, "chunk_positions", known):
         began = Sampler(net, slots=1, executor="native")
         began.admit(request_of(2))
         assert began.advance() == []

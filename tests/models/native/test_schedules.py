@@ -12,7 +12,7 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ancestral.models.sampling import sampler as sampling
+from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
 from tests.models.laws import needs_native
 from tests.models.native.ailing import ailing, ails
@@ -64,7 +64,7 @@ def test_every_bit_is_as_when_drawn_alone(schedule: Schedule) -> None:
         net = ailing(net, fields)
 
     # When requests are drawn by that schedule
-    with patch.object(sampling, "CHUNK_POSITIONS", schedule.chunk):
+    with patch.object(Executor, "chunk_positions", schedule.chunk):
         sampler = Sampler(net, slots=schedule.slots, executor="native", threads=schedule.threads)
         samples = _run(sampler, case, schedule)
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ancestral.models.sampling import sampler as sampling
+from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest, SavedSample
 from tests.models.laws import needs_native
 from tests.models.native.asked import CASES, assert_same_bits, drawn_alone, each_case, request_of
@@ -25,7 +25,7 @@ def test_an_event_saved_half_way_goes_on_in_units_of_another_width(
     case: Case, first: int, then: int
 ) -> None:
     # Given events that have come to different places, in chunks of a period or a few
-    with patch.object(sampling, "CHUNK_POSITIONS", 3):
+    with patch.object(Executor, "chunk_positions", 3):
         began = Sampler(case.net, slots=first, executor="native")
         ended: list[Sample] = []
         for number in range(FEW):
@@ -56,7 +56,7 @@ def test_an_event_saved_half_way_goes_on_in_units_of_another_width(
 def test_an_event_can_move_after_every_chunk(name: str) -> None:
     # Given an event, and samplers with units of both widths, which others use as well
     case = CASES[name]
-    with patch.object(sampling, "CHUNK_POSITIONS", 2):
+    with patch.object(Executor, "chunk_positions", 2):
         samplers = [Sampler(case.net, slots=slots, executor="native") for slots in (FEW, MANY)]
         for sampler in samplers:
             sampler.admit(SampleRequest("neighbour", case.requests[-1], seed=0))

@@ -1,0 +1,66 @@
+"""The process that `gpu.py` starts to use a device: it lists its cases, then runs those that it is
+told to, a line each way.
+
+    here ──▶ {"cases": [...]}
+    here ◀── a name
+    here ──▶ {"facts": {...}}
+
+A case that raises ends the process, with its traceback on the standard error: after an error of a
+device nothing that the process says of it can be relied on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from parts.gpu_case import Case
+from parts.gpu_machine import ceilings, machine
+from parts.gpu_rates import compile_cases, rate_cases
+from parts.gpu_tests import test_cases
+
+#: For a case of the machine itself.
+MACHINE_SECONDS = 120.0
+
+
+def cases(device: str, *, quick: bool) -> Iterator[Case]:
+    """Everything that is done on a device; on a processor a little of everything."""
+    tiny = device == "cpu"
+    yield Case("machine", "machine", lambda: machine(device), MACHINE_SECONDS)
+    yield Case("machine", "ceilings", lambda: ceilings(device, tiny=tiny), MACHINE_SECONDS)
+    yield from compile_cases(device, tiny=tiny)
+    yield from test_cases(device, few=tiny)
+    yield from rate_cases(device, tiny=tiny, quick=quick)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    # Whatever else writes to the standard output is not for who started this.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(document: Mapping[str, Any]) -> None:
+        print(json.dumps(document), file=answers, flush=True)
+
+    known = {case.name: case for case in cases(arguments.device, quick=arguments.quick)}
+    answer(
+        {
+            "cases": [
+                {"group": case.group, "name": case.name, "seconds": case.seconds}
+                for case in known.values()
+            ]
+        }
+    )
+    for line in sys.stdin:
+        answer({"facts": known[line.strip()].action()})
+
+
+if __name__ == "__main__":
+    main()

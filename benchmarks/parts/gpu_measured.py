@@ -1,0 +1,99 @@
+"""One row's samplers: one in this process, or several that share the device."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import multiprocessing
+import time
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+
+import torch
+
+from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from parts.gpu_asked import DTYPES, Asked, networks
+from parts.protocol import Windows, event_rate, fill, sound_rate
+
+#: For all processes of a row to be ready, and then to be done.
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process saw."""
+
+    numerics: str
+    symbols_per_second: float
+    build_seconds: float
+    fill_seconds: float
+    first_advance_seconds: float
+    processor_share: float
+    memory_bytes: int
+
+
+def measure(
+    asked: Asked, device: str, tiny: bool, windows: Windows, ready: Barrier | None = None
+) -> Measured:
+    """The rate of one sampler with all its slots taken; it begins when all are `ready`."""
+    network = networks(tiny=tiny)[asked.network]
+    gc.collect()
+    if device != "cpu":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    times = [time.perf_counter()]
+    sampler = Sampler(
+        network.fresh(),
+        slots=asked.slots,
+        device=device,
+        dtype=DTYPES[asked.executor],
+        executor=asked.executor,
+    )
+    times.append(time.perf_counter())
+    requests = (SampleRequest(n, network.fields(n), seed=n) for n in itertools.count())
+    fill(sampler, requests)
+    times.append(time.perf_counter())
+    sampler.advance()
+    times.append(time.perf_counter())
+    if ready is not None:
+        ready.wait(PATIENCE_SECONDS)
+    rate_of = sound_rate if windows.seconds else event_rate
+    rate = rate_of(sampler, requests, windows, threads=1)
+    build, filling, first = (later - earlier for earlier, later in itertools.pairwise(times))
+    return Measured(
+        numerics=sampler.numerics,
+        symbols_per_second=rate.per_second,
+        build_seconds=build,
+        fill_seconds=filling,
+        first_advance_seconds=first,
+        processor_share=rate.processor_share,
+        memory_bytes=torch.cuda.max_memory_allocated() if device != "cpu" else 0,
+    )
+
+
+def in_processes(asked: Asked, device: str, tiny: bool, windows: Windows) -> list[Measured]:
+    """The same in as many processes as asked for, each with its part of the slots, at one time."""
+    part = replace(asked, slots=asked.slots // asked.processes, processes=1)
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(asked.processes)
+    ends = []
+    for _ in range(asked.processes):
+        mine, theirs = context.Pipe(duplex=False)
+        arguments = (part, device, tiny, windows, ready, theirs)
+        context.Process(target=_tell, args=arguments, daemon=True).start()
+        # Only the process holds its end now, so that one which died is heard of.
+        theirs.close()
+        ends.append(mine)
+    return [end.recv() for end in ends]
+
+
+def _tell(
+    asked: Asked,
+    device: str,
+    tiny: bool,
+    windows: Windows,
+    ready: Barrier,
+    answer: Connection,
+) -> None:
+    answer.send(measure(asked, device, tiny, windows, ready))

@@ -1,0 +1,97 @@
+"""From a kernel's text to something that can be called: by Triton on a GPU, by Triton's
+interpreter, or in plain torch.
+
+The text is made here from a program and holds nothing but its words and numbers. Triton wants to
+find it in a file, as Python's tracebacks do; both look into `linecache`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import linecache
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ancestral.models.errors import ConfigError
+from ancestral.models.sampling.fused import twin
+from ancestral.models.sampling.fused.source import GROUP, RUN
+
+#: A tensor of the tables, or a number.
+Argument = Tensor | int
+
+
+class Launcher(ABC):
+    """Runs one kernel in as many programs as asked for, each of which is a tile."""
+
+    @abstractmethod
+    def launch(self, programs: int, arguments: dict[str, Argument]) -> None:
+        """Run all programs; `arguments` are those of `source.ARGUMENTS`, by name."""
+
+
+class TwinLauncher(Launcher):
+    """In plain torch, one program after another."""
+
+    def __init__(self, text: str) -> None:
+        self._program = 0
+        words = {**twin.WORDS, "program_number": lambda: self._program}
+        self._run = kernel_function(text, words)
+
+    def launch(self, programs: int, arguments: dict[str, Argument]) -> None:
+        for self._program in range(programs):
+            self._run(**arguments)
+
+
+class TritonLauncher(Launcher):
+    """By Triton, compiled for the GPU, or interpreted where TRITON_INTERPRET says so."""
+
+    def __init__(self, text: str, *, warps: int) -> None:
+        """Raises ConfigError when Triton is not here."""
+        self._kernel = triton_kernel(text)
+        self._warps = warps
+
+    def launch(self, programs: int, arguments: dict[str, Argument]) -> None:
+        # One stage: a stage more would read memories before the step in between has written them.
+        self._kernel[(programs,)](**arguments, num_warps=self._warps, num_stages=1)
+
+
+def interpreted() -> bool:
+    """Whether Triton is here and interprets kernels, on a processor."""
+    return (
+        importlib.util.find_spec("triton") is not None and os.environ.get("TRITON_INTERPRET") == "1"
+    )
+
+
+def kernel_function(
+    text: str, words: dict[str, Any], called: Callable[[Any], Any] | None = None
+) -> Any:
+    """The kernel of a text that may use these words. Of the functions that it calls, `called` makes
+    what is called."""
+    name = f"<fused kernel {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    known = {**words, "__name__": __name__}
+    exec(compile(text, name, "exec"), known)
+    own = [each for each in known if each.startswith(GROUP)]
+    if called is not None:
+        known.update({each: called(known[each]) for each in own})
+    return known[RUN]
+
+
+def triton_kernel(text: str) -> Any:
+    """The kernel of a text, by Triton: what it calls is compiled once each, not in every place.
+
+    Raises ConfigError when Triton is not here.
+    """
+    try:
+        import triton
+
+        from ancestral.models.sampling.fused import draws, kernels
+    except ImportError as error:
+        raise ConfigError("fused kernels need Triton: pip install triton") from error
+    run = kernel_function(text, {**vars(draws), **vars(kernels)}, triton.jit(noinline=True))
+    # What differs from run to run is no reason to compile again.
+    return triton.jit(run, do_not_specialize=["positions", "all_columns"])

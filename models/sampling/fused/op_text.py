@@ -1,0 +1,382 @@
+"""The text of ops: which functions do what an op says to its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ancestral.models.sampling.distributions import Bernoulli, Categorical, LogisticMixture
+from ancestral.models.sampling.fused.blocks import NARROWEST, Block
+from ancestral.models.sampling.fused.groups import registers
+from ancestral.models.sampling.fused.names import Names, Variables
+from ancestral.models.sampling.fused.places import Places
+from ancestral.models.sampling.fused.rolled import Lines
+from ancestral.models.sampling.fused.tables import UNIT, Tables, register_blocks, source_blocks
+from ancestral.models.sampling.ops import (
+    Activation,
+    Add,
+    ColourMixture,
+    Condition,
+    Dense,
+    Draw,
+    Embed,
+    Gate,
+    Grid,
+    Op,
+    Read,
+    Register,
+    Source,
+    Value,
+    Write,
+)
+from ancestral.models.sampling.program import StepProgram
+
+
+class Scratch:
+    """Where the parameters of draws lie, beside a slot's memory."""
+
+    def __init__(self) -> None:
+        self._starts: dict[Register, int] = {}
+        self._floats = 0
+
+    def start(self, register: Register) -> int:
+        """Where a register's floats begin."""
+        if register not in self._starts:
+            self._starts[register] = self._floats
+            self._floats += register.width
+        return self._starts[register]
+
+    def holds(self, register: Register) -> bool:
+        """Whether a register has a place here."""
+        return register in self._starts
+
+    @property
+    def floats(self) -> int:
+        """Floats of a slot."""
+        return max(self._floats, 1)
+
+
+class OpWriter:
+    """Writes the ops of one group; `column` is the name of the column that they run at."""
+
+    def __init__(
+        self,
+        program: StepProgram,
+        ops: Sequence[Op],
+        column: str,
+        tables: Tables,
+        places: Places,
+        scratch: Scratch,
+        kept: dict[Register, Grid],
+    ) -> None:
+        self._program = program
+        self._ops = ops
+        self._column = column
+        self._tables = tables
+        self._places = places
+        self._scratch = scratch
+        self._kept = {register: grid for register, grid in kept.items() if _uses(ops, register)}
+        self._variables = Variables(ops)
+        #: The register that a grid's cell at this position was written from, if it is unchanged.
+        self._fresh: dict[Grid, Register] = {}
+        self._units: list[Lines] = []
+        self._lines: list[str] = []
+        self._began = tables.told
+
+    def units(self, number: int, channel: int) -> list[Lines]:
+        """The text of an op, in one piece or several; `channel` is that of the next draw."""
+        op = self._ops[number]
+        self._units = []
+        match op:
+            case Dense():
+                self._dense(op)
+            case Condition():
+                self._condition(op)
+            case Gate():
+                function = "gate" if op.squash == "tanh" else "opened"
+                source = self._read_register(op.source)
+                half = len(source) // 2
+                target = self._begin(op.target)
+                for name, signal, opening in zip(target, source[:half], source[half:], strict=True):
+                    self._say(f"{name} = {function}({signal}, {opening})")
+                self._end(op.target, target)
+            case Activation():
+                self._activation(op)
+            case Add():
+                self._add(op, number)
+            case Write():
+                self._write(op.source, op.grid)
+                self._fresh[op.grid] = op.source
+            case Draw():
+                self._draw(op, channel)
+            case Embed():
+                self._embed(op)
+            case Value():
+                (name,) = target = self._begin(_register(op.target))
+                (block,) = register_blocks(op.target)
+                self._say(
+                    f"{name} = value(symbol_{op.channel}, {op.scale!r}, {op.shift!r}, "
+                    f"{block.lanes})"
+                )
+                self._end(_register(op.target), target)
+            case ColourMixture():
+                self._colour_mixture(op)
+            case _:
+                raise AssertionError(f"kernels know no {type(op).__name__}")
+        if number + 1 == len(self._ops):
+            for register, grid in self._kept.items():
+                if self._variables.held(register) is not None:
+                    self._write(register, grid)
+        self._variables.end(number, kept=tuple(self._kept))
+        self._end_unit()
+        return self._units
+
+    def _end_unit(self) -> None:
+        """Let what follows be a piece of its own, which may repeat."""
+        told = self._tables.told - self._began
+        if told:
+            self._say(f"at = at + {told}")
+        if self._lines:
+            self._units.append(tuple(self._lines))
+        self._lines, self._began = [], self._tables.told
+
+    def _say(self, line: str) -> None:
+        self._lines.append(line)
+
+    def _next(self) -> str:
+        """Where the next number of the table is, as the text says it."""
+        return f"at + {self._tables.told - self._began}"
+
+    def _begin(self, register: Register) -> Names:
+        """Names for what is about to be computed into a register."""
+        return self._variables.new(register_blocks(register))
+
+    def _end(self, register: Register, names: Names) -> None:
+        """Say that a register holds what was computed."""
+        self._variables.hold(register, names)
+        self._fresh = {grid: of for grid, of in self._fresh.items() if of is not register}
+
+    def _read_register(self, register: Register) -> Names:
+        """The names of a register's blocks, brought here from where another group kept it."""
+        names = self._variables.held(register)
+        if names is None:
+            names = self._begin(register)
+            self._take(Read(self._kept[register], 0, 0), names)
+            self._variables.hold(register, names)
+        return names
+
+    def _read(self, source: Source) -> tuple[Names, bool]:
+        """The names of what an op reads, and whether they are to be given back."""
+        if isinstance(source, Register):
+            return self._read_register(source), False
+        assert isinstance(source, Read)
+        at_hand = self._fresh.get(source.grid)
+        if (source.dy, source.dx) == (0, 0) and at_hand is not None:
+            names = self._variables.held(at_hand)
+            if names is not None:
+                return names, False
+            # The register is gone; its floats are in the grid, where others may have put them.
+            self._say("barrier()")
+        names = self._variables.new(source_blocks(source))
+        self._take(source, names)
+        return names, True
+
+    def _take(self, read: Read, names: Names) -> None:
+        self._find(read.grid, read.dy, read.dx)
+        for name, block in zip(names, source_blocks(read), strict=True):
+            self._say(
+                f"{name} = take(grids, memory, cell, seen, {block.start}, {block.width}, "
+                f"{block.lanes})"
+            )
+
+    def _find(self, grid: Grid, dy: int, dx: int) -> None:
+        """Say where a cell lies, and whether there is anything."""
+        place, first = self._places.grids[grid], self._next()
+        if self._program.columns is None:
+            self._tables.tell(place.start // UNIT, place.columns, dx)
+            self._say(
+                f"cell, seen = sound_cell(clock, age, numbers, {first}, {grid.column_stride}, "
+                f"{place.stride})"
+            )
+            return
+        self._tables.tell(place.start // UNIT, place.rows, place.columns, dy, dx)
+        cells = self._program.columns // grid.column_stride
+        self._say(
+            f"cell, seen = image_cell(row, {self._column}, event_row, numbers, {first}, "
+            f"{grid.row_stride}, {grid.column_stride}, {cells}, {place.stride})"
+        )
+
+    def _write(self, source: Register, grid: Grid) -> None:
+        names = self._read_register(source)
+        self._find(grid, 0, 0)
+        for name, block in zip(names, register_blocks(source), strict=True):
+            self._say(
+                f"put(grids, memory, cell, {name}, {block.start}, {block.width}, {block.lanes})"
+            )
+
+    def _dense(self, op: Dense) -> None:
+        register = _register(op.target)
+        shape = register_blocks(register)
+        if op.accumulate:
+            names = self._read_register(register)
+        else:
+            names = self._begin(register)
+        if op.bias is not None:
+            self._say(f"bias = number(numbers, {self._next()}) * {UNIT}")
+            self._tables.tell_floats(op.bias)
+        for name, block in zip(names, shape, strict=True):
+            row = f"bias_row(floats, bias + {block.start}, here, {block.width}, {block.lanes})"
+            if op.accumulate and op.bias is not None:
+                self._say(f"{name} = {name} + {row}")
+            elif not op.accumulate:
+                self._say(f"{name} = {row if op.bias is not None else zeros(block)}")
+        self._say(f"weight = number(numbers, {self._next()}) * {UNIT}")
+        self._tables.tell_weight(op)
+        self._end_unit()
+        for source in op.sources:
+            # Each by itself, with like texts: of a convolution they become a loop.
+            offset = 0
+            read, temporary = self._read(source)
+            for one, inputs in zip(read, source_blocks(source), strict=True):
+                for name, outputs in zip(names, shape, strict=True):
+                    self._say(
+                        f"{name} = dot({one}, weights, weight + {offset}, {name}, "
+                        f"{inputs.lanes}, {outputs.lanes})"
+                    )
+                    offset += inputs.lanes * outputs.lanes
+            if temporary:
+                self._variables.give_back(read)
+            self._say(f"weight = weight + {offset}")
+            self._end_unit()
+        self._end(register, names)
+
+    def _condition(self, op: Condition) -> None:
+        assert isinstance(op.offset, int)
+        register = _register(op.target)
+        names = self._read_register(register) if op.accumulate else self._begin(register)
+        self._say(f"share = number(numbers, {self._next()})")
+        self._tables.tell(op.offset)
+        if op.scope == "global":
+            pointer, own = "fixed", "own_fixed"
+        else:
+            pointer, own = "aligned", "own_aligned + own_column"
+            self._say(self._own_column())
+        for name, block in zip(names, register_blocks(register), strict=True):
+            row = f"row_of({pointer}, {own}, share + {block.start}, {block.width}, {block.lanes})"
+            self._say(f"{name} = {name} + {row}" if op.accumulate else f"{name} = {row}")
+        self._end(register, names)
+
+    def _own_column(self) -> str:
+        """Where a slot's column of aligned conditioning lies among those of this launch."""
+        program = self._program
+        served = f"age // {program.hop} - admitted // {program.hop}"
+        if program.columns is not None and program.cells > 1:
+            cell = f"{self._column} // {program.columns // program.cells}"
+            served = f"({served}) * {program.cells} + {cell}"
+        return f"own_column = ({served}) * {program.local_width}"
+
+    def _activation(self, op: Activation) -> None:
+        source = self._read_register(_register(op.source))
+        register = _register(op.target)
+        target = self._begin(register)
+        if op.kind == "concat_elu":
+            half = len(target) // 2
+            for name, negative, one in zip(target[:half], target[half:], source, strict=True):
+                self._say(f"{name} = elu({one})")
+                self._say(f"{negative} = elu(-{one})")
+        else:
+            for name, one in zip(target, source, strict=True):
+                self._say(f"{name} = {op.kind}({one})")
+        self._end(register, target)
+
+    def _add(self, op: Add, number: int) -> None:
+        names = self._read_register(op.target)
+        read, temporary = self._read(op.source)
+        result = names
+        if isinstance(op.source, Register) and op.source not in self._kept:
+            result = self._variables.take_over(op.target, op.source, number) or names
+        for name, one, other in zip(result, names, read, strict=True):
+            self._say(f"{name} = {one} + {other}")
+        if temporary:
+            self._variables.give_back(read)
+        self._end(op.target, result)
+
+    def _embed(self, op: Embed) -> None:
+        register = _register(op.target)
+        names = self._begin(register)
+        self._say(f"table = number(numbers, {self._next()}) * {UNIT}")
+        self._tables.tell_floats(op.table)
+        for name, block in zip(names, register_blocks(register), strict=True):
+            self._say(
+                f"{name} = row_of(floats, symbol_{op.channel} * {op.table.shape[1]}, "
+                f"table + {block.start}, {block.width}, {block.lanes})"
+            )
+        self._end(register, names)
+
+    def _keep_parameters(self, register: Register) -> int:
+        """Put a register where draws find it; where it begins."""
+        if self._scratch.holds(register) and self._variables.held(register) is None:
+            return self._scratch.start(register)
+        start = self._scratch.start(register)
+        names = self._read_register(register)
+        for name, block in zip(names, register_blocks(register), strict=True):
+            self._say(
+                f"keep(scratch, parameters, {start + block.start}, {name}, {block.width}, "
+                f"{block.lanes})"
+            )
+        self._say("barrier()")
+        return start
+
+    def _colour_mixture(self, op: ColourMixture) -> None:
+        raw, target = self._keep_parameters(op.raw), self._scratch.start(op.target)
+        earlier = [f"symbol_{channel}" for channel in range(op.channel)]
+        first, second = (*earlier, "no_symbol", "no_symbol")[:2]
+        distribution = op.distribution
+        self._say(
+            f"mix_colours(scratch, parameters, {raw}, {target}, {first}, {second}, {op.channel}, "
+            f"{distribution.components}, {lanes(distribution.components)}, {distribution.levels}, "
+            f"{distribution.smallest_log_scale!r})"
+        )
+        self._say("barrier()")
+
+    def _draw(self, op: Draw, channel: int) -> None:
+        start = self._keep_parameters(op.parameters)
+        at, what = f"scratch, parameters, {start}", op.distribution
+        self._say(f"u = uniform(seed, sample, age, {channel})")
+        asked = "u, temperature, top_k, top_p, truncated"
+        match what:
+            case LogisticMixture(levels=levels, components=components):
+                self._say(
+                    f"symbol, own_nats, finite = draw_mixture({at}, {asked}, {components}, "
+                    f"{lanes(components)}, {levels}, {lanes(levels)}, {(levels - 1).bit_length()}, "
+                    f"{what.smallest_log_scale!r})"
+                )
+            case Categorical(levels=levels) | Bernoulli(levels=levels):
+                self._say(
+                    f"symbol, own_nats, finite = draw_level({at}, {asked}, {levels}, "
+                    f"{lanes(levels)}, {isinstance(what, Bernoulli)})"
+                )
+        self._say(f"place = (here * positions + k) * {self._program.channels} + {channel}")
+        self._say(
+            f"symbol_{channel}, own_nats = known(place, is_given, given, forced, symbol, own_nats)"
+        )
+        self._say("sum_of_nats, bad = counted(sum_of_nats, bad, own_nats, finite, alive, k)")
+        self._say(f"leave(symbols, place, symbol_{channel})")
+
+
+def lanes(width: int) -> int:
+    """The power of two of columns that so many floats take."""
+    return max(NARROWEST, 1 << (width - 1).bit_length())
+
+
+def zeros(block: Block) -> str:
+    """A block of nothing, in a text."""
+    return f"zeros(here, {block.lanes})"
+
+
+def _uses(ops: Sequence[Op], register: Register) -> bool:
+    return register in set(registers(ops))
+
+
+def _register(place: object) -> Register:
+    assert isinstance(place, Register)
+    return place

@@ -1,0 +1,213 @@
+"""`make gpu` on a processor: a little of everything that it does on a GPU."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.parts.gpu_floors import Ceilings, Work, with_floor
+from benchmarks.parts.gpu_process import Listed, Outcome, Process, run_all
+
+ROOT = Path(__file__).parents[2]
+
+
+#: What a machine with a GPU need not have, as a module that Python loads at its start.
+MISSING = """
+import sys
+from importlib.abc import MetaPathFinder
+
+NAMES = {"ray", "redis", "pydantic", "fsspec", "s3fs", "pyarrow", "yaml", "PIL", "soundfile", "av",
+         "click", "pytest", "hypothesis", "scipy"}
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in NAMES:
+            raise ImportError(f"{name} is not here")
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def test_the_whole_command_runs_on_a_processor(tmp_path: Path) -> None:
+    # Given a Python with torch, triton, numpy and safetensors
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "sitecustomize.py").write_text(MISSING)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "python")}
+
+    # When
+    out = tmp_path / "figures"
+    options = f"--device cpu --quick --out {out}"
+    command = ["make", "gpu", f"PYTHON={sys.executable}", f"GPU={options}"]
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+    # Then nothing failed, and each file says on what it was measured
+    assert run.returncode == 0, run.stdout + run.stderr
+    figures = {
+        name: json.loads((out / f"gpu-{name}.json").read_text())
+        for name in ("machine", "tests", "sampling")
+    }
+    assert {file.name for file in out.iterdir()} == {f"gpu-{name}.json" for name in figures}
+    for figure in figures.values():
+        assert figure["device"] and figure["torch"] and figure["python"]
+
+    # And every test of the folder was run, and no case failed
+    tests = {case["name"].partition("[")[0] for case in figures["tests"]["cases"]}
+    written = {
+        f"{file.stem}.{line.removeprefix('def ').partition('(')[0]}"
+        for file in (ROOT / "tests" / "gpu").glob("test_*.py")
+        for line in file.read_text().splitlines()
+        if line.startswith("def test_")
+    }
+    assert tests == written and len(tests) >= 7
+    sampling = figures["sampling"]
+    every = [*figures["tests"]["cases"], *sampling["rows"], *sampling["compiled"]]
+    assert not [case["error"] for case in every if "error" in case]
+
+    # And rates stand beside their floors
+    assert {row["executor"] for row in sampling["rows"]} == {"graph", "fused", "fused-few"}
+    for row in sampling["rows"]:
+        assert row["per_second"] > 0
+        assert row["share_of_floor"] == row["per_second"] / row["floor_per_second"]
+        assert f"{row['floor_limit']}_seconds" in row["floor"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--device", "cpu"], "say where they go, with --out"),
+        (["--only", "speed"], "no group 'speed': there are machine, compile, tests, sampling"),
+    ],
+)
+def test_what_is_wrong_with_the_options_is_said(options: list[str], said: str) -> None:
+    command = [sys.executable, "benchmarks/gpu.py", *options]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 2
+    assert said in run.stderr
+
+
+#: Speaks as the process of a device does.
+CHILD = """
+import json, sys, time
+cases = [{"group": "tests", "name": name, "seconds": 1.0} for name in ("fine", "dies", "hangs")]
+print(json.dumps({"cases": cases}), flush=True)
+for line in sys.stdin:
+    if line == "dies\\n":
+        raise RuntimeError("an illegal memory access was encountered")
+    if line == "hangs\\n":
+        time.sleep(60)
+    print(json.dumps({"facts": {"answer": 42}}), flush=True)
+"""
+
+
+def test_a_case_that_dies_or_hangs_costs_one_case() -> None:
+    told: list[Outcome] = []
+    with Process([sys.executable, "-c", CHILD]) as process:
+        assert process.start() is None
+        fine, dies, hangs = process.cases
+
+        # When they are run in turn, and a last one when there is no time left
+        order = [fine, dies, fine, hangs, fine]
+        run_all(order, [process], time.monotonic() + 60, told.append)
+        run_all([fine], [process], time.monotonic() - 1, told.append)
+
+    # Then those that were fine before and behind are fine
+    assert [outcome.case for outcome in told] == [*order, fine]
+    assert [outcome.facts for outcome in told if outcome.error is None] == [{"answer": 42}] * 3
+    died, hung, late = (str(outcome.error) for outcome in told if outcome.error is not None)
+    assert died.splitlines()[-1] == "RuntimeError: an illegal memory access was encountered"
+    assert hung == "it took more than 1 s"
+    assert late == "not run: there was no time left"
+
+
+def test_a_process_that_cannot_start_says_why() -> None:
+    with Process([sys.executable, "-c", "import a_module_that_is_not_here"]) as process:
+        outcome = process.run(Listed("tests", "any", 1.0), 1.0)
+
+    assert str(outcome.error).endswith("No module named 'a_module_that_is_not_here'")
+
+
+#: Round numbers of a device with a hundred processors.
+CEILINGS = Ceilings(
+    bfloat16_flops_per_second=1e15,
+    float32_flops_per_second=5e13,
+    memory_bytes_per_second=4e12,
+    weights_bytes_per_second=5e12,
+    weights_bytes_per_second_of_one=1e11,
+    processors=100,
+    cache_bytes=10**7,
+    node_seconds=1e-6,
+)
+
+
+@pytest.mark.parametrize(
+    ("slots", "seconds"),
+    [
+        # One tile reads its weights as fast as one processor can, and uses one for arithmetic;
+        # what the slots keep is in the cache.
+        (1, (2e6 / 1e13, 2e6 / 1e11, 1e3 / 5e12)),
+        (64, (64 * 2e6 / 1e13, 2e6 / 1e11, 64 * 1e3 / 5e12)),
+        # Two tiles have twice as much of both.
+        (65, (65 * 2e6 / 2e13, 4e6 / 2e11, 65 * 1e3 / 5e12)),
+        # 128 tiles have all there is, and their slots keep more than the cache holds.
+        (8192, (8192 * 2e6 / 1e15, 128 * 2e6 / 5e12, 8192 * 1e3 / 4e12)),
+    ],
+)
+def test_floors_are_counted(slots: int, seconds: tuple[float, float, float]) -> None:
+    work = Work(
+        dtype="bfloat16",
+        tile_slots=64,
+        spread=False,
+        multiply_adds=1e6,
+        weight_bytes=2e6,
+        slot_bytes=1e3,
+        kept_bytes=1e5,
+    )
+
+    floor = work.floor(CEILINGS, slots)
+
+    counted = floor.arithmetic_seconds, floor.weights_seconds, floor.slots_seconds
+    assert counted == pytest.approx(seconds)
+    assert floor.seconds == max(counted)
+    assert floor.limit == "weights"
+
+
+def test_a_row_has_the_share_of_its_floor() -> None:
+    work = {
+        "dtype": "float32",
+        "tile_slots": 1024,
+        "spread": True,
+        "multiply_adds": 1e6,
+        "weight_bytes": 0.0,
+        "slot_bytes": 0.0,
+        "kept_bytes": 0.0,
+    }
+    row = {"work": work, "slots": 10, "positions_per_unit": 100.0, "per_second": 50_000.0}
+
+    found = with_floor(row, CEILINGS)
+
+    # 5e13 FLOP/s are 25 million positions a second, or 250,000 images of 100.
+    assert math.isclose(found["floor_per_second"], 250_000)
+    assert math.isclose(found["share_of_floor"], 0.2)
+    assert found["floor_limit"] == "arithmetic"
+
+
+def test_weights_are_streamed_as_they_are_said_to_be() -> None:
+    # Given the kernel under Triton's interpreter, and a number of weights that blocks do not divide
+    code = """
+import torch
+from parts.gpu_stream import BLOCK, stream, stream_by_torch
+weights = torch.randn(BLOCK + 100, generator=torch.Generator().manual_seed(0)).bfloat16()
+torch.testing.assert_close(stream(weights, 2, 3), stream_by_torch(weights, 2, 3))
+"""
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT / "benchmarks")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
