@@ -4,8 +4,8 @@ A tensor of a kernel has a power of two of columns, and one that is too wide doe
 processor's registers. So a vector lies in blocks of at most 64 floats; each part of a gated vector
 has blocks of its own, since the parts go different ways:
 
-    width 80, 2 parts    ┌──────────────┬────────┐┌──────────────┬────────┐
-                         │ 32           │ 8 of 16││ 32           │ 8 of 16│
+    width 140, 2 parts   ┌──────────────┬────────┐┌──────────────┬────────┐
+                         │ 64           │ 6 of 16││ 64           │ 6 of 16│
                          └──────────────┴────────┘└──────────────┴────────┘
 """
 
@@ -38,10 +38,6 @@ def blocks(width: int, parts: int) -> tuple[Block, ...]:
 
 
 def _cut(width: int) -> Iterator[Block]:
-    start = 0
-    while start < width:
-        left = width - start
-        # The largest power of two within it, or all that is left in the narrowest.
-        lanes = min(WIDEST, max(NARROWEST, 1 << (left.bit_length() - 1)))
-        yield Block(start, min(left, lanes), lanes)
-        start += lanes
+    for start in range(0, width, WIDEST):
+        left = min(width - start, WIDEST)
+        yield Block(start, left, max(NARROWEST, 1 << (left - 1).bit_length()))

@@ -94,7 +94,9 @@ def image_cell(
     dy, dx = number(numbers, at + 3), number(numbers, at + 4)
     read_row = (row // ROW_STRIDE + dy + rows) % rows
     read_column = column // COLUMN_STRIDE + dx
-    inside = (read_column >= 0) & (read_column < CELLS)
+    # For each slot, though it is the same for all: the interpreter has no mask of a scalar.
+    columns_read = event_row * 0 + read_column
+    inside = (columns_read >= 0) & (columns_read < CELLS)
     seen = (event_row // ROW_STRIDE + dy >= 0) & inside
     return start + (read_row * columns + (read_column + columns) % columns) * FLOATS, seen
 

@@ -9,11 +9,11 @@ from ancestral.models.sampling.fused.blocks import NARROWEST, WIDEST, Block, blo
 
 
 def test_a_gated_vector_has_blocks_for_each_part() -> None:
-    assert blocks(80, 2) == (
-        Block(0, 32, 32),
-        Block(32, 8, 16),
-        Block(40, 32, 32),
-        Block(72, 8, 16),
+    assert blocks(140, 2) == (
+        Block(0, 64, 64),
+        Block(64, 6, 16),
+        Block(70, 64, 64),
+        Block(134, 6, 16),
     )
 
 
