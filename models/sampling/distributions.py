@@ -150,7 +150,9 @@ class LogisticMixture(Distribution):
         if settings.top_k is not None or settings.top_p is not None:
             every = torch.arange(self.levels, device=u.device).expand(len(u), -1)
             log_p = self.log_prob(adjusted.unsqueeze(2), every)
-            return draw(log_p, u, replace(settings, temperature=None))
+            drawn = draw(log_p, u, replace(settings, temperature=None))
+            # Who is not truncated is drawn as if no neighbour were.
+            return torch.where(_asks(settings, self.levels), drawn, self._bisect(adjusted, u))
         return self._bisect(adjusted, u)
 
     def value(self, symbol: Tensor) -> Tensor:
@@ -199,6 +201,17 @@ class Gaussian(Distribution):
             deviation = deviation * settings.temperature.double().squeeze(1)
         standard: Tensor = torch.special.ndtri(u.double())
         return mean + deviation * standard
+
+
+def _asks(settings: SettingsBatch, levels: int) -> Tensor:
+    """Which slots are truncated, (S,)."""
+    if settings.top_k is None:
+        assert settings.top_p is not None
+        return (settings.top_p < 1).squeeze(1)
+    asks = settings.top_k < levels
+    if settings.top_p is not None:
+        asks = asks | (settings.top_p < 1)
+    return asks.squeeze(1)
 
 
 def colour_mixture(raw: Tensor, earlier: Tensor, distribution: LogisticMixture) -> Tensor:

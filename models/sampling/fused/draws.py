@@ -64,12 +64,14 @@ def kept_weights(weights, top_k, top_p, L: tl.constexpr):
 
 
 @triton.jit
-def first_above(weights, inside, u, LEVELS: tl.constexpr):
+def first_above(weights, u, LEVELS: tl.constexpr):
     """The first of the symbols whose running weight exceeds u · total."""
     running = tl.cumsum(weights, 1)
     threshold = u * tl.max(running, 1)
-    below = (running <= threshold[:, None]) & inside
-    return tl.minimum(tl.sum(below.to(tl.int32), 1), LEVELS - 1)
+    # A scan's sums may fall by a rounding from lane to lane, but no weight of zero is drawn.
+    above = (running > threshold[:, None]) & (weights > 0)
+    lane = tl.arange(0, weights.shape[1])[None, :]
+    return tl.min(tl.where(above, lane, LEVELS - 1), 1)
 
 
 @triton.jit
@@ -81,7 +83,7 @@ def pick(
     weights = tl.where(inside, tl.exp(scaled - tl.max(scaled, 1)[:, None]), 0.0)
     if truncated:
         weights = kept_weights(weights, top_k, top_p, L)
-    return first_above(weights, inside, u, LEVELS)
+    return first_above(weights, u, LEVELS)
 
 
 @triton.jit
@@ -205,7 +207,9 @@ def draw_mixture(
                 chances += share * tl.exp(component_nats(mean, log_scale, lane, LEVELS))
             peak = tl.max(tl.where(inside, chances, 0.0), 1)[:, None]
             weights = kept_weights(tl.where(inside, chances / peak, 0.0), top_k, top_p, L)
-            symbol = first_above(weights, inside, u, LEVELS)
+            # Who is not truncated is drawn as if no neighbour were.
+            asks = (top_k < LEVELS) | (top_p < 1)
+            symbol = tl.where(asks, first_above(weights, u, LEVELS), symbol)
     each = component_nats(means, log_scales, symbol[:, None], LEVELS)
     nats = log_total(logits + each, real) - log_total(logits, real)
     return symbol, nats, finite

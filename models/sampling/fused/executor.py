@@ -81,7 +81,9 @@ class FusedExecutor(Executor):
 
     @property
     def numerics(self) -> str:
-        return numerics_class(self._name, self._device, self._dtype)
+        # What Triton compiles to is part of what decides bits.
+        name = f"{self._name}-{self._launcher.version}"
+        return numerics_class(name, self._device, self._dtype)
 
     def new_tile(self) -> FusedTile:
         self._tiles += 1
@@ -108,13 +110,13 @@ class FusedExecutor(Executor):
 
     def _given(
         self, tiles: Sequence[FusedTile], positions: int
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int32]] | None:
         """The symbols that are given in a run, (N, K, C), if any are."""
         of_tiles = {tile: own for tile in tiles if (own := tile.begin(positions)) is not None}
         if not of_tiles:
             return None
         shape = len(self._state.seeds), positions, self._program.channels
-        is_given, symbols = np.zeros(shape, dtype=np.bool_), np.zeros(shape)
+        is_given, symbols = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.int32)
         for tile, (is_own, own_symbols) in of_tiles.items():
             is_given[tile.own] = np.moveaxis(is_own, 2, 0)
             symbols[tile.own] = np.moveaxis(own_symbols, 2, 0)

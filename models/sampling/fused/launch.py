@@ -8,6 +8,7 @@ find it in a file, as Python's tracebacks do; both look into `linecache`.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import linecache
 import os
@@ -15,11 +16,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ancestral.models.errors import ConfigError
 from ancestral.models.sampling.fused import twin
 from ancestral.models.sampling.fused.source import GROUP, RUN
+
+#: How kernels are compiled. With a stage more, memories would be read before the step in between
+#: has written them; what is fused decides bits, and the default differs between versions.
+OPTIONS: dict[str, Any] = {"num_stages": 1, "enable_fp_fusion": True}
 
 #: A tensor of the tables, or a number.
 Argument = Tensor | int
@@ -28,6 +34,9 @@ Argument = Tensor | int
 class Launcher(ABC):
     """Runs one kernel in as many programs as asked for, each of which is a tile."""
 
+    #: Who computes, and in which version.
+    version: str
+
     @abstractmethod
     def launch(self, programs: int, arguments: dict[str, Argument]) -> None:
         """Run all programs; `arguments` are those of `source.ARGUMENTS`, by name."""
@@ -35,6 +44,8 @@ class Launcher(ABC):
 
 class TwinLauncher(Launcher):
     """In plain torch, one program after another."""
+
+    version = "twin"
 
     def __init__(self, text: str) -> None:
         self._program = 0
@@ -53,10 +64,14 @@ class TritonLauncher(Launcher):
         """Raises ConfigError when Triton is not here."""
         self._kernel = triton_kernel(text)
         self._warps = warps
+        self.version = f"triton-{importlib.metadata.version('triton')}"
 
     def launch(self, programs: int, arguments: dict[str, Argument]) -> None:
-        # One stage: a stage more would read memories before the step in between has written them.
-        self._kernel[(programs,)](**arguments, num_warps=self._warps, num_stages=1)
+        weights = arguments["weights"]
+        assert isinstance(weights, Tensor)
+        # Triton launches on torch's current device, whatever the pointers are of.
+        with torch.cuda.device_of(weights):  # type: ignore[no-untyped-call]
+            self._kernel[(programs,)](**arguments, num_warps=self._warps, **OPTIONS)
 
 
 def interpreted() -> bool:

@@ -318,6 +318,8 @@ class OpWriter:
             return self._scratch.start(register)
         start = self._scratch.start(register)
         names = self._read_register(register)
+        # What an earlier draw reads there has been read.
+        self._say("barrier()")
         for name, block in zip(names, register_blocks(register), strict=True):
             self._say(
                 f"keep(scratch, parameters, {start + block.start}, {name}, {block.width}, "

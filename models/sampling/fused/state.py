@@ -62,7 +62,10 @@ class State:
         self._scratch = zeros(slots, source.scratch_floats, dtype=torch.float32)
         self._bads = zeros(slots, dtype=torch.int32)
         self._symbols = zeros(slots * positions * program.channels, dtype=torch.int32)
-        self._nothing = zeros(1, dtype=torch.int32)
+        # Where nothing is given, of the dtypes of what is: others would be another kernel.
+        self._nothing = zeros(1, dtype=torch.uint8), zeros(1, dtype=torch.int32)
+        #: Log-likelihoods after the last run.
+        self.told_nats = np.zeros(slots)
         self._tables: dict[str, Argument] = {
             "weights": source.weights.to(device, dtype),
             "floats": source.floats.to(device),
@@ -73,7 +76,7 @@ class State:
         self,
         tiles: Sequence[int],
         positions: int,
-        given: tuple[NDArray[np.bool_], NDArray[np.float64]] | None,
+        given: tuple[NDArray[np.bool_], NDArray[np.int32]] | None,
     ) -> dict[str, Argument]:
         """What a run of so many positions in these tiles is called with; `given` are (N, K, C)."""
         self._bads.fill_(-1)
@@ -84,7 +87,7 @@ class State:
                 *("temperatures", "top_ks", "top_ps"),
             )
         }
-        is_given = symbols_given = self._nothing
+        is_given, symbols_given = self._nothing
         if given is not None:
             is_given = torch.from_numpy(given[0]).to(self._device, torch.uint8).flatten()
             symbols_given = torch.from_numpy(given[1]).to(self._device, torch.int32).flatten()
@@ -110,4 +113,5 @@ class State:
         finite, (N,), or −1."""
         shape = len(self.seeds), positions, self._channels
         symbols = self._symbols[: math.prod(shape)].cpu().numpy().reshape(shape)
+        self.told_nats = self.nats.cpu().numpy().copy()
         return symbols, self._bads.cpu().numpy()

@@ -46,6 +46,7 @@ class FusedTile(Tile):
         occupied[list(self._slots)] = True
         # A slot without an event has none left.
         state.lengths[self._own] = np.where(occupied, state.lengths[self._own], 0)
+        state.ages[self._own] = np.where(occupied, state.ages[self._own], 0)
         truncated = state.top_ks[self._own] < (self.program.levels or 1)
         truncated |= state.top_ps[self._own] < 1
         given = self._given_symbols(positions)
@@ -78,7 +79,7 @@ class FusedTile(Tile):
         state.temperatures[here] = settings.temperature
         state.top_ks[here] = min(settings.top_k or levels, levels)
         state.top_ps[here] = 1.0 if settings.top_p is None else settings.top_p
-        state.nats[here] = nats
+        state.nats[here] = state.told_nats[here] = nats
         if start.projection.fixed is not None:
             state.fixed[here] = start.projection.fixed[0].to(state.fixed)
         self._aligned.pop(slot, None)
@@ -108,7 +109,7 @@ class FusedTile(Tile):
             self._remember(slot, grids)
 
     def _log_likelihood_nats(self, slot: int) -> float:
-        return float(self._state.nats[self._first + slot])
+        return float(self._state.told_nats[self._first + slot])
 
     def _lay_out(self, slot: int, positions: int) -> None:
         """The columns of aligned conditioning that a slot goes through in so many positions."""

@@ -15,7 +15,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from ancestral.models.sampling.fused.launch import triton_kernel
+from ancestral.models.sampling.fused.launch import OPTIONS, triton_kernel
 from ancestral.models.sampling.fused.source import ARGUMENTS, kernel_source
 from ancestral.models.sampling.fused.state import State
 from ancestral.models.sampling.program import StepProgram
@@ -49,7 +49,7 @@ def assembly(program: StepProgram, slots: int, warps: int) -> str:
             triton_kernel(source.text), {name: types[name] for name in ARGUMENTS}, attrs=edges
         ),
         target=HOPPER,
-        options={"num_warps": warps, "num_stages": 1},
+        options={"num_warps": warps, **OPTIONS},
     )
     assert compiled.asm["cubin"]
     ptx: str = compiled.asm["ptx"]
