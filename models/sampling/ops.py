@@ -248,6 +248,12 @@ def changed(op: Op) -> Register | Grid | None:
             return op.target.of if isinstance(op.target, Window) else op.target
 
 
+def has_windows(op: Op) -> bool:
+    """Whether an op is another one at another column."""
+    places = [*sources(op), getattr(op, "target", None)]
+    return isinstance(op, ByColumn) or any(isinstance(place, Window) for place in places)
+
+
 def width_at(place: Source, column: int) -> int:
     """How many floats a source or a target has at a column."""
     match place:

@@ -40,4 +40,9 @@ def blocks(width: int, parts: int) -> tuple[Block, ...]:
 def _cut(width: int) -> Iterator[Block]:
     for start in range(0, width, WIDEST):
         left = min(width - start, WIDEST)
-        yield Block(start, left, max(NARROWEST, 1 << (left - 1).bit_length()))
+        yield Block(start, left, lanes(left))
+
+
+def lanes(width: int) -> int:
+    """The power of two of columns that so many floats take."""
+    return max(NARROWEST, 1 << (width - 1).bit_length())

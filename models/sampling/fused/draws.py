@@ -33,7 +33,7 @@ def is_finite(x):
 
 
 @triton.jit
-def kept_weights(weights, top_k, top_p, L: tl.constexpr):
+def kept_weights(weights, top_k, top_p):
     """Weights (S, L) of at most 1, with zeros outside top-k, then outside top-p."""
     bits = weights.to(tl.int32, bitcast=True)
     low = top_k * 0
@@ -75,14 +75,12 @@ def first_above(weights, u, LEVELS: tl.constexpr):
 
 
 @triton.jit
-def pick(
-    logits, inside, u, temperature, top_k, top_p, truncated, LEVELS: tl.constexpr, L: tl.constexpr
-):
+def pick(logits, inside, u, temperature, top_k, top_p, truncated, LEVELS: tl.constexpr):
     """Symbols (S,) for logits (S, L)."""
     scaled = tl.where(inside, logits / temperature[:, None], float("-inf"))
     weights = tl.where(inside, tl.exp(scaled - tl.max(scaled, 1)[:, None]), 0.0)
     if truncated:
-        weights = kept_weights(weights, top_k, top_p, L)
+        weights = kept_weights(weights, top_k, top_p)
     return first_above(weights, u, LEVELS)
 
 
@@ -107,7 +105,7 @@ def draw_level(
         logits = tl.where(lane == 1, logit[:, None], 0.0)
     else:
         logits = load_floats(scratch, parameters, START, LEVELS, L)
-    symbol = pick(logits, inside, u, temperature, top_k, top_p, truncated, LEVELS, L)
+    symbol = pick(logits, inside, u, temperature, top_k, top_p, truncated, LEVELS)
     peak = tl.max(tl.where(inside, logits, float("-inf")), 1)
     weights = tl.where(inside, tl.exp(logits - peak[:, None]), 0.0)
     drawn = tl.sum(tl.where(lane == symbol[:, None], logits, 0.0), 1)
@@ -206,7 +204,7 @@ def draw_mixture(
                 share = tl.sum(tl.where(chosen, shares, 0.0), 1)[:, None]
                 chances += share * tl.exp(component_nats(mean, log_scale, lane, LEVELS))
             peak = tl.max(tl.where(inside, chances, 0.0), 1)[:, None]
-            weights = kept_weights(tl.where(inside, chances / peak, 0.0), top_k, top_p, L)
+            weights = kept_weights(tl.where(inside, chances / peak, 0.0), top_k, top_p)
             # Who is not truncated is drawn as if no neighbour were.
             asks = (top_k < LEVELS) | (top_p < 1)
             symbol = tl.where(asks, first_above(weights, u, LEVELS), symbol)

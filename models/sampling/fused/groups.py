@@ -16,14 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ancestral.models.sampling.ops import (
-    ByColumn,
     Grid,
     Op,
     Read,
     Register,
     When,
-    Window,
     changed,
+    has_windows,
     sources,
 )
 from ancestral.models.sampling.program import StepProgram
@@ -61,13 +60,8 @@ def is_supported(program: StepProgram) -> bool:
         not program.frame_sweep
         and program.levels is not None
         and all(grid.frames == 1 for grid in program.grids)
-        and not any(_has_windows(op) for op in program.ops)
+        and not any(has_windows(op) for op in program.ops)
     )
-
-
-def _has_windows(op: Op) -> bool:
-    places = [*sources(op), getattr(op, "target", None)]
-    return isinstance(op, ByColumn) or any(isinstance(place, Window) for place in places)
 
 
 def _placed(item: Op | When) -> Iterator[tuple[Op, When]]:

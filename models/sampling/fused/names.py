@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from ancestral.models.sampling.fused.blocks import Block, blocks
+from ancestral.models.sampling.fused.blocks import Block
 from ancestral.models.sampling.fused.groups import registers
 from ancestral.models.sampling.ops import Op, Register
 
@@ -71,8 +71,3 @@ class Variables:
         number = self._made.get(lanes, 0)
         self._made[lanes] = number + 1
         return f"x{lanes}_{number}"
-
-
-def blocks_of(register: Register) -> tuple[Block, ...]:
-    """The blocks of a register."""
-    return blocks(register.width, register.parts)

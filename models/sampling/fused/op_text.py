@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ancestral.models.sampling.distributions import Bernoulli, Categorical, LogisticMixture
-from ancestral.models.sampling.fused.blocks import NARROWEST, Block
+from ancestral.models.sampling.fused.blocks import Block, lanes
 from ancestral.models.sampling.fused.groups import registers
 from ancestral.models.sampling.fused.names import Names, Variables
 from ancestral.models.sampling.fused.places import Places
@@ -27,6 +27,7 @@ from ancestral.models.sampling.ops import (
     Source,
     Value,
     Write,
+    changed,
 )
 from ancestral.models.sampling.program import StepProgram
 
@@ -124,7 +125,7 @@ class OpWriter:
                 raise AssertionError(f"kernels know no {type(op).__name__}")
         if number + 1 == len(self._ops):
             for register, grid in self._kept.items():
-                if self._variables.held(register) is not None:
+                if any(changed(each) is register for each in self._ops):
                     self._write(register, grid)
         self._variables.end(number, kept=tuple(self._kept))
         self._end_unit()
@@ -363,11 +364,6 @@ class OpWriter:
         )
         self._say("sum_of_nats, bad = counted(sum_of_nats, bad, own_nats, finite, alive, k)")
         self._say(f"leave(symbols, place, symbol_{channel})")
-
-
-def lanes(width: int) -> int:
-    """The power of two of columns that so many floats take."""
-    return max(NARROWEST, 1 << (width - 1).bit_length())
 
 
 def zeros(block: Block) -> str:

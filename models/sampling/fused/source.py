@@ -30,7 +30,7 @@ from ancestral.models.sampling.fused.tables import Tables
 from ancestral.models.sampling.ops import ColourMixture, Draw, Embed, Value
 from ancestral.models.sampling.program import StepProgram
 
-#: What a kernel is called with, in this order; `launch.py` says what each of them is.
+#: What a kernel is called with, in this order; `state.py` says what each of them is.
 ARGUMENTS = (
     *("weights", "floats", "numbers", "grids", "fixed", "aligned", "scratch"),
     *("tiles", "clocks", "is_forced", "is_truncated"),

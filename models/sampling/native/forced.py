@@ -19,14 +19,13 @@ from dataclasses import replace
 
 from ancestral.models.sampling.ops import (
     Add,
-    ByColumn,
     Grid,
     Op,
     Read,
     Register,
     When,
-    Window,
     changed,
+    has_windows,
     sources,
 )
 from ancestral.models.sampling.program import StepProgram
@@ -46,7 +45,7 @@ def forced_step(program: StepProgram) -> Items | None:
         for item in program.step
         for op in (item.ops if isinstance(item, When) else (item,))
     ]
-    if any(_has_windows(op) for op, _ in placed) or not _apart(placed):
+    if any(has_windows(op) for op, _ in placed) or not _apart(placed):
         return None
     needed = _needed(placed)
     placed = [pair for pair, wanted in zip(placed, needed, strict=True) if wanted]
@@ -55,12 +54,6 @@ def forced_step(program: StepProgram) -> Items | None:
         return None
     ordered = [placed[number] for number in order]
     return tuple(op if when is None else replace(when, ops=(op,)) for op, when in ordered)
-
-
-def _has_windows(op: Op) -> bool:
-    """Whether an op is another one at another column."""
-    places = [*sources(op), getattr(op, "target", None)]
-    return isinstance(op, ByColumn) or any(isinstance(place, Window) for place in places)
 
 
 def _apart(placed: list[Placed]) -> bool:

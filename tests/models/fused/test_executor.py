@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,8 +15,8 @@ from ancestral.models.sampling.fused.executor import FusedExecutor
 from ancestral.models.sampling.fused.groups import is_supported
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
-from tests.models.laws import same_bits, varied_requests
-from tests.models.nets import DIGITS, all_cases, image_case
+from tests.models.laws import check_broken_alone, same_bits, varied_requests
+from tests.models.nets import all_cases
 
 CASES = {name: case for name, case in all_cases().items() if is_supported(case.net.program())}
 
@@ -113,20 +112,7 @@ def test_a_clock_that_has_run_long_begins_again(name: str, monkeypatch: pytest.M
 
 
 def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour() -> None:
-    # Given a network that breaks for one label
-    case = image_case(labels=DIGITS)
-    broken = copy.deepcopy(case.net)
-    with torch.no_grad():
-        broken.asked.label.weight[2] = torch.nan  # type: ignore[union-attr,operator]
-    requests = varied_requests(case, 9)
-    healthy = _drawn(case.net, requests, 9)
-    # When it draws that label among others, and then goes on in the same slots
-    drawn = _drawn(broken, requests, 2)
-    # Then only that label's requests fail
-    failed = {key for key, sample in drawn.items() if sample.error is not None}
-    assert failed == {2, 5, 8}
-    assert all(str(drawn[key].error).endswith("not finite at position 0") for key in failed)
-    _assert_same(*({k: s[k] for k in s if k not in failed} for s in (drawn, healthy)))
+    check_broken_alone(_drawn)
 
 
 def test_bfloat16_rounds_weights_memories_and_what_is_multiplied() -> None:

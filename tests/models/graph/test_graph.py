@@ -17,8 +17,8 @@ from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.reference import TILE_SLOTS
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
-from tests.models.laws import same_bits, varied_requests
-from tests.models.nets import DIGITS, Case, all_cases, image_case, sound_case, vector_case
+from tests.models.laws import check_broken_alone, same_bits, varied_requests
+from tests.models.nets import Case, all_cases, sound_case, vector_case
 
 CASES = all_cases()
 
@@ -131,20 +131,7 @@ def _keys(sampler: Sampler) -> Sequence[object]:
 
 
 def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour() -> None:
-    # Given a network that breaks for one label
-    case = image_case(labels=DIGITS)
-    broken = copy.deepcopy(case.net)
-    with torch.no_grad():
-        broken.asked.label.weight[2] = torch.nan  # type: ignore[union-attr,operator]
-    requests = varied_requests(case, 9)
-    healthy = _drawn(case.net, requests, 9)
-    # When it draws that label among others, and then goes on in the same slots
-    drawn = _drawn(broken, requests, 2)
-    # Then only that label's requests fail
-    failed = {key for key, sample in drawn.items() if sample.error is not None}
-    assert failed == {2, 5, 8}
-    assert all(str(drawn[key].error).endswith("not finite at position 0") for key in failed)
-    _assert_same(*({k: s[k] for k in s if k not in failed} for s in (drawn, healthy)))
+    check_broken_alone(_drawn)
 
 
 class Peeping(Categorical):
