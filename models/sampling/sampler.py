@@ -32,13 +32,10 @@ from ancestral.models.sampling.native.library import Library
 from ancestral.models.sampling.requests import Asked, Requests
 from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
 from ancestral.models.sampling.tile import Drawn, HalfDrawn, Memory, Tile
+from ancestral.models.sampling.tiles import Place, Tiles
 from ancestral.models.sampling.warm import WarmCache, WarmCounters, digest_of
 
 __all__ = ["Sample", "SampleRequest", "Sampler", "SavedSample"]
-
-#: Events that move to other tiles together, at most: each is copied grid by grid, and a thousand of
-#: them would take longer than the emptied tile takes to draw them.
-MOST_MOVED = 64
 
 
 @dataclass
@@ -86,10 +83,8 @@ class Sampler:
         self._executor: Executor = executor_for(
             executor, self._program, slots=slots, device=self._device, dtype=dtype, threads=threads
         )
-        self._tiles: list[Tile] = []
-        #: The tile to which events were last admitted, since others lost any.
-        self._filling: Tile | None = None
-        self._active: dict[tuple[Tile, int], _Active] = {}
+        self._tiles = Tiles(self._executor)
+        self._active: dict[Place, _Active] = {}
         self._waiting: list[_Active] = []
         #: Prefixes that a slot is taking in, by digest.
         self._prefilling: set[bytes] = set()
@@ -137,15 +132,15 @@ class Sampler:
     @torch.inference_mode()
     def advance(self) -> list[Sample]:
         """Draw a chunk of symbols in every tile; the events that ended with it."""
-        self._move_together()
-        self._filling = None
-        busy = [tile for tile in self._tiles if tile.active]
-        if not busy:
+        for old, new in self._tiles.move_together():
+            self._active[new] = self._active.pop(old)
+        if not (busy := self._tiles.busy):
             return []
         groups = [(tiles, self._positions(tiles)) for tiles in self._executor.groups(busy)]
         known = {tile: tile.symbols for tile in busy}
         began = time.perf_counter()
         ended = self._executor.run(groups)
+        self._tiles.events_left()
         share = (time.perf_counter() - began) / len(self._active)
         for active in self._active.values():
             active.seconds += share
@@ -225,7 +220,7 @@ class Sampler:
         weights = self._net.state_dict()
         return f"{digest_of(*weights.values()).hex()[:16]} {self.numerics}"
 
-    def _remove(self, key: Hashable) -> tuple[_Active, tuple[Tile, int] | None]:
+    def _remove(self, key: Hashable) -> tuple[_Active, Place | None]:
         """An event that is drawn no more, and the slot that it is still in, if it is in one. Those
         who wait for its prefill can begin then."""
         for active in self._waiting:
@@ -235,7 +230,7 @@ class Sampler:
         for place, active in self._active.items():
             if active.asked.request.key == key:
                 del self._active[place]
-                self._filling = None
+                self._tiles.events_left()
                 self._end_prefill(active)
                 return active, place
         raise ConditionError(f"no event of key {key!r} is being drawn")
@@ -247,7 +242,7 @@ class Sampler:
         most; before, another event of its prefix may have to take that in.
         """
         advances = 2 * math.ceil(positions / self._program.period) + 1
-        tiles = math.ceil(self.slots / self._tiles[0].slots)
+        tiles = math.ceil(self.slots / self._tiles.slots_of_each)
         return advances * tiles * self._chunk
 
     def _check_free(self) -> None:
@@ -284,27 +279,7 @@ class Sampler:
 
     def _begin(self, active: _Active, known: HalfDrawn | Memory | None) -> None:
         """Put an event in a slot, to go on from what is known of it."""
-        tile = self._tile_with_room()
-        slot = tile.free_slot
-        assert slot is not None
-        tile.admit(slot, active.asked.start, known)
-        self._active[tile, slot] = active
-
-    def _tile_with_room(self) -> Tile:
-        """The fullest one, so that a tile without events costs nothing."""
-        tile = self._filling
-        # The fullest stays the fullest while it is filled.
-        if tile is None or tile.active == tile.slots:
-            tile = max(
-                (tile for tile in self._tiles if tile.active < tile.slots),
-                key=lambda tile: tile.active,
-                default=None,
-            )
-        if tile is None:
-            tile = self._executor.new_tile()
-            self._tiles.append(tile)
-        self._filling = tile
-        return tile
+        self._active[self._tiles.admit(active.asked.start, known)] = active
 
     def _positions(self, tiles: Sequence[Tile]) -> int:
         """How far tiles can go on together: to an event's end, or to a prefix's."""
@@ -349,25 +324,6 @@ class Sampler:
                 self._waiting.append(active)
             else:
                 self._begin(active, self._prefilled(active))
-
-    def _move_together(self) -> None:
-        """Move the events of the emptiest tile where others have room for them, so that it costs
-        nothing."""
-        while True:
-            tiles = sorted((t for t in self._tiles if t.active), key=lambda tile: tile.active)
-            if len(tiles) < 2:
-                return
-            emptiest, *others = tiles
-            room = sum(tile.slots - tile.active for tile in others)
-            if emptiest.active > min(room, MOST_MOVED):
-                return
-            for slot in emptiest.occupied:
-                tile = next(tile for tile in reversed(others) if tile.active < tile.slots)
-                free = tile.free_slot
-                assert free is not None
-                active = self._active.pop((emptiest, slot))
-                tile.admit(free, active.asked.start, emptiest.take_out(slot))
-                self._active[tile, free] = active
 
     def _count(self, tile: Tile, positions: int, symbols: int) -> None:
         self.steps += positions

@@ -197,6 +197,14 @@ class Tile(ABC):
         symbols = np.concatenate(taken.symbols).reshape(-1)
         return HalfDrawn(symbols, self._log_likelihood_nats(slot), memory)
 
+    def move(self, slot: int, to: Tile) -> int:
+        """Go on with the event of a slot in another tile that has room: in which of its slots. Both
+        tiles stand on a period boundary."""
+        start, free = self._slots[slot].start, to.free_slot
+        assert free is not None
+        to.admit(free, start, self.take_out(slot))
+        return free
+
     def drop(self, slot: int) -> None:
         """Forget the event of a slot, which is free afterwards; the tile stands on a period
         boundary."""

@@ -197,7 +197,7 @@ def test_more_events_than_it_pays_to_move_stay_where_they_are(
 ) -> None:
     # Given two tiles of which each has half its slots free, as soon as the short sounds have ended
     monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 20)
-    monkeypatch.setattr("ancestral.models.sampling.sampler.MOST_MOVED", TILE_SLOTS // 2 - 1)
+    monkeypatch.setattr("ancestral.models.sampling.tiles.MOST_MOVED", TILE_SLOTS // 2 - 1)
     case, size = sound_case(speaker=False, digit=False), TILE_SLOTS
     lengths = [20] * (size // 2) + [31] * size
     requests = [SampleRequest(n, {"seconds": length / 1000}, n) for n, length in enumerate(lengths)]
