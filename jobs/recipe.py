@@ -94,8 +94,12 @@ class Augmentation(_Document):
     shift_pixels: int = Field(default=0, ge=0)
     #: Each way, at most, about the centre.
     turn_degrees: float = Field(default=0.0, ge=0, le=180)
-    #: Larger or smaller, at most.
+    #: Larger or smaller, at most: height and width each by its own.
     scale_percent: float = Field(default=0.0, ge=0, lt=100)
+    #: Columns to the side, at most, in hundredths of the rows below the centre.
+    slant_percent: float = Field(default=0.0, ge=0, lt=100)
+    #: Of the images, how many are turned, scaled and slanted; the others are only shifted.
+    share: float = Field(default=1.0, ge=0, le=1)
 
 
 class Training(_Document):

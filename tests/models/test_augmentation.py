@@ -56,16 +56,74 @@ def test_what_is_enlarged_is_seen_closer() -> None:
     image = np.zeros((12, 12), np.uint8)
     image[4:8, 4:8] = 255
 
-    areas = [int((warp(image, NO_SHIFT, scale=s) >= 128).sum()) for s in (0.5, 1.0, 1.5, 2.0)]
+    scales = [(0.5, 0.5), (1.0, 1.0), (1.5, 1.5), (2.0, 2.0), (1.0, 2.0), (2.0, 0.5)]
+    seen = [warp(image, NO_SHIFT, scale=scale) >= 128 for scale in scales]
 
-    assert areas == [4, 16, 36, 64]
+    assert [int(each.any(1).sum()) for each in seen] == [2, 4, 6, 8, 4, 8]
+    assert [int(each.any(0).sum()) for each in seen] == [2, 4, 6, 8, 8, 2]
 
 
-def test_values_between_pixels_lie_between_them() -> None:
-    image = picture(9, 9)
-    turned = warp(image, NO_SHIFT, angle=0.3, scale=1.1)
-    assert image.min() <= turned.min() <= turned.max() <= image.max()
-    assert not np.array_equal(turned, image)
+def test_what_is_slanted_leans_to_the_side_by_its_rows() -> None:
+    # Given a line down the middle
+    image = np.zeros((9, 9), np.uint8)
+    image[:, 4] = 255
+
+    # When each row down goes a column to the right
+    slanted = warp(image, NO_SHIFT, slant=1.0)
+
+    # Then it is the diagonal, pixel by pixel
+    assert np.array_equal(slanted, 255 * np.eye(9, dtype=np.uint8))
+
+
+@settings(deadline=None, max_examples=30)
+@given(down=st.floats(-0.9, 0.9), right=st.floats(-0.9, 0.9), colours=st.sampled_from([(), (3,)]))
+def test_between_pixels_a_smooth_surface_goes_on(
+    down: float, right: float, colours: tuple[int, ...]
+) -> None:
+    """Cubic convolution repeats polynomials of the second degree (Keys 1981, section III)."""
+    # Given a paraboloid, whose values need no rounding to be told apart
+    rows, columns = np.indices((24, 24), np.float64) - 11.5
+
+    def surface(down: float, right: float) -> Any:
+        return 40 + 0.9 * (rows - down) ** 2 + 0.4 * (columns - right) * (rows - down)
+
+    image = np.rint(surface(0, 0)).astype(np.uint8)
+    image = np.broadcast_to(image.reshape(24, 24, *[1] * len(colours)), (24, 24, *colours))
+
+    # When it moves by parts of a pixel
+    moved = warp(image, np.array([down, right]))
+
+    # Then it is the moved surface, but for rounding, wherever no pixel is beyond an edge
+    inner = (slice(3, -3), slice(3, -3))
+    expected = surface(down, right)[inner].reshape(18, 18, *[1] * len(colours))
+    assert np.abs(moved[inner] - expected).max() <= 1.6
+
+
+def test_beside_an_edge_nothing_turns_from_black_to_white() -> None:
+    # Given an edge, beside which cubic interpolation goes below black and above white
+    image = np.zeros((9, 9), np.uint8)
+    image[:, 4:] = 255
+
+    # When it moves by half a pixel
+    moved = warp(image, np.array([0.0, 0.5])).astype(int)
+
+    # Then there is one grey between black and white
+    assert (np.diff(moved) >= 0).all()
+    assert [len(set(row)) for row in moved] == [3] * 9
+
+
+def test_of_some_images_only_the_place_changes() -> None:
+    image = picture(8, 8)
+    how = Augmentation(shift_pixels=1, turn_degrees=10, slant_percent=10, share=0.25)
+    shifted = {
+        warp(image, np.array([down, right])).tobytes()
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+    }
+
+    seen = [augment(image, how, np.random.default_rng(seed)).tobytes() for seed in range(400)]
+
+    assert 240 < sum(each in shifted for each in seen) < 360
 
 
 def test_an_image_changes_by_as_much_as_it_may_and_as_the_generator_says() -> None:
@@ -81,13 +139,20 @@ def test_an_image_changes_by_as_much_as_it_may_and_as_the_generator_says() -> No
         for right in range(-2, 3)
     }
     assert seen == everywhere
-    turned = Augmentation(turn_degrees=10, scale_percent=10)
+    turned = Augmentation(turn_degrees=10, scale_percent=10, slant_percent=10)
     one, two, other = (augment(image, turned, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one, two) and not np.array_equal(one, other)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"shift_pixels": -1}, {"turn_degrees": 181.0}, {"scale_percent": 100.0}]
+    "wrong",
+    [
+        {"shift_pixels": -1},
+        {"turn_degrees": 181.0},
+        {"scale_percent": 100.0},
+        {"slant_percent": -1.0},
+        {"share": 1.1},
+    ],
 )
 def test_what_is_no_change_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
