@@ -117,4 +117,15 @@ struct Call {
     const Unit* unit;
 };
 
+// structures.py has the same sizes: a structure that changes here alone does not compile.
+static_assert(sizeof(Operand) == 40);
+static_assert(sizeof(Register) == 16);
+static_assert(sizeof(Grid) == 48);
+static_assert(sizeof(Weights) == 24);
+static_assert(sizeof(Op) == 80);
+static_assert(sizeof(Program) == 136);
+static_assert(sizeof(Slot) == 72);
+static_assert(sizeof(Unit) == 64);
+static_assert(sizeof(Call) == 48);
+
 }  // namespace ancestral

@@ -23,13 +23,12 @@ ANCESTRAL_EXPORT int32_t ancestral_processor(void) {
 #endif
 }
 
-// Goes on by so many positions in every unit of a call; 0, as nothing can go wrong.
-ANCESTRAL_EXPORT int32_t ancestral_run(const ancestral::Program* program,
-                                       const ancestral::Call* call) {
+// Goes on by so many positions in every unit of a call; nothing can go wrong.
+ANCESTRAL_EXPORT void ancestral_run(const ancestral::Program* program,
+                                    const ancestral::Call* call) {
     const ancestral::FlushDenormals guard{};
     if (call->wide) ancestral::Machine<ancestral::BLOCK>(*program, *call).run();
     else ancestral::Machine<1>(*program, *call).run();
-    return 0;
 }
 
 // GFLOP/s of multiply-adds of this build on one core, with everything in registers.
