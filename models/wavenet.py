@@ -87,7 +87,7 @@ class WaveNet(Autoregressive):
             for index, dilation in enumerate(config.dilations)
         )
         self.hidden = BoxConv(config.skip, config.skip, gain=1.4)
-        self.output = BoxConv(config.skip, self.distribution.parameters)
+        self.output = BoxConv(config.skip, self.distribution.parameters, exact=True)
         self._begin_plausibly()
         self.asked = SoundConditions(config, count * 2 * channels)
 

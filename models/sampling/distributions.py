@@ -120,16 +120,46 @@ class LogisticMixture(Distribution):
         return -math.log(self.levels) - 2
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        logits = parameters[:, : self.components]
-        mixed = torch.log_softmax(logits, dim=1) + self.component_log_prob(parameters, x)
-        return torch.logsumexp(mixed, dim=1)
+        return self._log_prob(*self._split(parameters), x)
 
     def component_log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Nats of each symbol of `x` (B, *E) under each component alone: (B, K, *E).
-
-        With a > b, log(σ(a) − σ(b)) = log σ(a) + log σ(−b) + log(1 − exp(b − a)), without loss.
-        """
+        """Nats of each symbol of `x` (B, *E) under each component alone: (B, K, *E)."""
         _, means, log_scales = self._split(parameters)
+        return self._component_log_prob(means, log_scales, x)
+
+    def draw(self, parameters: Tensor, u: Tensor, settings: SettingsBatch) -> Tensor:
+        logits, means, log_scales = self._split(parameters)
+        if settings.temperature is not None:
+            logits = logits / settings.temperature
+            log_scales = log_scales + torch.log(settings.temperature)
+        bisected = self._bisect(logits, means, log_scales, u)
+        if settings.top_k is None and settings.top_p is None:
+            return bisected
+        every = torch.arange(self.levels, device=u.device).expand(len(u), -1)
+        log_p = self._log_prob(
+            logits.unsqueeze(2), means.unsqueeze(2), log_scales.unsqueeze(2), every
+        )
+        drawn = draw(log_p, u, replace(settings, temperature=None))
+        # Who is not truncated is drawn as if no neighbour were.
+        return torch.where(_asks(settings, self.levels), drawn, bisected)
+
+    def value(self, symbol: Tensor) -> Tensor:
+        """Where symbols stand in [−1, 1], float64."""
+        return symbol.double() * (2 / (self.levels - 1)) - 1
+
+    def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mixture logits, means and log scales, each (B, K, *E). The network's scales are bounded
+        here, once: temperature may make them narrower than that."""
+        logits, means, log_scales = parameters.chunk(3, dim=1)
+        return logits, means, log_scales.clamp(self.smallest_log_scale, LARGEST_LOG_SCALE)
+
+    def _log_prob(self, logits: Tensor, means: Tensor, log_scales: Tensor, x: Tensor) -> Tensor:
+        mixed = torch.log_softmax(logits, dim=1) + self._component_log_prob(means, log_scales, x)
+        return torch.logsumexp(mixed, dim=1)
+
+    def _component_log_prob(self, means: Tensor, log_scales: Tensor, x: Tensor) -> Tensor:
+        """With a > b, and without loss of digits,
+        log(σ(a) − σ(b)) = log σ(a) + log σ(−b) + log(1 − exp(b − a))."""
         narrowness = torch.exp(-log_scales)
         symbol = x.unsqueeze(1)
         step = 1 / (self.levels - 1)
@@ -141,31 +171,8 @@ class LogisticMixture(Distribution):
         between = torch.where(inside, torch.log(-torch.expm1(-2 * step * narrowness)), 0.0)
         return below + above + between
 
-    def draw(self, parameters: Tensor, u: Tensor, settings: SettingsBatch) -> Tensor:
-        logits, means, log_scales = self._split(parameters)
-        if settings.temperature is not None:
-            logits = logits / settings.temperature
-            log_scales = log_scales + torch.log(settings.temperature)
-        adjusted = torch.cat([logits, means, log_scales], dim=1)
-        if settings.top_k is not None or settings.top_p is not None:
-            every = torch.arange(self.levels, device=u.device).expand(len(u), -1)
-            log_p = self.log_prob(adjusted.unsqueeze(2), every)
-            drawn = draw(log_p, u, replace(settings, temperature=None))
-            # Who is not truncated is drawn as if no neighbour were.
-            return torch.where(_asks(settings, self.levels), drawn, self._bisect(adjusted, u))
-        return self._bisect(adjusted, u)
-
-    def value(self, symbol: Tensor) -> Tensor:
-        """Where symbols stand in [−1, 1], float64."""
-        return symbol.double() * (2 / (self.levels - 1)) - 1
-
-    def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, means, log_scales = parameters.chunk(3, dim=1)
-        return logits, means, log_scales.clamp(self.smallest_log_scale, LARGEST_LOG_SCALE)
-
-    def _bisect(self, parameters: Tensor, u: Tensor) -> Tensor:
+    def _bisect(self, logits: Tensor, means: Tensor, log_scales: Tensor, u: Tensor) -> Tensor:
         """The first symbol whose cumulative probability exceeds u."""
-        logits, means, log_scales = self._split(parameters)
         weights, narrowness = torch.softmax(logits, dim=1), torch.exp(-log_scales)
         low = torch.zeros(u.shape, dtype=torch.int64, device=u.device)
         high = low + self.levels - 1

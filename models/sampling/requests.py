@@ -58,7 +58,7 @@ class Requests:
         length = math.prod(shape)
         prefix = self._net.prefix(request.fields) if request.prefix is None else request.prefix
         self._check_prefix(prefix, length)
-        asked = digest_of(*(conditions[name] for name in sorted(conditions)))
+        asked = digest_of(conditions)
 
         def further(column: int) -> Tensor:
             aligned = self._projection(asked, conditions, column).aligned
@@ -77,7 +77,7 @@ class Requests:
         # A prefix can be prefilled in whole periods.
         period = self._program.period * self._program.channels
         prefilled = 0 if prefix is None else len(prefix) // period * period
-        digest = asked + digest_of(prefix) if prefilled else None
+        digest = asked + digest_of({"prefix": prefix}) if prefix is not None and prefilled else None
         return Asked(request, shape, start, prefilled, digest)
 
     @property

@@ -182,7 +182,7 @@ class Sampler:
         active, place = self._remove(key)
         so_far = None if place is None else place[0].take_out(place[1])
         self._begin_waiting()
-        return SavedSample(active.asked.request, so_far, self._drawn_by)
+        return SavedSample(active.asked.request, so_far, self._drawn_by, active.seconds)
 
     @torch.inference_mode()
     def drop(self, key: Hashable) -> None:
@@ -212,13 +212,12 @@ class Sampler:
         self._check_free()
         asked = self._requests.ask(saved.request)
         saved.so_far.check(self._program, asked.start.length)
-        self._begin(_Active(asked), saved.so_far)
+        self._begin(_Active(asked, saved.seconds), saved.so_far)
 
     @cached_property
     def _drawn_by(self) -> str:
         """The network, by the digest of its weights, and the numerics."""
-        weights = self._net.state_dict()
-        return f"{digest_of(*weights.values()).hex()[:16]} {self.numerics}"
+        return f"{digest_of(self._net.state_dict()).hex()[:16]} {self.numerics}"
 
     def _remove(self, key: Hashable) -> tuple[_Active, Place | None]:
         """An event that is drawn no more, and the slot that it is still in, if it is in one. Those

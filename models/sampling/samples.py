@@ -68,12 +68,13 @@ class SavedSample:
     """An event on its way, out of its slot: a request, and how far it has come (None: nowhere).
 
     It goes on in any sampler of the same network and numerics, which `drawn_by` names, in this
-    process or another.
+    process or another. `seconds` is its share of the time of the samplers so far.
     """
 
     request: SampleRequest
     so_far: HalfDrawn | None
     drawn_by: str
+    seconds: float
 
     def to_bytes(self) -> bytes:
         """As bytes, without the key, which may be anything."""
@@ -81,6 +82,7 @@ class SavedSample:
         tensors: dict[str, Tensor] = {}
         facts: dict[str, Any] = {
             "drawn_by": self.drawn_by,
+            "seconds": self.seconds,
             "fields": dict(request.fields),
             "seed": request.seed,
             "sample": request.sample,
@@ -112,13 +114,14 @@ class SavedSample:
                 settings,
                 tensors.get("prefix"),
             )
+            drawn_by, seconds = facts["drawn_by"], float(facts["seconds"])
             if "symbols" not in tensors:
-                return SavedSample(request, None, facts["drawn_by"])
+                return SavedSample(request, None, drawn_by, seconds)
             symbols = tensors["symbols"].numpy()
             nats = float.fromhex(facts["log_likelihood_nats"])
             count = sum(name.startswith("grid ") for name in tensors)
             grids = [tensors[f"grid {number}"] for number in range(count)]
             memory = Memory(symbols.size, grids)
-            return SavedSample(request, HalfDrawn(symbols, nats, memory), facts["drawn_by"])
+            return SavedSample(request, HalfDrawn(symbols, nats, memory), drawn_by, seconds)
         except (ArithmeticError, LookupError, SafetensorError, TypeError, ValueError) as error:
             raise ConditionError(f"these bytes are no saved sample: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -59,13 +60,11 @@ class WarmCache(Generic[Kept]):
             self.counters.evictions += 1
 
 
-def digest_of(*tensors: Tensor | None) -> bytes:
-    """Equal for equal tensors in the same order."""
+def digest_of(tensors: Mapping[str, Tensor]) -> bytes:
+    """Equal for equal tensors of the same names, in whatever order."""
     digest = hashlib.blake2b(digest_size=32)
-    for tensor in tensors:
-        if tensor is None:
-            digest.update(b"none")
-        else:
-            digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.digest()

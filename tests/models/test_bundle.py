@@ -111,6 +111,8 @@ def replace_weights(data: bytes) -> Callable[[Path], object]:
         (lambda f: (f / "config.json").write_text("{"), "config.json is not JSON"),
         (lambda f: (f / "config.json").write_text("[]"), "config.json is not a JSON object"),
         (lambda f: (f / "config.json").write_text("{}"), "config.json does not describe a model"),
+        (edit_config(lambda d: d.update(family=[])), "config.json does not describe a model"),
+        (edit_config(lambda d: d.update(config=[])), "config.json does not describe a model"),
         (edit_config(lambda d: d.update(family="gan")), "no family 'gan': there are darn, gat"),
         (edit_config(lambda d: d["config"].update(depth=3)), "GatedPixelCNNConfig has no 'depth'"),
         (edit_config(lambda d: d["config"].update(channels=9)), "does not fit the model in config"),

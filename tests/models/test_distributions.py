@@ -96,23 +96,46 @@ def test_a_larger_uniform_number_never_draws_a_lower_symbol(
 
 
 @settings(deadline=None, max_examples=30)
-@given(distribution=LEVELLED, seed=SEEDS, temperature=st.sampled_from([0.3, 0.9, 2.0]))
-def test_temperature_divides_logits_and_multiplies_scales(
+@given(
+    distribution=st.one_of(st.integers(2, 40).map(Categorical), st.just(Bernoulli())),
+    seed=SEEDS,
+    temperature=st.sampled_from([0.3, 0.9, 2.0]),
+)
+def test_temperature_divides_logits(
     distribution: Distribution, seed: int, temperature: float
 ) -> None:
     parameters = some_parameters(distribution, seed)
-    adjusted = parameters / temperature
-    if isinstance(distribution, LogisticMixture):
-        count = distribution.components
-        log_scales = parameters[:, 2 * count :].clamp_min(distribution.smallest_log_scale)
-        means = parameters[:, count : 2 * count]
-        adjusted = torch.cat(
-            [adjusted[:, :count], means, log_scales + math.log(temperature)], dim=1
-        )
     assert_shares(
         shares(distribution, parameters, Settings(temperature=temperature)),
-        probabilities(distribution, adjusted),
+        probabilities(distribution, parameters / temperature),
     )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    distribution=st.builds(LogisticMixture, st.integers(2, 40), st.integers(1, 4)),
+    seed=SEEDS,
+    size=st.sampled_from([1.0, 30.0]),
+    temperature=st.sampled_from([1e-3, 0.3, 0.9, 2.0]),
+)
+def test_temperature_multiplies_the_scales_of_a_mixture(
+    distribution: LogisticMixture, seed: int, size: float, temperature: float
+) -> None:
+    # Given scales of which the larger size has many at their floor
+    parameters = some_parameters(distribution, seed, size)
+    logits, means, log_scales = parameters[0].chunk(3)
+    scales = log_scales.clamp(distribution.smallest_log_scale, LARGEST_LOG_SCALE).exp()
+
+    # When the law is written down with tempered ones
+    levels = distribution.levels
+    edges = distribution.value(torch.arange(levels - 1)).unsqueeze(1) + 1 / (levels - 1)
+    below = torch.sigmoid((edges - means) / (scales * temperature))
+    running = F.pad((torch.softmax(logits / temperature, 0) * below).sum(1), (1, 0))
+    expected = F.pad(running, (0, 1), value=1.0).diff()
+
+    # Then a symbol is drawn as often as that says, whether or not others are truncated
+    for chosen in (Settings(temperature), Settings(temperature, top_p=1 - 1e-12)):
+        assert_shares(shares(distribution, parameters, chosen), expected)
 
 
 @settings(deadline=None, max_examples=30)

@@ -50,11 +50,11 @@ def test_bytes_carry_everything_but_the_key(
     grids = [torch.randn(1, 2, 3, 4), torch.randn(1, 1, 5, 6).double()]
     dtype = np.int32 if all(isinstance(symbol, int) for symbol in symbols) else np.float64
     known = np.array(symbols, dtype=dtype)
-    saved = SavedSample(request, HalfDrawn(known, nats, Memory(len(known), grids)), "someone")
+    saved = SavedSample(request, HalfDrawn(known, nats, Memory(len(known), grids)), "someone", 0.1)
 
     same = SavedSample.from_bytes(saved.to_bytes(), ("any", 1))
 
-    assert (same.request, same.drawn_by) == (request, "someone")
+    assert (same.request, same.drawn_by, same.seconds) == (request, "someone", 0.1)
     assert (same.request.prefix is None) == (given_symbols is None)
     if same.request.prefix is not None and given_symbols is not None:
         assert torch.equal(same.request.prefix, given_symbols)
@@ -79,7 +79,7 @@ def _changed(saved: SavedSample, **changes: Any) -> bytes:
 def test_bytes_of_something_else_are_refused() -> None:
     grids, symbols = [torch.zeros(1, 2, 3, 4)], np.zeros(6, dtype=np.int32)
     half_drawn = HalfDrawn(symbols, -9.5, Memory(6, grids))
-    saved = SavedSample(SampleRequest("key", {}, seed=1), half_drawn, "someone")
+    saved = SavedSample(SampleRequest("key", {}, seed=1), half_drawn, "someone", 0.0)
     own = saved.to_bytes()
     tensors = load(own)
     foreign = {

@@ -25,6 +25,8 @@ from ancestral.models.train import (
 )
 from ancestral.models.train_settings import TrainSettings
 from ancestral.models.visits import shuffled_batches
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models.test_data import HOP, SOUNDS, sounds
 
 STRIPES = GatedPixelCNNConfig(4, 4, 2, (0, 1), channels=8, layers=2, first_reach=1, head=8)
@@ -331,6 +333,30 @@ def test_products_in_bfloat16_learn_the_same_about_as_well() -> None:
     assert all(weights.dtype == torch.float32 for weights in nets["bfloat16"].parameters())
     assert not any(map(torch.equal, *(net.parameters() for net in nets.values())))
     assert coarse == pytest.approx(exact, abs=0.1)
+
+
+def test_where_a_mixture_stands_is_told_exactly_whatever_products_are_of() -> None:
+    # Given a net that says of each sample: at a third, two levels of 65,536 wide
+    config = WaveNetConfig(encoding="linear", levels=65536, components=1, depth=1, stacks=1)
+    net = WaveNet(config)
+    with torch.no_grad():
+        net.output.weight.zero_()
+        net.output.bias.copy_(torch.tensor([0.0, 1 / 3, math.log(4 / 65535)]))
+    x = torch.randint(43685, 43695, (2, 50))
+
+    # When products are of bfloat16 numbers, none of which is near a third
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = TrainingLoss(net)(x, {})
+
+    # Then the loss is that of float32
+    assert coarse.dtype == torch.float32
+    torch.testing.assert_close(coarse, TrainingLoss(net)(x, {}))
+
+
+def test_batches_that_end_too_soon_are_an_error() -> None:
+    net = fresh()
+    with pytest.raises(ModelError, match="the batches end after 2 steps, before the budget"):
+        train(TrainingLoss(net), net, iter(stripes()), TrainSettings(), fraction_done=steps(3))
 
 
 def forgetful(net: GatedPixelCNN) -> Callable[[int, Any], None]:

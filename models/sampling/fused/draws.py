@@ -177,7 +177,7 @@ def draw_mixture(
     finite = is_finite(tl.sum(logits, 1) + tl.sum(means, 1) + tl.sum(raw_scales, 1))
     log_scales = clamped(raw_scales, SMALLEST)
     scaled = logits / temperature[:, None]
-    wider = clamped(log_scales + tl.log(temperature)[:, None], SMALLEST)
+    wider = log_scales + tl.log(temperature)[:, None]
     shares = tl.where(real, tl.exp(scaled - log_total(scaled, real)[:, None]), 0.0)
     narrowness = tl.exp(-wider)
     low = (u * 0).to(tl.int32)

@@ -121,6 +121,9 @@ class NativeTile(Tile):
             turned = np.roll(cells[..., slot], [-by for by in self._turned(grid)], (0, 1, 2))
             if shape.ring:
                 turned = turned[:, :, -grid.columns :]
+                # What lies further back than the event is whoever's had the slot before.
+                known = self._slots[slot].age // grid.column_stride
+                turned[:, :, : max(0, grid.columns - known)] = 0
             grids.append(torch.from_numpy(np.ascontiguousarray(turned)))
         return grids
 

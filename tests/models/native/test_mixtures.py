@@ -78,13 +78,15 @@ def test_the_probabilities_of_all_symbols_sum_to_one(levels: int, slots: int) ->
 
 
 @each_layout
-def test_settings_are_those_of_the_reference(slots: int) -> None:
-    # Given slots of which each asks for something else
+@pytest.mark.parametrize("log_scale", [-30.0, -2.0])
+def test_settings_are_those_of_the_reference(slots: int, log_scale: float) -> None:
+    # Given slots of which each asks for something else, of scales at their floor and above it
     mixture = LogisticMixture(64, COMPONENTS)
     seeds, u = spread_seeds(300)
-    parameters = _parameters(len(seeds), -2.0, seed=8)
+    parameters = _parameters(len(seeds), log_scale, seed=8)
     asked = [
         *(Settings(), Settings(0.5), Settings(1.7), Settings(top_k=5), Settings(top_p=0.6)),
+        *(Settings(0.9), Settings(0.1)),
         Settings(0.8, top_k=20, top_p=0.9),
     ]
 

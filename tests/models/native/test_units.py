@@ -3,15 +3,19 @@ being changed; and a unit that nobody is in costs nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
+import torch
 
 from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest, SavedSample
+from ancestral.models.wavenet import WaveNet
+from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models.laws import needs_native
 from tests.models.native.asked import CASES, assert_same_bits, drawn_alone, each_case, request_of
-from tests.models.nets import Case
+from tests.models.nets import Case, lively
 
 pytestmark = needs_native
 
@@ -60,7 +64,7 @@ def test_an_event_can_move_after_every_chunk(name: str) -> None:
         samplers = [Sampler(case.net, slots=slots, executor="native") for slots in (FEW, MANY)]
         for sampler in samplers:
             sampler.admit(SampleRequest("neighbour", case.requests[-1], seed=0))
-        saved = SavedSample(request_of(case, 0), None, samplers[0].save("neighbour").drawn_by)
+        saved = replace(samplers[0].save("neighbour"), request=request_of(case, 0), so_far=None)
 
         # When it moves on after every chunk
         ended: list[Sample] = []
@@ -75,6 +79,27 @@ def test_an_event_can_move_after_every_chunk(name: str) -> None:
     # Then it ends as if it had never moved
     assert turn > 2
     assert_same_bits(ended[0], drawn_alone(case, 0))
+
+
+def test_what_is_saved_of_an_event_knows_nothing_of_who_had_the_slot_before() -> None:
+    # Given a sampler that has never drawn, and one whose only slot another sound has left
+    net = lively(WaveNet, WaveNetConfig(residual=8, skip=8, depth=9, stacks=1))
+    fresh, used = (Sampler(net, slots=1, executor="native") for _ in range(2))
+    list(used.sample([SampleRequest("before", {"seconds": 0.1}, seed=5)]))
+
+    # When a sound is saved that is younger than the net remembers
+    taken = []
+    for sampler in (fresh, used):
+        sampler.admit(SampleRequest("young", {"seconds": 0.05}, seed=6))
+        sampler.advance()
+        taken.append(sampler.save("young").so_far)
+
+    # Then both remember the same
+    one, other = taken
+    assert one is not None and other is not None
+    assert one.memory.symbols < 256
+    for mine, its in zip(one.memory.grids, other.memory.grids, strict=True):
+        assert torch.equal(mine, its)
 
 
 def test_events_of_part_filled_units_move_together() -> None:
