@@ -14,23 +14,31 @@ import contextlib
 import hashlib
 import json
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ancestral.jobs import layout
-from ancestral.jobs.errors import AlreadyExists, ConflictError, CorruptObject, NotFound, StoreError
+from ancestral.jobs.errors import (
+    AlreadyExists,
+    ConflictError,
+    CorruptObject,
+    NotFound,
+    SpecError,
+    StoreError,
+)
 from ancestral.jobs.kinds import signature_of
 from ancestral.jobs.registry import ModelEntry
-from ancestral.jobs.request_shards import LocalShard
+from ancestral.jobs.request_shards import LocalShard, staging
 from ancestral.jobs.requests import PreparedRequests, prepare_requests
 from ancestral.jobs.signature import check_settings
 from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard
 from ancestral.jobs.store import Store, open_store
-from ancestral.jobs.units import default_unit_rows
+from ancestral.jobs.units import MOST_UNITS, default_unit_rows
+
+#: Of a job, requests times samples.
+MOST_ROWS = 10**10
 
 
 def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
@@ -42,8 +50,8 @@ def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
     check_settings(signature, spec)
     store = open_store(spec.output)
     store.probe()
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
-        prepared = prepare_requests(spec, signature, Path(folder))
+    with staging() as folder, contextlib.ExitStack() as undo:
+        prepared = prepare_requests(spec, signature, folder)
         job_id = _job_id(spec)
         shards = upload(store, job_id, prepared.shards, undo)
         job = _job(spec, model, signature, job_id, prepared, shards)
@@ -153,11 +161,26 @@ def _job(
         signature=signature,
         requests=prepared.requests,
         rows=rows,
-        unit_rows=spec.unit.rows or default_unit_rows(rows),
+        unit_rows=_unit_rows(spec, rows),
         shards=shards,
         inputs=prepared.inputs,
         submitted_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
+
+
+def _unit_rows(spec: JobSpec, rows: int) -> int:
+    if rows > MOST_ROWS:
+        raise SpecError(
+            f"{rows // spec.sampling.samples:,} requests of {spec.sampling.samples:,} samples are "
+            f"{rows:,} rows, of which a job has at most {MOST_ROWS:,}: submit several"
+        )
+    unit_rows = spec.unit.rows or default_unit_rows(rows)
+    if rows > unit_rows * MOST_UNITS:
+        raise SpecError(
+            f"units of {unit_rows:,} rows make more than {MOST_UNITS:,} of {rows:,} rows: leave "
+            "'unit.rows' out, or make them larger"
+        )
+    return unit_rows
 
 
 def _take_key(state: Store, spec: JobSpec, job_id: str) -> None:

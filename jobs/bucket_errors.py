@@ -168,10 +168,13 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
 
 def foreign_errors(scheme: str) -> tuple[type[Exception], ...]:
     """What the file systems of `scheme` raise when they cannot do what they are asked."""
-    if not scheme.startswith("s3"):
+    if not scheme.startswith(("s3", "http")):
         return (OSError,)
-    # Here, because they are slow to import and most uses of this package need no S3.
+    # Here, because they are slow to import and most uses of this package need no network.
     from aiohttp import ClientError as HttpError
+
+    if scheme.startswith("http"):
+        return OSError, HttpError
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
     from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 

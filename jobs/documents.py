@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Hashable, Iterable, Mapping
+from datetime import date
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -46,6 +47,8 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise SpecError(f"{origin}{line}: is not valid YAML ({problem})") from error
     except yaml.YAMLError as error:
         raise SpecError(f"{origin}: is not valid YAML ({error})") from error
+    except RecursionError as error:
+        raise SpecError(f"{origin}: is nested too deeply") from error
     if not isinstance(data, dict):
         raise SpecError(f"{origin}: should hold keys and values, not {shown(data)}")
     return data
@@ -98,6 +101,11 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
+def in_utf8(text: str) -> str:
+    """`text` without what UTF-8 cannot hold: an error may quote a file's name or broken input."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _sentence(model_class: type[BaseModel], details: ErrorDetails) -> str:
     key = ".".join(str(part) for part in details["loc"])
     match details["type"]:
@@ -112,9 +120,11 @@ def _sentence(model_class: type[BaseModel], details: ErrorDetails) -> str:
             return f"{key!r} {details['ctx']['error']}"
         case "model_type" | "dict_type":
             return f"{key!r} should hold keys and values, not {shown(details['input'])}"
-        case _:
+        case kind:
             message = details["msg"].removeprefix("Input ")
-            return f"{key!r} {message}, not {shown(details['input'])}"
+            unquoted = kind == "string_type" and isinstance(details["input"], int | float | date)
+            hint = ": put it in quotes" if unquoted else ""
+            return f"{key!r} {message}, not {shown(details['input'])}{hint}"
 
 
 def _keys_beside(model_class: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
@@ -131,7 +141,20 @@ def _keys_beside(model_class: type[BaseModel], location: tuple[int | str, ...]) 
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses what YAML lets pass in silence: a key that is given twice, of which one would win."""
+    """Refuses what YAML lets pass in silence: a key that is given twice, of which one would win.
+
+    What is no value of its type, such as a date of a 31st month, is refused with its line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(
+                problem=f"{shown(node.value)} is no value: {error}; if it is a text, put it in "
+                "quotes",
+                problem_mark=node.start_mark,
+            ) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()

@@ -53,17 +53,16 @@ class SeenIds:
         if len(self._numbers) == self._buffered_requests:
             self._spill()
 
-    def duplicates(self) -> list[Duplicate]:
-        """All but the first of each set of equal ids, in the order in which they came."""
+    def duplicates(self) -> Iterator[Duplicate]:
+        """All but the first of each set of equal ids, in any order."""
         if self._spilled == 0:
-            return sorted(_duplicates_in(self._buffered()))
+            yield from _duplicates_in(self._buffered())
+            return
         self._spill()
-        found: list[Duplicate] = []
         for bucket in range(_BUCKETS):
             path = self._bucket(bucket)
             if path.exists():
-                found.extend(_duplicates_in(np.fromfile(path, dtype=_ENTRY)))
-        return sorted(found)
+                yield from _duplicates_in(np.fromfile(path, dtype=_ENTRY))
 
     def _buffered(self) -> NDArray[np.void]:
         entries = np.empty(len(self._numbers), dtype=_ENTRY)

@@ -82,9 +82,10 @@ def from_text(field: Mapping[str, Any], text: str) -> object:
     try:
         match field["type"]:
             case "category":
-                return next((value for value in field["values"] if str(value) == text), text)
+                values = field["values"]
+                return next((value for value in values if _tells(text, value)), text)
             case "integer":
-                return int(text)
+                return int(text.removesuffix(".0"))
             case "number":
                 return float(text)
             case "media" | "text":
@@ -135,14 +136,26 @@ def _declaration_problem(name: str, field: Mapping[str, Any]) -> str:
     return ""
 
 
+def _tells(text: str, value: int | str) -> bool:
+    """Whether a cell says this value of a category; 7.0 says 7, see `whole`."""
+    return text == str(value) or (isinstance(value, int) and text == f"{value}.0")
+
+
 def _checked_category(name: str, values: list[int | str], value: object) -> int | str:
     # As numbers True is 1 and False is 0, but nobody who writes `true` means the label 1.
     if isinstance(value, bool) or value not in values:
-        near = nearest(value, values) if isinstance(value, str) else ""
+        near = _near(value, values) if isinstance(value, str) else ""
         raise RequestProblem(
             f"{name!r} should be one of {shortened(values)}, not {shown(value)}{near}"
         )
     return values[values.index(value)]
+
+
+def _near(text: str, values: list[int | str]) -> str:
+    """What to append to a sentence about a wrong text: the value that was probably meant."""
+    if text in map(str, values):
+        return f"; did you mean the number {text}, without quotes?"
+    return nearest(text, [value for value in values if isinstance(value, str)])
 
 
 def _checked_range(

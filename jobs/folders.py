@@ -15,8 +15,9 @@ import ctypes
 import errno
 import os
 import stat
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ancestral.jobs.errors import (
     AlreadyExists,
@@ -29,6 +30,9 @@ from ancestral.jobs.errors import (
 
 #: Files whose names start so are being written; they are no objects.
 TEMPORARY = ".tmp-"
+
+#: Of such a file that nobody has written to for so long, the writer is dead.
+ABANDONED_SECONDS = 3600.0
 
 #: What `link` says on file systems that have no links, and `fsync` of a folder where it is unknown.
 _UNSUPPORTED = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -116,6 +120,19 @@ class Folder:
     def delete(self, path: str) -> None:
         with self._writing(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self._full(path))
+
+    def sweep(self, folder: str, dry_run: bool) -> Sequence[int]:
+        """Deletes what writers that died have left under a folder; the size of each file."""
+        sizes = []
+        for path in self.list(folder):
+            if os.path.basename(path).startswith(TEMPORARY):
+                with self._writing(), contextlib.suppress(FileNotFoundError):
+                    facts = os.stat(self._full(path))
+                    if facts.st_mtime < time.time() - ABANDONED_SECONDS:
+                        sizes.append(facts.st_size)
+                        if not dry_run:
+                            os.unlink(self._full(path))
+        return sizes
 
     def creates_once(self) -> bool:
         return True

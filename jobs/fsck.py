@@ -139,7 +139,7 @@ class _Rows:
                 yield checked
         if self._table is not None:
             self._table.end()
-        for each in self._seen.duplicates():
+        for each in sorted(self._seen.duplicates()):
             rows = f"rows {each.first_number} and {each.number}"
             self._problems.add(f"{rows} are the same sample of the same request")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ancestral.jobs.documents import in_utf8
 from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.fields import told
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord, read_verified
@@ -174,7 +175,7 @@ def to_table(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> pa.Table
     }
     conditioning = [told(signature["fields"], row.conditioning) for row in rows]
     columns["conditioning"] = [_json(each) for each in conditioning]
-    columns["error"] = [row.error and _utf8(row.error) for row in rows]
+    columns["error"] = [row.error and in_utf8(row.error) for row in rows]
     for name, field in signature["fields"].items():
         columns[CONDITION_PREFIX + name] = [_cell(field, each.get(name)) for each in conditioning]
     table = pa.Table.from_pydict(columns, schema=schema(signature))
@@ -245,8 +246,3 @@ def _cell(field: Mapping[str, Any], value: Any) -> object:
 
 def _json(conditioning: Mapping[str, Any]) -> str:
     return json.dumps(conditioning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _utf8(text: str) -> str:
-    """`text` without what UTF-8 cannot hold: an error may quote a file's name or broken input."""
-    return text.encode("utf-8", "replace").decode("utf-8")

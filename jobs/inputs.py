@@ -15,6 +15,7 @@ import hashlib
 import io
 import itertools
 import json
+import lzma
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,15 +31,17 @@ from ancestral.jobs.bucket_errors import foreign_errors, translated
 from ancestral.jobs.documents import shown
 from ancestral.jobs.errors import JobError, SpecError, StoreUnavailable
 
-#: How a file is read, by the end of its name (in front of .gz, .bz2, .xz or .zst).
+#: How a file is read, by the end of its name (in front of .gz, .bz2 or .xz).
 FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",)}
 
 #: A line longer than this is no request; reading on would only fill the memory.
 LONGEST_LINE_BYTES = 16 * 2**20
 
 #: Rows of a Parquet file that are held as Python values at a time, and their bytes; a row may hold
-#: a whole image or sound.
+#: a whole image or sound. What is not just numbers may take more than the file tells, since equal
+#: values are stored once.
 BATCH_ROWS = 4096
+BATCH_ROWS_OF_ANY_SIZE = 64
 BATCH_BYTES = 64 * 2**20
 
 #: Bytes read from a file at a time.
@@ -161,7 +164,14 @@ def reading(uri: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise SpecError(f"{uri}: there is no such file") from error
-    except (pa.ArrowException, csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
+    except (
+        pa.ArrowException,
+        csv.Error,
+        UnicodeDecodeError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         raise SpecError(f"{uri}: is broken ({_first_line(error)})") from error
     except (ImportError, ValueError) as error:
         raise SpecError(f"{uri}: cannot be read ({_first_line(error)})") from error
@@ -175,7 +185,7 @@ def reading(uri: str) -> Iterator[None]:
 
 def _form(uri: str) -> str:
     name = uri.lower()
-    for packed in (".gz", ".bz2", ".xz", ".zst"):
+    for packed in (".gz", ".bz2", ".xz"):
         name = name.removesuffix(packed)
     for form, suffixes in FORMS.items():
         if name.endswith(suffixes):
@@ -187,16 +197,19 @@ def _form(uri: str) -> str:
 def _parquet_records(table: pq.ParquetFile, uri: str) -> Iterator[Record]:
     numbers = itertools.count()
     with reading(uri):
-        for batch in table.iter_batches(batch_size=_batch_rows(table.metadata)):
+        for batch in table.iter_batches(batch_size=_batch_rows(table)):
             for values in batch.to_pylist():
                 yield Record(next(numbers), values)
 
 
-def _batch_rows(metadata: pq.FileMetaData) -> int:
-    """As many rows as BATCH_BYTES hold where they are largest."""
+def _batch_rows(table: pq.ParquetFile) -> int:
+    """As many rows as BATCH_BYTES hold where they are largest; few where nobody knows."""
+    metadata = table.metadata
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     largest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, largest)))
+    numbers = all(pa.types.is_primitive(kind) for kind in table.schema_arrow.types)
+    most = BATCH_ROWS if numbers else BATCH_ROWS_OF_ANY_SIZE
+    return max(1, min(most, BATCH_BYTES // max(1, largest)))
 
 
 def _csv_records(rows: Any, header: tuple[str, ...], uri: str) -> Iterator[Record]:
@@ -222,7 +235,7 @@ def _jsonl_records(file: io.BufferedReader, uri: str) -> Iterator[Record]:
 
 def _parsed(number: int, line: bytes) -> Record:
     try:
-        values = json.loads(line.decode("utf-8-sig"))
+        values = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_each_once)
     except RecursionError:
         return Record(number, {}, "is nested too deeply")
     except UnicodeDecodeError:
@@ -234,6 +247,20 @@ def _parsed(number: int, line: bytes) -> Record:
     return Record(number, values)
 
 
-def _first_line(error: BaseException) -> str:
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a key that is given twice, of which one would win."""
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"the key {shown(key)} is given twice")
+        values[key] = value
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    status = getattr(error, "status", None)
+    if status is not None:
+        # Its words name the URL that we were sent on to, which may hold a secret.
+        return f"HTTP status {status}"
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,7 +102,8 @@ def _piece(name: str, value: Mapping[str, object]) -> MediaReference:
 
 
 def _checked_uri(name: str, uri: str) -> str:
-    if not uri or "\0" in uri or "::" in uri:
+    # Half a surrogate pair, which JSON can spell, is no character of any name.
+    if not uri or "\0" in uri or "::" in uri or re.search("[\ud800-\udfff]", uri):
         raise RequestProblem(
             f"{name!r} should be a path or a URI like s3://bucket/file without '::', not "
             f"{shown(uri)}"

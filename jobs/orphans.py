@@ -3,6 +3,7 @@
     of a range that was cancelled    a record that came later, first, then its marker
     packs/{job}, attempts            what no range record names
     submits                          shards that spec.json does not name
+    .tmp-*, an hour old              what a writer that died was writing to a folder
 
 Only of a finished job: in it everything is decided, so that nothing that is unnamed now can be
 named ever after. Whoever still writes (a worker that does not know yet) makes new garbage at worst.
@@ -52,6 +53,8 @@ def collect(store: Store, job_id: str, dry_run: bool = False) -> Collected:
         for size in ahead(partial(_delete, store, dry_run), paths)
         if size is not None
     ]
+    for folder in (layout.packs_folder(job_id), layout.job_folder(job_id)):
+        sizes += store.sweep(folder, dry_run)
     return Collected(len(sizes), sum(sizes))
 
 

@@ -10,10 +10,9 @@ another. Of two pushes at once both versions are there, and the latest is the on
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import re
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from ancestral.jobs.bundles import (
     CONFIG,
     DIGEST_CHARACTERS,
     METRICS,
+    WEIGHTS,
     as_object,
     check_digest,
     check_length,
@@ -33,7 +33,6 @@ from ancestral.jobs.bundles import (
     read_file,
     read_object,
 )
-from ancestral.jobs.documents import shortened
 from ancestral.jobs.errors import (
     AlreadyExists,
     ModelUnreadable,
@@ -53,7 +52,7 @@ from ancestral.jobs.shelves import (
 from ancestral.jobs.signature import check_signature
 from ancestral.jobs.store import Store, open_store
 
-_DIGEST = re.compile(r"[0-9a-f]{4,64}")
+_log = logging.getLogger("ancestral.jobs")
 
 
 @dataclass(frozen=True)
@@ -111,43 +110,41 @@ class Registry:
             return _entry(store, store.uri.rpartition("/")[2])
         name, _, version = model.partition("@")
         shelf = self._shelves.read(name)
-        if version in ("", "latest"):
-            if shelf.latest is None:
-                raise ModelUnreadable(
-                    f"no version of {name!r} is the latest: name one, like "
-                    f"{name}@{shelf.digests[0]}"
-                )
-            return self._version(shelf, shelf.latest)
-        if not _DIGEST.fullmatch(version):
-            raise ModelUnreadable(f"{model}: after '@' goes 'latest' or the beginning of a digest")
-        matches = [each for each in shelf.digests if each.startswith(version[:DIGEST_CHARACTERS])]
-        if len(matches) > 1:
-            raise ModelUnreadable(f"{model}: {len(matches)} versions begin like this")
-        entry = self._version(shelf, matches[0]) if matches else None
-        if entry is None or not entry.digest.startswith(version):
-            raise ModelUnreadable(
-                f"{model}: there is no such version; there are {shortened(shelf.digests)}"
-            )
+        entry = self._version(shelf, shelf.meant(version))
+        if version not in ("", "latest") and not entry.digest.startswith(version):
+            raise shelf.unknown(version)
         return entry
 
+    def digests(self, model: str) -> tuple[str, ...]:
+        """Of the versions that `name` means, which are all that were published, or else the one
+        that ships; or of the one that `name@digest` does. Each is the beginning of a digest, and is
+        told even of versions that cannot be read. Raises ModelUnreadable."""
+        name, _, version = model.partition("@")
+        shelf = self._shelves.read(name)
+        return (shelf.meant(version),) if version else shelf.published or shelf.digests
+
     def list(self) -> list[ModelEntry]:
-        """The latest version of every model that has one, by name."""
+        """The latest version of every model that has one, by name; what cannot be read is left out,
+        and named in the log."""
         shelves = map(self._shelves.read, self._shelves.names())
-        return [self._version(each, each.latest) for each in shelves if each.latest is not None]
+        latest = (self._readable(each, each.latest) for each in shelves if each.latest is not None)
+        return [entry for entry in latest if entry is not None]
 
     def versions(self, name: str) -> tuple[Version, ...]:
         """Every version of a model: the one published last comes first, one that only ships last.
+        What cannot be read is left out, and named in the log.
 
-        Raises ModelUnreadable.
+        Raises ModelUnreadable when there is no such model.
         """
         shelf = self._shelves.read(name)
         versions = (
             Version(
-                self._version(shelf, digest),
+                entry,
                 self._shelves.published_at(shelf, digest),
                 latest=digest == shelf.latest,
             )
             for digest in shelf.digests
+            if (entry := self._readable(shelf, digest)) is not None
         )
         newest = sorted(versions, key=lambda version: version.published_at or "", reverse=True)
         return tuple(newest)
@@ -156,8 +153,9 @@ class Registry:
         """Copies the bundle at a path or URI into the registry and makes it the latest `name`, by
         default that of its folder.
 
-        The same bundle twice is the same version. Raises ModelUnreadable when there is no sound
-        bundle, and SpecError when a model cannot be called so.
+        The same bundle twice is the same version, and mends what was damaged of it. Raises
+        ModelUnreadable when there is no sound bundle, and SpecError when a model cannot be called
+        so.
         """
         source = _open(str(place))
         name = source.uri.rpartition("/")[2] if name is None else name
@@ -234,12 +232,24 @@ class Registry:
         moment = {"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}
         files = chain([(PUBLISHED, json.dumps(moment).encode())], read_bundle(source, entry.digest))
         for file, data in files:
-            with contextlib.suppress(AlreadyExists):
-                self._state.create(f"{version_folder(entry.name, entry.digest)}/{file}", data)
+            path = f"{version_folder(entry.name, entry.digest)}/{file}"
+            try:
+                self._state.create(path, data)
+            except AlreadyExists:
+                # Of these the digest says what they are; the others stay as they were at first.
+                if file in (CONFIG, WEIGHTS) and self._state.read(path) != data:
+                    self._state.put(path, data)
 
     def _point(self, entry: ModelEntry) -> None:
         pointer = json.dumps({"digest": entry.digest}).encode()
         self._state.put(latest_path(entry.name), pointer)
+
+    def _readable(self, shelf: Shelf, digest: str) -> ModelEntry | None:
+        try:
+            return self._version(shelf, digest)
+        except ModelUnreadable as error:
+            _log.warning("%s@%s is left out: %s", shelf.name, digest, error)
+            return None
 
     def _version(self, shelf: Shelf, digest: str) -> ModelEntry:
         if digest in shelf.published:

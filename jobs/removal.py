@@ -16,7 +16,7 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.documents import shortened
 from ancestral.jobs.errors import UnknownJob, UsageError
 from ancestral.jobs.manifest import read_manifest
-from ancestral.jobs.registry import ModelEntry, is_path
+from ancestral.jobs.registry import is_path
 from ancestral.jobs.store import ahead
 
 #: Jobs that are named by a refusal.
@@ -25,8 +25,9 @@ NAMED_JOBS = 3
 
 def remove_models(
     client: Client, model: str, *, every: bool = False, force: bool = False
-) -> tuple[ModelEntry, ...]:
-    """Removes `name@digest` from the registry, or `every` published version of `name`; those.
+) -> tuple[str, ...]:
+    """Removes `name@digest` from the registry, or `every` published version of `name`: of those the
+    beginnings of their digests. What is damaged can be removed like anything else.
 
     With `force` not even unfinished jobs are in the way. Raises ModelUnreadable when there is no
     such version, UsageError when it cannot be removed (see `Registry.remove`) or when a job needs
@@ -34,18 +35,11 @@ def remove_models(
     """
     if is_path(model) or ("@" in model) == every:
         raise UsageError("say what to remove: NAME@DIGEST, or NAME and all of its versions")
-    name = model.partition("@")[0]
-    if every:
-        # Where nothing was published, what ships is refused below.
-        versions = client.registry.versions(name)
-        entries = tuple(each.entry for each in versions if each.published_at or len(versions) == 1)
-    else:
-        entries = (client.registry.resolve(model),)
-    digests = [entry.digest for entry in entries]
+    digests = client.registry.digests(model)
     if not force:
         _check_needed(client, model, digests)
-    client.registry.remove(name, digests)
-    return entries
+    client.registry.remove(model.partition("@")[0], digests)
+    return digests
 
 
 def _check_needed(client: Client, model: str, digests: Collection[str]) -> None:
@@ -64,6 +58,6 @@ def _needing(client: Client, digests: Collection[str], job_id: str) -> str | Non
         job = read_job(store, job_id)
     except UnknownJob:
         return None
-    if job is None or job.model.digest not in digests or read_manifest(store, job_id) is not None:
+    if job is None or not job.model.digest.startswith(tuple(digests)):
         return None
-    return job_id
+    return None if read_manifest(store, job_id) is not None else job_id

@@ -11,7 +11,9 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +21,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from ancestral.jobs.errors import CorruptObject
+from ancestral.jobs.documents import in_utf8
+from ancestral.jobs.errors import CorruptObject, StoreDenied
 from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
@@ -104,6 +107,23 @@ class _Encoded(NamedTuple):
     sample: int | None
 
 
+@contextmanager
+def staging() -> Iterator[Path]:
+    """A local folder to build shards in, gone afterwards.
+
+    Raises StoreDenied when this machine cannot hold them; all that is done in it has errors of ours
+    besides.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise StoreDenied(
+            f"the requests cannot be kept in {tempfile.tempdir or 'a temporary folder'} on their "
+            f"way ({error.strerror or error}): make room there, or set TMPDIR to another folder"
+        ) from error
+
+
 def write_shards(
     requests: Iterable[Request],
     folder: Path,
@@ -119,8 +139,8 @@ def write_shards(
         first += len(shard)
 
 
-def fail_repeats(shard: LocalShard, errors: Mapping[int, str]) -> None:
-    """Makes requests of a shard fail that repeat an id, and their ids unique again.
+def fail_repeats(shard: LocalShard, errors: Mapping[int, str]) -> list[str]:
+    """Makes requests of a shard fail that repeat an id; the ids that they have from now on.
 
     `errors` is by the index of the request in the job, which is appended to its id.
     """
@@ -131,6 +151,7 @@ def fail_repeats(shard: LocalShard, errors: Mapping[int, str]) -> None:
             f"{request.request_id}#{index}", request.seed, {}, request.error or error
         )
     _write(shard.path, [_encoded(request) for request in requests])
+    return [requests[index - shard.first_request].request_id for index in errors]
 
 
 def read_rows(store: Store, job: Job, unit: Unit) -> list[Row]:
@@ -186,7 +207,7 @@ def _encoded(request: Request) -> _Encoded:
         request.seed,
         json.dumps(plain, separators=(",", ":")),
         [{"field": name, "uri": each.uri, "data": each.data} for name, each in media.items()],
-        request.error,
+        request.error and in_utf8(request.error),
         request.sample,
     )
 

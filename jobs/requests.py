@@ -8,13 +8,14 @@ Files that requests name are read as well, and travel with them.
 What is wrong with one request makes it a problem, and `on_invalid` says what follows. `reject`: all
 of the input is read, and RequestsInvalid lists what was found. `record`: the request becomes one
 that fails with this error. Without a readable id it is called "#" and its index; one that repeats
-an id keeps that id with "#" and its index appended. What is wrong with a whole table (a missing or
-unknown column, a broken file) always rejects the job.
+an id keeps that id with "#" and its index appended, until nobody else has it. What is wrong with a
+whole table (a missing or unknown column, a broken file) always rejects the job.
 """
 
 from __future__ import annotations
 
 import bisect
+import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,14 +113,31 @@ class _Checker:
         """Finds repeated ids, now that all are known. Raises RequestsInvalid."""
         repeats = self._seen.duplicates()
         if self._record:
-            for number, some in itertools.groupby(repeats, lambda each: _holding(shards, each)):
-                fail_repeats(shards[number], {each.index: self._repeats(each) for each in some})
+            self._fail(shards, sorted(repeats))
             return
-        for each in repeats:
-            self._note(each.index, self._repeats(each))
+        # As many may repeat as there are: only those that are shown are held.
+        for each in heapq.nsmallest(PROBLEMS_KEPT, self._counted(repeats)):
+            self._problems.append((each.index, self._repeats(each)))
         if self._total_problems:
-            sentences = [sentence for _, sentence in sorted(self._problems)]
+            sentences = [sentence for _, sentence in sorted(self._problems)[:PROBLEMS_KEPT]]
             raise RequestsInvalid(sentences, self._total_problems)
+
+    def _fail(self, shards: Sequence[LocalShard], repeats: list[Duplicate]) -> None:
+        """Makes requests fail, in order, that repeat an id."""
+        first = self.met
+        while repeats:
+            for number, some in itertools.groupby(repeats, lambda each: _holding(shards, each)):
+                errors = {each.index: self._repeats(each) for each in some}
+                for request_id in fail_repeats(shards[number], errors):
+                    self._seen.add(request_id, number)
+            # What was appended may have made an id that another request has as its own.
+            again = sorted(each.index for each in self._seen.duplicates() if each.index >= first)
+            first, repeats = first + len(repeats), [repeats[index - first] for index in again]
+
+    def _counted(self, repeats: Iterable[Duplicate]) -> Iterator[Duplicate]:
+        for each in repeats:
+            self._total_problems += 1
+            yield each
 
     def _checked_all(self, source: Source) -> Iterator[tuple[int, Request]]:
         """Every record of a source as its number and a request."""

@@ -11,11 +11,9 @@ a child of the child.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ancestral.jobs import layout
@@ -25,7 +23,7 @@ from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.public_table import CANCELLED_ROWS
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord
-from ancestral.jobs.request_shards import Request, Row, read_rows, write_shards
+from ancestral.jobs.request_shards import Request, Row, read_rows, staging, write_shards
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import default_unit_rows
@@ -40,8 +38,8 @@ _ENDINGS: dict[Retried, str] = {"failed": "retry", "cancelled": "rest"}
 def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
     """The accepted child of a finished job, with its rows of that status.
 
-    Rows whose requests were wrong are left out: they would fail again. Raises UsageError when the
-    parent is not finished or has no row to draw again, and StoreError.
+    Rows whose requests were wrong when the job was submitted are left out: they would fail again.
+    Raises UsageError when the parent is not finished or has no row to draw again, and StoreError.
     """
     child_id = f"{parent.job_id}-{_ENDINGS[status]}"
     child = read_job(store, child_id)
@@ -49,9 +47,9 @@ def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
         return child
     if read_manifest(store, parent.job_id) is None:
         raise UsageError(f"job {parent.job_id} is not finished: its rows are still being drawn")
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
+    with staging() as folder, contextlib.ExitStack() as undo:
         requests = map(_request, _rows(store, parent, status))
-        local = list(write_shards(requests, Path(folder)))
+        local = list(write_shards(requests, folder))
         rows = sum(shard.requests for shard in local)
         if not rows:
             raise UsageError(
@@ -82,7 +80,7 @@ def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
 
 
 def _rows(store: Store, job: Job, status: Retried) -> Iterator[Row]:
-    """The rows of that status, in order, but for those whose request was wrong."""
+    """The rows of that status, in order, but for those whose request was wrong at submission."""
     ledger = Ledger(store, job.job_id)
     chosen: Iterator[list[Row]]
     if status == "cancelled":

@@ -1,4 +1,4 @@
-"""What the environment says about this machine. No other file reads the environment.
+"""What the environment says about this machine. No other file reads these variables.
 
 ANCESTRAL_HOME          where models, state and caches live     ~/.ancestral
 ANCESTRAL_STATE         which jobs and models are known: a path or an fsspec URI     {home}/state

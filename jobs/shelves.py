@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ancestral.jobs.bundles import CONFIG, DIGEST_CHARACTERS, as_object, read_object
-from ancestral.jobs.documents import did_you_mean
+from ancestral.jobs.documents import did_you_mean, shortened
 from ancestral.jobs.errors import ModelUnreadable, NotFound
 from ancestral.jobs.store import Store
 
@@ -25,6 +25,7 @@ from ancestral.jobs.store import Store
 PUBLISHED = "published.json"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_DIGEST = re.compile(r"[0-9a-f]{4,64}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,32 @@ class Shelf:
     def digests(self) -> tuple[str, ...]:
         """All of them, sorted."""
         return _sorted(self.published, self.shipped)
+
+    def meant(self, version: str) -> str:
+        """Which of them "latest", nothing, or the beginning of a digest means. Raises
+        ModelUnreadable."""
+        if version in ("", "latest"):
+            if self.latest is None:
+                raise ModelUnreadable(
+                    f"no version of {self.name!r} is the latest: name one, like "
+                    f"{self.name}@{self.digests[0]}"
+                )
+            return self.latest
+        model = f"{self.name}@{version}"
+        if not _DIGEST.fullmatch(version):
+            raise ModelUnreadable(f"{model}: after '@' goes 'latest' or the beginning of a digest")
+        matches = [each for each in self.digests if each.startswith(version[:DIGEST_CHARACTERS])]
+        if len(matches) > 1:
+            raise ModelUnreadable(f"{model}: {len(matches)} versions begin like this")
+        if not matches:
+            raise self.unknown(version)
+        return matches[0]
+
+    def unknown(self, version: str) -> ModelUnreadable:
+        """That none of them is called so."""
+        return ModelUnreadable(
+            f"{self.name}@{version}: there is no such version; there are {shortened(self.digests)}"
+        )
 
 
 class Shelves:

@@ -55,12 +55,12 @@ class _Document(BaseModel):
 class Sampling(_Document):
     """How symbols are drawn; the same for every request of a job."""
 
-    seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT)
+    seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT, strict=True)
     #: Samples drawn for each request.
-    samples: int = Field(default=1, ge=1, lt=2**31)
+    samples: int = Field(default=1, ge=1, lt=2**31, strict=True)
     temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
     #: Draw among the k most likely symbols only.
-    top_k: int | None = Field(default=None, ge=1, lt=2**31)
+    top_k: int | None = Field(default=None, ge=1, lt=2**31, strict=True)
     #: Draw among the most likely symbols that together hold this probability.
     top_p: float | None = Field(default=None, gt=0, le=1)
     #: What samplers compute in. In bfloat16 they draw faster, other symbols of slightly other
@@ -94,7 +94,7 @@ class Media(_Document):
 class UnitSize(_Document):
     """How many rows are leased and committed together; None leaves the choice to us."""
 
-    rows: int | None = Field(default=None, ge=1)
+    rows: int | None = Field(default=None, ge=1, strict=True)
 
 
 class Gates(_Document):
@@ -126,10 +126,10 @@ class JobSpec(_Document):
     #: Reject the job when a request is wrong, or record each wrong request as a failed row.
     on_invalid: Literal["reject", "record"] = "reject"
     #: Jobs of a higher priority are sampled first.
-    priority: int = Field(default=0, ge=-1000, le=1000)
+    priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
     #: Attempts at a unit before it is split in half, and at a row alone before it is recorded as
     #: failed.
-    max_attempts: int = Field(default=2, ge=1)
+    max_attempts: int = Field(default=2, ge=1, strict=True)
     gates: Gates = Gates()
     #: The same key with the same spec is the same job, however often it is submitted.
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=500)

@@ -21,7 +21,7 @@ import re
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -122,6 +122,12 @@ class Store:
         """Remove an object if it is there."""
         self._driver.delete(_checked(path))
 
+    def sweep(self, folder: str, dry_run: bool = False) -> Sequence[int]:
+        """Remove what writers that died long ago left half-written under a folder; the size of
+        each. It was never listed, and only a folder of this machine has any."""
+        folder = _checked(folder)
+        return self._driver.sweep(folder, dry_run) if isinstance(self._driver, Folder) else []
+
     def uri_of(self, path: str) -> str:
         """The absolute path or URI of an object, for readers that know nothing of this store."""
         return f"{self.uri.rstrip('/')}/{_checked(path)}"
@@ -149,7 +155,12 @@ class Store:
             return True
 
         with ThreadPoolExecutor(PROBE_WRITERS) as pool:
-            successes = list(pool.map(won, names))
+            try:
+                successes = list(pool.map(won, names))
+            except BaseException:
+                # Of an interrupt, or where a thread cannot start: nobody waits for those to come.
+                start.abort()
+                raise
         told = [name for name, success in zip(names, successes, strict=True) if success]
         standing = self.read(path)
         with contextlib.suppress(StoreDenied):  # A store may well forbid deletions.

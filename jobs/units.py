@@ -11,6 +11,7 @@ hand back the part that is not drawn yet. Its halves are units like any other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ LARGEST_UNIT_ROWS = 256
 
 #: A job has at least this many units where it has the rows, so that a small fleet shares it.
 FEWEST_UNITS = 16
+
+#: And no more than so many: whoever looks after a job has all of its units in memory.
+MOST_UNITS = 2**22
 
 
 @dataclass(frozen=True, order=True)
@@ -104,4 +108,4 @@ def merge(units: Iterable[Unit]) -> list[Unit]:
 
 def default_unit_rows(rows: int) -> int:
     """Rows per unit when the spec does not say."""
-    return max(1, min(LARGEST_UNIT_ROWS, rows // FEWEST_UNITS))
+    return max(1, min(LARGEST_UNIT_ROWS, rows // FEWEST_UNITS), math.ceil(rows / MOST_UNITS))

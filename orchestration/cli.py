@@ -54,7 +54,7 @@ def cli() -> None:
     """Bulk generation with deep autoregressive networks: images and sounds by ancestral sampling.
 
     \b
-      ancestral demo               train two small models, run two jobs, look at what comes out
+      ancestral demo               train a small model, run a job of it and of those that ship
       ancestral run JOB.yaml       run a job with everything it needs on this machine
       ancestral train RECIPE       train a model
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ancestral.orchestration.errors import ServiceUnavailable
+from ancestral.orchestration.interrupt import Interrupt, Stopped
 
 # Ray reads these once, when it is imported, and its processes inherit them. It would report usage
 # home, and print its own account of every dead worker to stdout, where `--json` writes; the fleet
@@ -76,15 +78,21 @@ def cluster(address: str | None = None, cpus: int | None = None) -> Iterator[Res
     (default: as many as the machine has), and stopped at the end, nothing of it left behind. With
     one, that cluster is joined, and only left at the end.
 
-    Raises ServiceUnavailable when the cluster does not answer or a local one does not start.
+    To be opened in the main thread. Raises ServiceUnavailable when the cluster does not answer or a
+    local one does not start, and Stopped when interrupted meanwhile.
     """
     folder = None
     try:
-        if address in (None, "local"):
-            folder = tempfile.mkdtemp(prefix="ancestral-ray-", dir=TEMPORARY_ROOT)
-            _start(folder, cpus)
-        else:
-            _join(address)
+        # Ray that is torn out of its start can take the process down with it. For TERM it installs
+        # a handler of its own.
+        with Interrupt([signal.SIGINT]) as interrupt:
+            if address in (None, "local"):
+                folder = tempfile.mkdtemp(prefix="ancestral-ray-", dir=TEMPORARY_ROOT)
+                _start(folder, cpus)
+            else:
+                _join(address)
+        if interrupt.asked:
+            raise Stopped("stopped before Ray had started")
         total = ray.cluster_resources()
         yield Resources(max(1, int(total.get("CPU", 1))), int(total.get("GPU", 0)))
     finally:

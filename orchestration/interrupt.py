@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -19,10 +20,12 @@ class Stopped(OrchestrationError):
 class Interrupt:
     """While the context is open, the first signal only sets `asked`; a second one ends at once.
 
-    To be opened in the main thread, after Ray was started (Ray installs a handler of its own).
+    To be opened in the main thread; for TERM after Ray was started, which installs a handler of its
+    own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)) -> None:
+        self._signals = signals
         self._asked = threading.Event()
         self._before: dict[signal.Signals, Any] = {}
 
@@ -36,7 +39,7 @@ class Interrupt:
         return self._asked.wait(seconds)
 
     def __enter__(self) -> Self:
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in self._signals:
             self._before[each] = signal.signal(each, self._hear)
         return self
 

@@ -4,9 +4,9 @@
                and kept                 │ a rank or its node died: all begin again from
                                         └ the last checkpoint, a few times
 
-A run is known by its recipe: whoever trains by the same one goes on where it stood, until its model
-is kept somewhere. Checkpoints lie in the state store, written by the same code as everything else
-there; Ray Train has none of its own.
+A run is known by its recipe: whoever trains by the same one goes on from its last checkpoint, until
+its model is kept somewhere. Checkpoints lie in the state store, written by the same code as
+everything else there; Ray Train has none of its own.
 """
 
 from __future__ import annotations
@@ -150,9 +150,9 @@ def train(
                 # Ray Train takes this for Ctrl-C: it ends all ranks and gives back their places.
                 ray.cancel(fitting)
                 ray.wait([fitting], timeout=ABORT_SECONDS)
-                raise Stopped(
-                    "training was stopped; the same command goes on from the last checkpoint"
-                )
+                kept = Checkpoints(run.state_uri, run.name).steps()
+                then = "goes on from the last checkpoint" if kept else "begins anew"
+                raise Stopped(f"training was stopped; the same command {then}")
             for news in ray.get(board.read.remote()):
                 watch(news)
                 listen(news)

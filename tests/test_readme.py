@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import torch
 import yaml
@@ -97,14 +98,34 @@ def test_the_jobs_are_jobs() -> None:
     assert (endings.kind, endings.sampling.samples) == ("complete", 4)
 
 
-def test_the_commands_are_there() -> None:
-    lines = re.findall(r"^    ancestral (.+?)(?:  .*)?$", README, flags=re.M)
+def commands(text: str) -> list[list[str]]:
+    """The words of each command that is listed, of those after a `|` as well."""
+    found = []
+    for line in re.findall(r"^    ancestral (.+?)(?:  .*)?$", text, flags=re.M):
+        first, *others = (part.split() for part in line.split("|"))
+        group = first[:1] if isinstance(cli.commands.get(first[0]), click.Group) else []
+        found += [first, *([*group, *other] for other in others)]
+    return found
 
-    assert len(lines) >= 6
-    for line in lines:
-        command = line.split()[0]
-        result = CliRunner().invoke(cli, [command, "--help"])
-        assert result.exit_code == 0, f"ancestral {line}: {result.output}"
+
+def complaint(command: list[str]) -> str | None:
+    """What the command line says against a command, if anything; options are checked too."""
+    result = CliRunner().invoke(cli, [*command, "--help"])
+    return None if result.exit_code == 0 else result.output
+
+
+def test_the_commands_are_there() -> None:
+    listed = commands(README)
+
+    assert ["watch"] in listed and ["models", "rm"] in listed
+    for command in listed:
+        assert complaint(command) is None, f"ancestral {' '.join(command)}"
+
+
+def test_a_wrong_command_or_option_would_be_found() -> None:
+    wrong = commands("    ancestral models ls | juggle  a\n    ancestral retry JOB --sideways  b\n")
+
+    assert [complaint(command) is None for command in wrong] == [True, False, False]
 
 
 def test_links_lead_somewhere() -> None:

@@ -92,6 +92,9 @@ def whole_event(signature: Signature, name: str, value: MediaValue) -> np.ndarra
     array = read_given(signature, name, value)
     if not fits(signature["shape"], array.shape):
         raise RowRefused(misfit(signature, name, array))
+    longest = signature.get("max_length") or len(array)
+    if len(array) > longest:
+        raise RowRefused(f"{name!r} is {len(array)} long, and the model draws {longest} at most")
     return _symbols(signature, name, array)
 
 

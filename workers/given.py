@@ -15,7 +15,7 @@ from ancestral.workers.errors import EncodeError, RowRefused
 def read_given(signature: Mapping[str, Any], name: str, value: MediaValue) -> np.ndarray:
     """The array of the medium `name`, of any length, but with the other sizes of an event.
 
-    Raises RowRefused.
+    Raises RowRefused, for an empty one too.
     """
     try:
         array = read_media(signature, value.data)
@@ -23,6 +23,8 @@ def read_given(signature: Mapping[str, Any], name: str, value: MediaValue) -> np
         raise RowRefused(f"{name!r} cannot be used: {error}") from error
     if array.ndim != len(signature["shape"]) or not fits(signature["shape"][1:], array.shape[1:]):
         raise RowRefused(misfit(signature, name, array))
+    if not array.size:
+        raise RowRefused(f"{name!r} is empty")
     if not np.isfinite(array).all():
         raise RowRefused(f"{name!r} holds values that are no numbers")
     return array

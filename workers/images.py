@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from ancestral.workers.arrays import Pixels, check_array, check_pixels
@@ -29,8 +29,8 @@ PNG_COMPRESSION = 6
 #: What anybody's image may be.
 STILL_FORMATS = ("PNG", "WEBP", "JPEG", "GIF", "BMP")
 
-#: Pixels of these are numbers of more than 8 bits.
-_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+#: Where a PNG says how many bits its values have.
+_PNG_DEPTH_BYTE = 24
 
 #: What Pillow raises when a file is broken; the last one where warnings are errors.
 _BROKEN = (
@@ -92,14 +92,23 @@ def read_image(data: bytes) -> Pixels:
 
 @contextlib.contextmanager
 def opened(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]:
-    """The image in `data`. Raises EncodeError when it is broken, too large or of another format."""
+    """The image in `data`.
+
+    Raises EncodeError when it is broken, too large, of another format or of more than 8 bits.
+    """
+    refusal = f"these {len(data)} bytes are not an image ({' or '.join(formats)})"
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
+            # Of colours Pillow would take the upper 8 bits, and say nothing.
+            if image.format == "PNG" and data[_PNG_DEPTH_BYTE] > 8:
+                raise EncodeError("this image has more than 8 bits for each colour")
             check_pixels(frames_of(image), image.height, image.width)
             yield image
+    except UnidentifiedImageError as error:
+        # Its words name an address in memory, and a row's error is the same in every attempt.
+        raise EncodeError(refusal) from error
     except _BROKEN as error:
-        named = " or ".join(formats)
-        raise EncodeError(f"these {len(data)} bytes are not an image ({named}): {error}") from error
+        raise EncodeError(f"{refusal}: {error}") from error
 
 
 def frames_of(image: Image.Image) -> int:
@@ -110,11 +119,8 @@ def frames_of(image: Image.Image) -> int:
 def pixels_of(image: Image.Image, *, coloured: bool = False) -> Pixels:
     """A picture, or the current one of a clip, as uint8 (H, W), or (H, W, 3) if it has colours.
 
-    With `coloured` it is (H, W, 3) in any case. Raises EncodeError for transparent pixels, and for
-    more than 8 bits.
+    With `coloured` it is (H, W, 3) in any case. Raises EncodeError for transparent pixels.
     """
-    if image.mode in _DEEP_MODES:
-        raise EncodeError("this image has more than 8 bits for each colour")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if np.asarray(image)[..., 3].min() < 255:

@@ -69,18 +69,13 @@ class WarmSampler:
         there is no room for one slot."""
         self._make = make
         self._sampler = self._fitting(slots)
+        #: Rows that are drawn at the same time. Other threads ask for this and for the numerics,
+        #: also while there is no sampler.
+        self.slots = self._sampler.slots
+        self.numerics = self._sampler.numerics
         self._steps_before = 0
         self._signature = signature
         self._ask = ask
-
-    @property
-    def numerics(self) -> str:
-        return self._sampler.numerics
-
-    @property
-    def slots(self) -> int:
-        """Rows that are drawn at the same time."""
-        return self._sampler.slots
 
     @property
     def free(self) -> int:
@@ -114,9 +109,10 @@ class WarmSampler:
             if self.slots == 1:
                 raise
         # Here, and not while the error is handled, nothing holds on to the old sampler's memory.
-        slots, self._steps_before = self.slots // 2, self.steps
+        self.slots, self._steps_before = self.slots // 2, self.steps
         del self._sampler
-        self._sampler = self._fitting(slots)
+        self._sampler = self._fitting(self.slots)
+        self.slots = self._sampler.slots
         raise SlotsLost(self.slots)
 
     def _fitting(self, slots: int) -> Sampler:

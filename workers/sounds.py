@@ -113,4 +113,7 @@ def _opened(data: bytes) -> Iterator[Any]:
                 )
             yield sound
     except soundfile.SoundFileError as error:
-        raise EncodeError(f"these {len(data)} bytes are not a sound file: {error}") from error
+        # Without its prefix, which names an address in memory: a row's error is the same in every
+        # attempt.
+        why = getattr(error, "error_string", error)
+        raise EncodeError(f"these {len(data)} bytes are not a sound file: {why}") from error

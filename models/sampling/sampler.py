@@ -76,6 +76,8 @@ class Sampler:
         if threads < 1:
             raise ConfigError(f"a sampler needs at least one thread, not {threads}")
         self._device = torch.device(device)
+        if self._device.type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(f"torch finds no GPU here for device {device!r}: sample on 'cpu'")
         # A copy, so that the caller's network keeps its own device, dtype and training mode.
         computed = torch.float32 if dtype == torch.bfloat16 else dtype
         self._net = copy.deepcopy(net).to(self._device, computed).eval()

@@ -123,12 +123,12 @@ def remove_model(model: str, every: bool, force: bool, as_json: bool) -> int:
     """
     from ancestral.jobs.removal import remove_models
 
-    removed = remove_models(_client(), model, every=every, force=force)
+    removed, name = remove_models(_client(), model, every=every, force=force), model.split("@")[0]
     if as_json:
-        print_json([{"name": each.name, "digest": each.digest} for each in removed])
+        print_json([{"name": name, "digest": digest} for digest in removed])
         return DONE
-    for each in removed:
-        click.echo(f"removed {each.name}@{each.digest[:12]}")
+    for digest in removed:
+        click.echo(f"removed {name}@{digest}")
     return DONE
 
 

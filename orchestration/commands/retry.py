@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ancestral.orchestration.commands.output import (
@@ -15,16 +13,13 @@ from ancestral.orchestration.commands.output import (
     status_document,
 )
 
-if TYPE_CHECKING:
-    from ancestral.jobs.retry import Retried
-
 
 @click.command()
 @click.argument("job_id")
-@click.option("--failed", "status", flag_value="failed", help="Its failed rows.")
-@click.option("--cancelled", "status", flag_value="cancelled", help="Its cancelled rows.")
+@click.option("--failed", is_flag=True, help="Its failed rows.")
+@click.option("--cancelled", is_flag=True, help="Its cancelled rows.")
 @json_option
-def retry(job_id: str, status: Retried | None, as_json: bool) -> int:
+def retry(job_id: str, failed: bool, cancelled: bool, as_json: bool) -> int:
     """Submit rows of a finished job again, as a job with an id of its own.
 
     Ids, samples and seeds stay, so that what succeeds now is what it would have been.
@@ -32,10 +27,10 @@ def retry(job_id: str, status: Retried | None, as_json: bool) -> int:
     """
     from ancestral.jobs.client import Client
 
-    if status is None:
-        raise click.UsageError("Say which rows: --failed or --cancelled.")
+    if failed == cancelled:
+        raise click.UsageError("Say which rows: either --failed or --cancelled.")
     client = Client()
-    child = client.retry(job_id, status)
+    child = client.retry(job_id, "failed" if failed else "cancelled")
     found = client.status(child.job_id)
     if as_json:
         print_json(status_document(found, parent=job_id))

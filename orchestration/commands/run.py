@@ -13,6 +13,7 @@ from ancestral.orchestration.commands.output import (
     json_option,
     print_json,
     print_status,
+    say,
     status_document,
 )
 from ancestral.orchestration.commands.services import queue_url
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from ancestral.jobs.spec import Job
 
 
+def _share(context: click.Context, option: click.Parameter, gpus: float | None) -> float:
+    """The share of a GPU that was asked for, a whole one if none was."""
+    if gpus is not None and context.params["device"] != "cuda":
+        raise click.UsageError("--gpus-per-sampler needs --device cuda.")
+    return 1.0 if gpus is None else gpus
+
+
 def fleet_options(command: Any) -> Any:
     """Adds the options that say how a fleet is made up."""
     for option in (
@@ -31,15 +39,16 @@ def fleet_options(command: Any) -> Any:
             type=click.Choice(["cpu", "cuda"]),
             default="cpu",
             show_default=True,
+            # Read first, for the share of a GPU depends on it.
+            is_eager=True,
             help="What samplers draw on.",
         ),
         click.option(
             "--gpus-per-sampler",
             "gpus",
             type=click.FloatRange(0, 1, min_open=True),
-            default=1.0,
-            show_default=True,
-            help="With cuda, the share of a GPU that each sampler takes.",
+            callback=_share,
+            help="With cuda, the share of a GPU that each sampler takes.  [default: 1.0]",
         ),
         click.option(
             "--slots",
@@ -97,6 +106,12 @@ def run(
     with queue_url(settings, redis_port) as (url, embedded):
         client = Client(settings, RedisQueue(url))
         job = client.submit(spec) if spec is not None else client.job(str(job_id))
+        if spec is not None:
+            # Before anything else can go wrong, so that nobody submits it again for that.
+            say(
+                f"job {job.job_id} is accepted; if this ends early, "
+                f"`ancestral run --resume {job.job_id}` goes on with it"
+            )
         found = client.status(job.job_id)
         if found.state in (State.PAUSED, State.FAILED):
             client.resume(job.job_id)

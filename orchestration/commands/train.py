@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,8 @@ def train(
 ) -> int:
     """Train a model by a recipe: a YAML file, or the name of one that ships.
 
-    What was interrupted goes on from its last checkpoint when the same command is given again.
+    What was interrupted goes on from its last checkpoint when the same command is given again, or
+    begins anew if it has none yet.
     Curves and samples are in {ANCESTRAL_HOME}/runs: tensorboard --logdir ~/.ancestral/runs
 
     \b
@@ -79,6 +81,8 @@ def train(
         recipe = recipe.called(name)
     if budget is not None:
         recipe = recipe.with_budget(parse_budget(budget))
+    if output is not None:
+        make_folder(Path(output).absolute())
     # From here on it takes seconds to import things.
     from ancestral.orchestration.training import end_training, plan_training
 
@@ -103,6 +107,27 @@ def train(
             ]
         )
     return DONE
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the bundle, so that what is wrong with it is said before the training.
+
+    Raises StoreDenied when it cannot be written, and UsageError when it holds something else.
+    """
+    from ancestral.jobs.bundles import CONFIG
+    from ancestral.jobs.errors import StoreDenied, UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        raise StoreDenied(f"{folder}: cannot be written ({error.strerror})") from error
+    if any(folder.iterdir()) and not (folder / CONFIG).exists():
+        raise UsageError(
+            f"{folder} holds something that is not a bundle: give --output another folder, or "
+            "empty this one"
+        )
 
 
 def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> Trained:

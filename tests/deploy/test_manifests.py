@@ -141,6 +141,11 @@ def test_the_image_holds_every_package() -> None:
     assert folders <= let_in
 
 
+def test_no_node_reports_usage_home() -> None:
+    # In the image: of the commands that start a node, only a head's would heed its option
+    assert "ENV RAY_USAGE_STATS_ENABLED=0\n" in read("Dockerfile")
+
+
 def test_the_image_takes_torch_at_its_pin() -> None:
     # The Dockerfile reads the pin from constraints.txt, where it stands on a line of its own
     assert "grep '^torch==' constraints.txt" in read("Dockerfile")

@@ -42,6 +42,8 @@ def objects(spec: dict[str, Any]) -> list[str]:
         ({"model": "./nowhere"}, ModelUnreadable),
         ({"sampling": {"temprature": 1}}, SpecError),
         ({"grid": None, "input": "/nowhere/r.csv"}, SpecError),
+        ({"sampling": {"samples": 2**31 - 1}}, SpecError),
+        ({"sampling": {"samples": 10**7}, "unit": {"rows": 2}}, SpecError),
         ({"output": "nonsense://lake"}, SpecError),
         ({"output": "s3://me:open-sesame@lake"}, SpecError),
     ],

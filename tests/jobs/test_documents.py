@@ -1,5 +1,6 @@
 """Documents: YAML read strictly, and errors of one sentence that name file and key."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ def test_json_is_read_too(tmp_path: Path) -> None:
         ("- bread\n- cake", ": should hold keys and values, not ['bread', 'cake']"),
         ("", ": should hold keys and values, not nothing"),
         ("title: !!python/object:os.system {}", "could not determine a constructor"),
+        (
+            "oven: 1\ntitle: 2026-31-12",
+            ", line 2: is not valid YAML ('2026-31-12' is no value: month must be in 1..12; if it "
+            "is a text, put it in quotes)",
+        ),
+        ("title: " + "[" * 5000, ": is nested too deeply"),
     ],
 )
 def test_a_broken_document_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
@@ -98,6 +105,12 @@ def test_a_document_is_utf_8(tmp_path: Path) -> None:
             "integer, not 'hot'",
         ),
         ({"title": None}, "r.yaml: 'title' should be a valid string, not nothing"),
+        (
+            {"title": date(2026, 12, 31)},
+            "r.yaml: 'title' should be a valid string, not datetime.date(2026, 12, 31): put it in "
+            "quotes",
+        ),
+        ({"title": 7}, "r.yaml: 'title' should be a valid string, not 7: put it in quotes"),
     ],
 )
 def test_the_sentence_names_the_key(data: dict[str, object], sentence: str) -> None:

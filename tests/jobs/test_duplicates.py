@@ -15,7 +15,7 @@ def duplicates_of(ids: list[str], buffered_requests: int) -> list[Duplicate]:
         seen = SeenIds(Path(folder), buffered_requests)
         for index, request_id in enumerate(ids):
             seen.add(request_id, number=index + 1)
-        return seen.duplicates()
+        return sorted(seen.duplicates())
 
 
 @pytest.mark.parametrize("buffered_requests", [1, 2, 5, 1000])

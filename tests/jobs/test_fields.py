@@ -60,6 +60,31 @@ def test_a_default_of_null_makes_a_field_optional(field: dict[str, Any]) -> None
         checked("z", field, None)
 
 
+def test_a_digit_in_quotes_is_told_from_the_number() -> None:
+    field = {"type": "category", "values": [1, 7, "seven"]}
+    for value, end in [
+        ("7", "not '7'; did you mean the number 7, without quotes?"),
+        ("sevn", "not 'sevn'; did you mean 'seven'?"),
+        ("8", "not '8'"),
+    ]:
+        with pytest.raises(RequestProblem) as caught:
+            checked("label", field, value)
+        assert str(caught.value) == f"'label' should be one of 1, 7, seven, {end}"
+
+
+def test_a_null_turns_the_whole_numbers_of_a_table_to_floats() -> None:
+    category: dict[str, Any] = {"type": "category", "values": [7, "9"]}
+    assert from_text({"type": "integer"}, "-3.0") == -3
+    assert from_text(category, "7.0") == 7
+    for field, text in [
+        ({"type": "integer"}, "3.5"),
+        ({"type": "integer"}, ".0"),
+        (category, "7.5"),
+        (category, "9.0"),
+    ]:
+        assert from_text(field, text) == text
+
+
 def test_texts_of_a_table_become_values() -> None:
     assert checked("z", VECTOR, from_text(VECTOR, "[1, 2, 3]")) == [1.0, 2.0, 3.0]
     assert checked("z", MAP, from_text(MAP, "[1, 2, 3, 4, 5, 6]")) == NESTED

@@ -2,9 +2,12 @@
 
 import gzip
 import hashlib
+import lzma
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import fsspec
@@ -141,6 +144,8 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_job(
         (b'{"label": "\xff"}', "is not text in UTF-8"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"label": ' + b"9" * 5000 + b"}", "is not valid JSON ("),
+        (b'{"label": 7, "label": 3}', "is not valid JSON (the key 'label' is given twice)"),
+        (b'{"prefix": {"uri": "a", "uri": "b"}}', "is not valid JSON (the key 'uri' is given"),
     ],
 )
 def test_a_broken_line_is_a_problem_of_its_own(write: Write, line: bytes, problem: str) -> None:
@@ -165,6 +170,8 @@ def test_a_csv_line_with_too_few_cells_is_a_problem_of_its_own(write: Write) -> 
         ("r.csv", b'label\n"open quote\n'),
         ("r.csv", b"label\n\xff\xfe\n"),
         ("r.csv.gz", b"this is no gzip"),
+        ("r.csv.xz", b"this is no xz"),
+        ("r.jsonl.xz", lzma.compress(b'{"label": 1}\n')[:30] + bytes(30)),
         ("r.jsonl.gz", gzip.compress(b'{"label": 1}\n' * 10_000)[:-20]),
         ("r.jsonl", b" " * (LONGEST_LINE_BYTES + 1)),
     ],
@@ -187,11 +194,41 @@ def test_a_parquet_file_that_breaks_off_inside_is_named(tmp_path: Path) -> None:
     assert str(caught.value).startswith(path)
 
 
-def test_the_name_says_how_a_file_is_read(write: Write) -> None:
-    path = write("requests.txt", "label\n1\n")
+@pytest.mark.parametrize("name", ["requests.txt", "requests.csv.zst"])
+def test_the_name_says_how_a_file_is_read(write: Write, name: str) -> None:
+    path = write(name, "label\n1\n")
     with pytest.raises(SpecError) as caught:
         places_and_values(path)
     assert f"{path}: its name should end in one of .parquet, .pq, .jsonl" in str(caught.value)
+
+
+@pytest.fixture
+def forbidding() -> Iterator[str]:
+    """The URL of a web server that shows nothing to anybody, and sends /away elsewhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            away = self.path.startswith("/away")
+            self.send_response(302 if away else 403)
+            self.send_header("Location", "/file?token=open-sesame")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", ["r.csv", "away/r.csv"])
+def test_what_a_web_server_refuses_is_named(forbidding: str, name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        expand(f"{forbidding}/{name}")
+    assert str(caught.value) == f"{forbidding}/{name}: cannot be read (HTTP status 403)"
 
 
 def test_a_glob_is_its_files_by_name(write: Write, tmp_path: Path) -> None:

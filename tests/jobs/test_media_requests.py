@@ -166,14 +166,9 @@ def test_a_shard_is_full_when_it_holds_many_bytes(tmp_path: Path) -> None:
     ]
 
 
-def test_few_rows_of_large_media_are_held_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a row group that is larger than what may be held
-    media = [bytes([number]) * 1000 for number in range(40)]
-    path = str(tmp_path / "r.parquet")
-    pq.write_table(pa.table({"prefix": media}), path, compression="none", use_dictionary=False)
-    monkeypatch.setattr(inputs, "BATCH_BYTES", 5000)
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows of Parquet files were held at a time."""
     held: list[int] = []
     iter_batches = pq.ParquetFile.iter_batches
 
@@ -183,8 +178,35 @@ def test_few_rows_of_large_media_are_held_at_a_time(
             yield batch
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
+    return held
+
+
+def test_few_rows_of_large_media_are_held_at_a_time(
+    tmp_path: Path, held: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a row group that is larger than what may be held
+    media = [bytes([number]) * 1000 for number in range(40)]
+    path = str(tmp_path / "r.parquet")
+    pq.write_table(pa.table({"prefix": media}), path, compression="none", use_dictionary=False)
+    monkeypatch.setattr(inputs, "BATCH_BYTES", 5000)
 
     (records,) = [list(source.records) for source in read_files([path])]
 
     assert [record.values["prefix"] for record in records] == media
     assert max(held) <= 5
+
+
+@pytest.mark.parametrize(
+    ("value", "most"), [(b"sound" * 1000, 64), ("7.png", 64), ([0.5] * 100, 64), (0.5, 4096)]
+)
+def test_few_rows_of_one_large_medium_are_held_at_a_time(
+    tmp_path: Path, held: list[int], value: object, most: int
+) -> None:
+    # Given a value that a small file tells many rows of
+    path = str(tmp_path / "r.parquet")
+    pq.write_table(pa.table({"prefix": [value] * 5000}), path)
+
+    (records,) = [list(source.records) for source in read_files([path])]
+
+    assert [record.values["prefix"] for record in records] == [value] * 5000
+    assert max(held) == most

@@ -63,6 +63,7 @@ def test_where_relative_paths_begin(folder: str) -> None:
         ({"uri": "half.png", "size": 5}, "'prefix' has an unknown key 'size'; known are uri"),
         ({"offset": 5}, "'prefix' should have a 'uri' that is a text, not nothing"),
         ("", "'prefix' should be a path or a URI"),
+        ("half\udcff.png", "'prefix' should be a path or a URI"),
         ("simplecache::s3://lake/7.png", "without '::'"),
         ("odd://lake/7.png", "odd://lake/7.png: cannot be read"),
         (b"", "prefix: is empty"),

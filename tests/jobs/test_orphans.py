@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, UsageError
 from ancestral.jobs.finalise import finalise
+from ancestral.jobs.folders import ABANDONED_SECONDS
 from ancestral.jobs.fsck import fsck
 from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.ledger import Ledger
@@ -76,6 +80,29 @@ def test_records_that_came_too_late_are_removed_with_their_files(local_store: St
     assert contents(local_store) == before
     assert collected.objects == 4 + 1 + 3 + 3
     assert fsck(local_store, job.job_id).late_records == 0
+
+
+def test_what_a_writer_that_died_was_writing_is_removed(local_store: Store, tmp_path: Path) -> None:
+    # Given a finished job, and half-written files: one old, one that may still be written
+    job = accept_job(local_store, 4)
+    draw(local_store, job, Unit(0, 8))
+    finalise(local_store, job.job_id)
+    before = contents(local_store)
+    packs = tmp_path / "lake" / layout.packs_folder(job.job_id)
+    old, new = packs / ".tmp-0123", packs / ".tmp-4567"
+    for path in (old, new):
+        path.write_bytes(b"half a pack")
+    os.utime(old, (0, time.time() - ABANDONED_SECONDS - 1))
+
+    # When garbage is collected, dry at first
+    assert collect(local_store, job.job_id, dry_run=True) == Collected(1, 11)
+    assert old.exists()
+    assert collect(local_store, job.job_id) == Collected(1, 11)
+
+    # Then the old one is gone, and nothing else
+    assert (old.exists(), new.exists()) == (False, True)
+    assert contents(local_store) == before
+    assert collect(local_store, job.job_id) == Collected(0, 0)
 
 
 def test_other_jobs_are_left_alone(local_store: Store) -> None:

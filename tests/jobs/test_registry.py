@@ -121,6 +121,34 @@ def test_what_cannot_be_opened_is_not_published(local_registry: Registry) -> Non
         local_registry.publish("s3:/bucket/x")
 
 
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_damaged_version_hides_no_other_and_a_push_mends_it(
+    file: str, local_registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given two versions, and another model, of which the latest version was cut short
+    first, second = (publish(local_registry, tmp_path, weights) for weights in (b"one", b"two"))
+    write_bundle(tmp_path / "speech")
+    local_registry.publish(tmp_path / "speech")
+    damaged = Path(local_registry.resolve(f"digits@{second}").uri) / file
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1])
+
+    # Then the others are listed, and the log says which one is not
+    assert [entry.name for entry in local_registry.list()] == ["speech"]
+    assert [each.entry.digest for each in local_registry.versions("digits")] == [first]
+    assert f"digits@{second[:12]} is left out: " in caplog.text
+    assert set(local_registry.digests("digits")) == {first[:12], second[:12]}
+    # And the same bundle makes it whole
+    publish(local_registry, tmp_path, b"two")
+    assert damaged.read_bytes() == whole
+    assert local_registry.resolve("digits").digest == second
+    # Or it is removed like any other
+    damaged.write_bytes(whole[:-1])
+    local_registry.make_latest(f"digits@{first}")
+    local_registry.remove("digits", local_registry.digests(f"digits@{second[:8]}"))
+    assert local_registry.digests("digits") == (first[:12],)
+
+
 def test_of_pushes_at_once_all_versions_are_there(registry: Registry, tmp_path: Path) -> None:
     bundles = [tmp_path / str(number) for number in range(4)]
     digests = {write_bundle(each, weights=each.name.encode()) for each in bundles}

@@ -29,13 +29,13 @@ def first(client: Client) -> str:
 
 def test_a_version_that_no_job_needs_is_removed(client: Client, first: str, second: str) -> None:
     (removed,) = remove_models(client, f"digits@{first[:6]}")
-    assert removed.digest == first
+    assert first.startswith(removed)
     assert [each.entry.digest for each in client.registry.versions("digits")] == [second]
 
 
 def test_all_versions_are_removed(client: Client, first: str, second: str) -> None:
     removed = remove_models(client, "digits", every=True)
-    assert {each.digest for each in removed} == {first, second}
+    assert set(removed) == {first[:12], second[:12]}
     assert client.registry.list() == []
 
 

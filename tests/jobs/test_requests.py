@@ -220,6 +220,23 @@ def test_recorded_requests_keep_a_readable_id(prepare: Prepare, tmp_path: Path) 
     assert [each.error is None for each in requests] == [True, False, False, False, False, False]
 
 
+def test_recorded_repeats_have_ids_of_their_own(prepare: Prepare, tmp_path: Path) -> None:
+    # Given requests whose own ids are what repeats would be called, twice
+    ids = ["a", "a#3", "a#3#3", "a", "a"]
+    path = lines(tmp_path / "r.jsonl", *({"request_id": each, "label": 1} for each in ids))
+
+    requests = prepare(input=path, on_invalid="record")
+
+    assert [each.request_id for each in requests] == ["a", "a#3", "a#3#3", "a#3#3#3", "a#4"]
+    assert [(each.error or "")[len(path) :] for each in requests] == [
+        "",
+        "",
+        "",
+        ", line 4: has the same request_id as line 1",
+        ", line 5: has the same request_id as line 1",
+    ]
+
+
 def test_all_problems_are_listed_in_order(prepare: Prepare, tmp_path: Path) -> None:
     path = lines(
         tmp_path / "r.jsonl",
@@ -241,6 +258,20 @@ def test_the_first_hundred_problems_are_shown_and_all_counted(
     assert caught.value.total == 250
     assert len(caught.value.problems) == 100
     assert "(and 249 more)" in str(caught.value)
+
+
+def test_the_first_hundred_repeats_are_shown_and_all_counted(
+    prepare: Prepare, tmp_path: Path
+) -> None:
+    # Given a wrong request after many that repeat an id
+    repeats = ({"request_id": "a", "label": 1} for _ in range(251))
+    path = lines(tmp_path / "r.jsonl", *repeats, {"label": 10})
+    with pytest.raises(RequestsInvalid) as caught:
+        prepare(input=path)
+    assert caught.value.total == 251
+    assert list(caught.value.problems) == [
+        f"{path}, line {number}: has the same request_id as line 1" for number in range(2, 102)
+    ]
 
 
 def test_a_duplicate_in_another_file_names_both(prepare: Prepare, tmp_path: Path) -> None:

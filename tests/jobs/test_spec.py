@@ -95,6 +95,8 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
         ),
         ({"sampling": {"tiles": "few"}}, "'sampling' asks for tiles of few rows in float32"),
         ({"sampling": {"samples": 0}}, "'sampling.samples' should be greater"),
+        ({"sampling": {"top_k": True}}, "'sampling.top_k' should be a valid integer, not True"),
+        ({"unit": {"rows": True}}, "'unit.rows' should be a valid integer, not True"),
         ({"sampling": {"top_p": 1.5}}, "'sampling.top_p' should be less than or equal to 1"),
         ({"media": {"image": "gif"}}, "'media.image' should be 'png' or 'webp', not 'gif'"),
         ({"media": {"video": "avi"}}, "'media.video' should be 'webp' or 'mp4', not 'avi'"),

@@ -180,6 +180,28 @@ def test_threads_use_a_store_at_once(store: Store) -> None:
         assert all(pool.map(work, range(8)))
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_probe_that_cannot_start_its_writers_ends(
+    error: type[BaseException], local_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a process that is interrupted, or may have no more threads, at the eighth of them
+    start, started = threading.Thread.start, list[threading.Thread]()
+
+    def limited(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 8:
+            raise error
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+
+    # Then those that wait for the others wait no longer
+    with pytest.raises(error):
+        local_store.probe()
+    assert len(started) == 8
+    assert not any(thread.is_alive() for thread in started[:7])
+
+
 def test_a_probe_passes_and_leaves_nothing(store: Store) -> None:
     store.probe()
     assert store.list() == []

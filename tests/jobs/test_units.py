@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ancestral.jobs.units import (
     FEWEST_UNITS,
     LARGEST_UNIT_ROWS,
+    MOST_UNITS,
     RowCounts,
     Unit,
     default_unit_rows,
@@ -85,7 +86,12 @@ def test_counts_add_up(one: RowCounts, other: RowCounts) -> None:
 
 @pytest.mark.parametrize(
     ("rows", "unit_rows"),
-    [(1, 1), (FEWEST_UNITS, 1), (FEWEST_UNITS * 10, 10), (10**9, LARGEST_UNIT_ROWS)],
+    [
+        *((1, 1), (FEWEST_UNITS, 1), (FEWEST_UNITS * 10, 10), (10**9, LARGEST_UNIT_ROWS)),
+        *((MOST_UNITS * 1000, 1000), (MOST_UNITS * 1000 + 1, 1001)),
+    ],
 )
-def test_a_small_job_is_cut_for_a_small_fleet(rows: int, unit_rows: int) -> None:
+def test_a_small_job_is_cut_for_a_small_fleet_and_a_large_one_for_memory(
+    rows: int, unit_rows: int
+) -> None:
     assert default_unit_rows(rows) == unit_rows

@@ -302,6 +302,12 @@ def test_a_prefix_that_does_not_fit_is_refused(prefix: torch.Tensor, message: st
         Sampler(image_case().net).admit(SampleRequest(0, {}, seed=0, prefix=prefix))
 
 
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no GPU here for device 'cuda': sample on 'cpu'"):
+        Sampler(image_case().net, device="cuda")
+
+
 @pytest.mark.parametrize(("asked", "message"), [("slots", "one slot"), ("threads", "one thread")])
 def test_a_sampler_without_slots_or_threads_is_refused(asked: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"at least {message}, not 0"):

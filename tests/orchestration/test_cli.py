@@ -13,6 +13,7 @@ import pytest
 
 from ancestral.jobs.client import Client
 from ancestral.orchestration.cli import LISTED_PROBLEMS
+from ancestral.orchestration.commands.train import make_folder
 from ancestral.workers.here import run_here
 from tests.orchestration.home import Home, requests_file
 from tests.orchestration.tiny import tiny_spec
@@ -112,6 +113,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["run", "job.yaml", "--resume", "x"], "--resume"),
         (["run", "no.yaml"], "no.yaml: there is no such file"),
         (["run", "--resume", "no-such-job"], "'no-such-job'"),
+        (["run", "job.yaml", "--gpus-per-sampler", "0.5"], "needs --device cuda"),
         (["status", "no-such-job"], "'no-such-job'"),
         (["watch", "no-such-job"], "'no-such-job'"),
         (["results", "no-such-job"], "'no-such-job'"),
@@ -122,6 +124,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["gc", "no-such-job"], "'no-such-job'"),
         (["retry", "no-such-job", "--failed"], "'no-such-job'"),
         (["retry", "no-such-job"], "--failed or --cancelled"),
+        (["retry", "no-such-job", "--failed", "--cancelled"], "either --failed or --cancelled"),
         (["recover", "no-such-job"], "ANCESTRAL_REDIS_URL"),
         (["devices"], "ANCESTRAL_REDIS_URL"),
         (["models", "show", "no-such-model"], "'no-such-model'"),
@@ -137,8 +140,11 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["train", "digits", "--budget", "soon"], "'soon'"),
         (["train", "digits", "--name", "No Good"], "'name'"),
         (["train"], "RECIPE"),
+        (["train", "digits", "--output", "/proc/model"], "/proc/model: cannot be written"),
+        (["train", "digits", "--output", "home"], "home holds something that is not a bundle"),
         (["demo", "--budget", "-3s"], "'-3s'"),
         (["up"], "ANCESTRAL_REDIS_URL"),
+        (["up", "--gpus-per-sampler", "0.5", "--device", "cpu"], "needs --device cuda"),
         (["juggle"], "juggle"),
     ],
 )
@@ -148,6 +154,13 @@ def test_wrong_use(arguments: list[str], named: str, home: Home) -> None:
     assert (code, out) == (2, "")
     assert named in err
     assert "Traceback" not in err
+
+
+def test_a_bundle_is_written_to_a_new_folder_or_over_another_bundle(home: Home) -> None:
+    make_folder(home.folder / "models" / "new")
+    make_folder(home.settings.home / "bundle")
+
+    assert not list((home.folder / "models" / "new").iterdir())
 
 
 def test_a_queue_that_does_not_answer_is_exit_code_3(
@@ -163,6 +176,23 @@ def test_a_queue_that_does_not_answer_is_exit_code_3(
     assert (code, out) == (3, "")
     assert str(port) in err and "secret" not in err
     assert home.nothing_was_submitted()
+
+
+@pytest.mark.redis
+def test_a_job_whose_cluster_is_down_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    file = home.write(tiny_spec(home.lake))
+
+    code, out, err = home.call("run", file)
+
+    (job_id,) = Client(home.settings).jobs()
+    accepted, problem = err.splitlines()
+    assert (code, out) == (3, "")
+    assert f"job {job_id} is accepted" in accepted
+    assert f"ancestral run --resume {job_id}" in accepted
+    assert "RAY_ADDRESS" in problem
 
 
 def test_an_embedded_queue_is_of_no_use_to_a_cluster_elsewhere(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from ancestral.orchestration.cluster import TEMPORARY_ROOT, Resources, cluster, ray
 from ancestral.orchestration.errors import ServiceUnavailable
+from ancestral.orchestration.interrupt import Stopped
 from tests.orchestration.tiny import is_running
 
 
@@ -56,6 +58,27 @@ def test_an_address_that_is_none_is_said() -> None:
     with pytest.raises(ServiceUnavailable, match="'nonsense'"):
         with cluster("nonsense"):
             pass
+
+
+def test_ctrl_c_waits_until_ray_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given somebody who presses it while Ray starts
+    done = []
+
+    def init(**settings: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("started")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: done.append("ended"))
+    before = signal.getsignal(signal.SIGINT)
+
+    # When
+    with pytest.raises(Stopped), cluster():
+        done.append("used")
+
+    # Then Ray came up and went down in order
+    assert done == ["started", "ended"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_places_for_samplers() -> None:

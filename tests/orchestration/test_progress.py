@@ -70,6 +70,15 @@ def test_on_a_terminal_there_is_a_bar() -> None:
     assert "5 of 10" in stream.getvalue()
 
 
+def test_brackets_on_a_terminal_are_brackets() -> None:
+    stream = Terminal()
+    with ProgressLine("seven [/b]", 10, stream) as line:
+        line.show(5, "paused: [/red]")
+
+    assert "seven [/b]" in stream.getvalue()
+    assert "paused: [/red]" in stream.getvalue()
+
+
 def test_a_rate_follows_the_last_half_minute() -> None:
     clock = Clock()
     rate = Rate(clock)

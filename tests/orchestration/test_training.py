@@ -176,6 +176,18 @@ def test_a_run_that_was_stopped_ends_in_the_same_model(
 
 
 @ray_test
+def test_a_run_that_was_stopped_without_a_checkpoint_begins_anew(
+    ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that it is stopped at the first look, before any rank has started
+    monkeypatch.setattr("ancestral.orchestration.training.LOOK_SECONDS", 0.0)
+    asked = AskedWhen(lambda: True)
+
+    with pytest.raises(Stopped, match="the same command begins anew"):
+        train(plan(tmp_path), workers=2, stream=io.StringIO(), interrupt=asked)
+
+
+@ray_test
 def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> None:
     run = plan(tmp_path, learning_rate=1e30, warmup_steps=1)
 

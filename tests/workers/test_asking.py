@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
@@ -150,6 +152,33 @@ def test_an_event_of_another_size_is_refused(height: int) -> None:
     signature = IMAGES.net.signature
     with pytest.raises(RowRefused, match=f"'artifact' is {height} x 6, and the model draws 5 x 6"):
         whole_event(signature, "artifact", medium(signature, picture(height)))
+
+
+def sound(samples: int) -> MediaValue:
+    """So many samples of silence, in a file."""
+    file = io.BytesIO()
+    rate = SOUNDS.net.signature["sample_rate_hz"]
+    soundfile.write(file, np.zeros(samples, np.int16), rate, format="WAV", subtype="PCM_16")
+    return MediaValue(file.getvalue())
+
+
+def test_an_event_is_no_longer_than_the_network_draws_and_not_empty() -> None:
+    signature = SOUNDS.net.signature
+    longest = signature["max_length"]
+    assert whole_event(signature, "artifact", sound(longest)).shape == (longest,)
+    for samples, sentence in [
+        (longest + 1, f"'artifact' is {longest + 1} long, and the model draws {longest} at most"),
+        (0, "'artifact' is empty"),
+    ]:
+        with pytest.raises(RowRefused, match=sentence):
+            whole_event(signature, "artifact", sound(samples))
+
+
+def test_an_empty_prefix_is_refused() -> None:
+    signature = SOUNDS.net.signature
+    fields = asked("complete", signature, seconds=0.04, prefix=sound(0))
+    with pytest.raises(RowRefused, match="'prefix' is empty"):
+        completion(signature, SOUNDS.net, fields)
 
 
 def test_a_series_of_no_numbers_is_refused() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -144,9 +146,23 @@ def test_pictures_of_every_mode_are_read(mode: str) -> None:
     assert pixels.min() >= 254
 
 
+def deep_png(array: np.ndarray) -> bytes:
+    """A PNG of 16 bits for each colour, which Pillow does not write, of `array` (H, W, 3)."""
+    height, width, _ = array.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in array)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", compress(lines)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
 def test_what_would_lose_something_is_refused() -> None:
     transparent = picture_file(Image.new("RGBA", (2, 2), (0, 0, 0, 254)), "PNG")
     deep = picture_file(np.full((2, 2), 40_000, np.uint16), "PNG")
+    in_colour = deep_png(np.full((2, 2, 3), 40_000, np.uint16))
     moving = picture_file(
         shades(2, 2), "GIF", save_all=True, append_images=[Image.fromarray(255 - shades(2, 2))]
     )
@@ -154,6 +170,7 @@ def test_what_would_lose_something_is_refused() -> None:
     for data, why in [
         (transparent, "transparent pixels"),
         (deep, "more than 8 bits"),
+        (in_colour, "more than 8 bits"),
         (moving, "a clip of 2 frames"),
     ]:
         with pytest.raises(EncodeError, match=why):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -304,6 +307,42 @@ def test_the_old_sampler_is_gone_before_the_new_one_is_made() -> None:
         warm.advance()
 
     assert len(made) == 2
+
+
+def test_other_threads_may_ask_while_there_is_no_sampler(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a sampler that has no room for its rows, and whose successor takes its time
+    missing, asked = threading.Event(), threading.Event()
+
+    class Slow(Sampler):
+        def __init__(self, net: Autoregressive, *, slots: int, **given: Any) -> None:
+            if slots < 4:
+                missing.set()
+                assert asked.wait(60)
+            super().__init__(net, slots=slots, **given)
+
+        def advance(self) -> list[Sample]:
+            raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("ancestral.workers.samplers.Sampler", Slow)
+    samplers = WarmSamplers(shelf.client.registry, slots=4)
+    warm = samplers.get(shelf.job(image_case(labels=DIGITS)))
+    numerics = warm.numerics
+
+    # When others ask meanwhile
+    with ThreadPoolExecutor(1) as pool:
+        advance = pool.submit(warm.advance)
+        try:
+            assert missing.wait(60)
+            answers = samplers.slots, warm.numerics
+        finally:
+            asked.set()
+        with pytest.raises(SlotsLost):
+            advance.result()
+
+    # Then they hear of the sampler that there will be
+    assert answers == (2, numerics)
 
 
 def test_slots_are_those_that_the_share_of_a_gpu_has_room_for(
