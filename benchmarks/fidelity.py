@@ -1,7 +1,7 @@
 """Is what was drawn what was asked for? And is it new?
 
-    python benchmarks/fidelity.py [--quick] [--cases NAME ...] [--temperature T]
-                                  [--digits MODEL] [--speech MODEL] [--json FILE]
+    python benchmarks/fidelity.py [--quick] [--cases NAME ...] [--temperature T] [--top-p P]
+                                  [--guidance G] [--digits MODEL] [--speech MODEL] [--json FILE]
 
 Classifiers that learned from real training data alone name the condition of generated samples: the
 label of images, the word and the speaker of sounds. Beside their accuracy stands the same
@@ -63,6 +63,7 @@ def print_fidelity(fidelity: Fidelity) -> None:
     print(
         f"\n{fidelity.case}: {fidelity.samples:,} samples of {fidelity.model} "
         f"({fidelity.digest[:12]}), temperature {fidelity.temperature:g}, "
+        f"top_p {fidelity.top_p or 1:g}, guidance {fidelity.guidance:g}, "
         f"drawn in {fidelity.drawing_seconds:.0f} s"
     )
     print(
@@ -120,6 +121,10 @@ def main() -> None:
     for name, case in CASES.items():
         parser.add_argument(f"--{name}", metavar="MODEL", default=case.model)
     parser.add_argument("--temperature", type=float, default=1.0, metavar="T")
+    parser.add_argument("--top-p", type=float, metavar="P")
+    parser.add_argument(
+        "--guidance", type=float, default=0.0, metavar="G", help="of models that can be guided"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     arguments = parser.parse_args()
     compute_on(threads=1)
@@ -127,7 +132,12 @@ def main() -> None:
     try:
         for name in with_table(arguments.cases):
             case = CASES[name]
-            asked = open_bundle(getattr(arguments, name), arguments.temperature)
+            asked = open_bundle(
+                getattr(arguments, name),
+                arguments.temperature,
+                arguments.top_p,
+                arguments.guidance,
+            )
             each, epochs = case.each, case.epochs
             if arguments.quick:
                 each, epochs = case.quick_each, case.quick_epochs

@@ -34,6 +34,17 @@ def category(fields: Mapping[str, Any], name: str, values: Sequence[int | str]) 
     return values.index(value)
 
 
+def number(fields: Mapping[str, Any], name: str, least: float, most: float) -> Tensor:
+    """A field's number as a batch of one, (1,) float32.
+
+    Raises ConditionError when it is none, or out of range.
+    """
+    value = fields[name]
+    if not _is_finite_number(value) or not least <= value <= most:
+        raise ConditionError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}")
+    return torch.tensor([value], dtype=torch.float32)
+
+
 def vector(fields: Mapping[str, Any], name: str, length: int) -> Tensor:
     """A field's numbers as a batch of one, (1, length) float32.
 

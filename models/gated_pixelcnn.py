@@ -65,6 +65,8 @@ class GatedPixelCNNConfig:
     #: Grey levels, evenly spread from black to white.
     levels: int
     labels: tuple[int | str, ...] = ()
+    #: Whether a request can say how much its label is stressed.
+    guided: bool = False
     #: Numbers of the latent vector that it is asked with; 0: there is no such field.
     latent: int = 0
     #: (channels, rows, columns) of the spatial map that it is asked with; (): no such field.
@@ -95,7 +97,7 @@ class GatedPixelCNNConfig:
             raise ConfigError(f"levels must be 2 to 256, not {self.levels}")
         if self.latent < 0:
             raise ConfigError(f"latent must not be negative, but is {self.latent}")
-        check_labels(self.labels)
+        check_labels(self.labels, self.guided)
         check_map(self.map_shape, self.height, self.width)
 
 
@@ -153,6 +155,7 @@ class GatedPixelCNN(Autoregressive):
         # Of each layer: the bias of the vertical stack, then that of the horizontal one.
         self.asked = ImageConditions(
             labels=config.labels,
+            guided=config.guided,
             latent=config.latent,
             map_shape=config.map_shape,
             width=config.layers * 4 * config.channels,
@@ -185,8 +188,8 @@ class GatedPixelCNN(Autoregressive):
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
         """Symbols (B, H, W) to logits (B, L, H, W).
 
-        `conditions` has "label" (B,) int64, "latent" (B, Z) and "map" (B, C, h, w) as far as the
-        model asks for them.
+        `conditions` has "label" (B,) int64, "guidance" (B,), "latent" (B, Z) and "map" (B, C, h, w)
+        as far as the model asks for them.
         """
         vertical = horizontal = cast(Tensor, self.table(x))
         asked = self.asked.everywhere(conditions, self.config.height, self.config.width)

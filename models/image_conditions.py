@@ -6,6 +6,11 @@
     map       (C, h, w)        a linear layer at    added where its cell lies: `Projection.aligned`;
                                each cell            a cell serves H/h rows and W/w columns
 
+With guidance g, the row e of a label goes on beyond what was learnt, away from the mean row m of
+all labels: e + g (e − m). That is what guidance does to scores (Ho and Salimans 2021,
+"Classifier-Free Diffusion Guidance", equation 6), done to what the layers are told, where it costs
+nothing.
+
 Shapes: B batch, G floats that all layers add together, H rows, W columns.
 """
 
@@ -18,7 +23,10 @@ from torch import Tensor, nn
 
 from ancestral.models.autoregressive import Conditions, Projection
 from ancestral.models.errors import ConfigError
-from ancestral.models.fields import as_batch, category, check_names, number_map, vector
+from ancestral.models.fields import as_batch, category, check_names, number, number_map, vector
+
+#: Far beyond what was learnt, nothing is told any more.
+LARGEST_GUIDANCE = 4.0
 
 
 class ImageConditions(nn.Module):
@@ -31,11 +39,14 @@ class ImageConditions(nn.Module):
         labels: tuple[int | str, ...] = (),
         latent: int = 0,
         map_shape: tuple[int, ...] = (),
+        guided: bool = False,
         width: int,
     ) -> None:
-        """No labels, a latent vector of no numbers, and a map without a shape are not asked for."""
+        """No labels, a latent vector of no numbers, and a map without a shape are not asked for;
+        guidance is where `guided`."""
         super().__init__()
         self.labels = labels
+        self.guided = guided
         self.latent_length = latent
         self.map_shape = map_shape
         self.width = width
@@ -57,6 +68,14 @@ class ImageConditions(nn.Module):
                 "type": "category",
                 "values": list(self.labels),
                 "description": "What the image shows.",
+            }
+        if self.guided:
+            fields["guidance"] = {
+                "type": "number",
+                "minimum": 0,
+                "maximum": LARGEST_GUIDANCE,
+                "default": 0.0,
+                "description": "By how much its label is stressed, beyond what real images show.",
             }
         if self.latent_length:
             fields["latent"] = {
@@ -84,10 +103,14 @@ class ImageConditions(nn.Module):
 
     def conditions(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
         """One request's fields as a batch of one. Raises ConditionError."""
+        if self.guided:
+            fields = {"guidance": 0.0, **fields}
         check_names(fields, self.fields)
         conditions: dict[str, Tensor] = {}
         if self.labels:
             conditions["label"] = as_batch(category(fields, "label", self.labels))
+        if self.guided:
+            conditions["guidance"] = number(fields, "guidance", 0, LARGEST_GUIDANCE)
         if self.latent_length:
             conditions["latent"] = vector(fields, "latent", self.latent_length)
         if self.map_shape:
@@ -99,6 +122,9 @@ class ImageConditions(nn.Module):
         fixed: Tensor | None = None
         if self.label is not None:
             fixed = self.label(conditions["label"])
+            if self.guided:
+                stress = conditions["guidance"].to(fixed.dtype).unsqueeze(1)
+                fixed = fixed + stress * (fixed - self.label.weight.mean(0))
         if self.latent is not None:
             pulled = self.latent(conditions["latent"].to(self.latent.weight.dtype))
             fixed = pulled if fixed is None else fixed + pulled
@@ -120,10 +146,12 @@ class ImageConditions(nn.Module):
         return placed if added is None else placed + added
 
 
-def check_labels(labels: tuple[int | str, ...]) -> None:
-    """Raises ConfigError when a label is listed twice."""
+def check_labels(labels: tuple[int | str, ...], guided: bool = False) -> None:
+    """Raises ConfigError when a label is listed twice, or when there is none to be stressed."""
     if len(set(labels)) < len(labels):
         raise ConfigError("a label is listed twice")
+    if guided and not labels:
+        raise ConfigError("guided nets have labels")
 
 
 def check_map(map_shape: tuple[int, ...], height: int, width: int) -> None:

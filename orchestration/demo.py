@@ -55,7 +55,7 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 PHRASES = ("four two", "three one four", "seven seven seven")
 
 ACTS = (
-    Act("digits", "handwritten digits", samples=100, judged=True),
+    Act("digits", "handwritten digits", samples=100, asked={"guidance": (0.5,)}, judged=True),
     Act(
         "spoken-digits",
         "spoken digits",
@@ -172,8 +172,9 @@ def shipped_models(registry: Registry) -> dict[str, ModelEntry]:
 
 
 def requests_of(act: Act, signature: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The grid of the act's job."""
+    """The grid of the act's job; fields that have a default are left to it unless asked for."""
     return {
         name: list(act.asked.get(name) or field["values"])
         for name, field in signature["fields"].items()
+        if name in act.asked or "default" not in field
     }

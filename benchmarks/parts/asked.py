@@ -34,11 +34,14 @@ REPORT = 100
 
 @dataclass(frozen=True)
 class Asked:
-    """A bundle by the name that it was given, and the temperature that it is asked with."""
+    """A bundle by the name that it was given, and how it is asked."""
 
     model: str
     bundle: Bundle
     temperature: float
+    top_p: float | None = None
+    #: By how much labels are stressed, in a model that can be guided.
+    guidance: float = 0.0
 
     @property
     def signature(self) -> Mapping[str, Any]:
@@ -47,8 +50,9 @@ class Asked:
 
     def fields(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request, complete. Raises SpecError when it cannot be asked for that."""
+        stressed = {"guidance": self.guidance} if self.guidance else {}
         try:
-            return check_fields(self.signature, wanted)
+            return check_fields(self.signature, {**wanted, **stressed})
         except RequestProblem as error:
             raise SpecError(f"{self.model} cannot be asked for {dict(wanted)}: {error}") from error
 
@@ -56,7 +60,7 @@ class Asked:
         """An event as media for each request, the seed being its number; and how many seconds that
         took. Raises DataError when one is worthless."""
         began = time.perf_counter()
-        settings = Settings(temperature=self.temperature)
+        settings = Settings(temperature=self.temperature, top_p=self.top_p)
         requests = (
             SampleRequest(number, each, seed=number, settings=settings)
             for number, each in enumerate(fields)
@@ -76,8 +80,11 @@ class Asked:
         return to_media(visible, np.asarray(from_media(visible, media), np.int64))
 
 
-def open_bundle(model: str, temperature: float) -> Asked:
+def open_bundle(
+    model: str, temperature: float, top_p: float | None = None, guidance: float = 0.0
+) -> Asked:
     """By name, as jobs do, or by the path or URI of its folder. Raises ModelUnreadable."""
     registry = Client().registry
     entry = registry.resolve(model)
-    return Asked(model, load_bundle(registry.fetch(entry.uri, entry.digest)), temperature)
+    bundle = load_bundle(registry.fetch(entry.uri, entry.digest))
+    return Asked(model, bundle, temperature, top_p, guidance)

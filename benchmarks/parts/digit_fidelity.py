@@ -54,6 +54,8 @@ def digit_fidelity(asked: Asked, each: int, epochs: int) -> Fidelity:
         model=asked.model,
         digest=asked.bundle.digest,
         temperature=asked.temperature,
+        top_p=asked.top_p,
+        guidance=asked.guidance,
         samples=len(samples),
         drawing_seconds=seconds,
         judgements=[task.judge(samples, held_out)],

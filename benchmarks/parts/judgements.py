@@ -55,6 +55,8 @@ class Fidelity:
     model: str
     digest: str
     temperature: float
+    top_p: float | None
+    guidance: float
     samples: int
     drawing_seconds: float
     judgements: list[Judgement]

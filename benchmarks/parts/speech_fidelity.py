@@ -63,6 +63,8 @@ def speech_fidelity(asked: Asked, each: int, epochs: int) -> Fidelity:
         model=asked.model,
         digest=asked.bundle.digest,
         temperature=asked.temperature,
+        top_p=asked.top_p,
+        guidance=asked.guidance,
         samples=len(drawn),
         drawing_seconds=seconds,
         judgements=list(_judgements(words, training, samples, held_out, rate, epochs)),

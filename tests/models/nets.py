@@ -109,6 +109,8 @@ def random_fields(signature: Mapping[str, Any], seed: int) -> dict[str, Any]:
                 fields[name] = field["values"][seed % len(field["values"])]
             case _ if field.get("default", 0) is None:
                 fields[name] = None
+            case "number":
+                fields[name] = generator.uniform(field["minimum"], field["maximum"])
             case "vector":
                 fields[name] = [generator.gauss(0, 1) for _ in range(field["length"])]
             case "map":

@@ -19,11 +19,13 @@ LABELS = ("cat", "dog", 3)
 def nets(draw: st.DrawFn) -> GatedPixelCNN:
     """Random weights in any small shape, asked with any of a label, a latent vector and a map."""
     rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    labels = draw(st.sampled_from([(), LABELS]))
     config = GatedPixelCNNConfig(
         height=rows * draw(st.integers(1, 2)),
         width=columns * draw(st.integers(1, 3)),
         levels=draw(st.integers(2, 17)),
-        labels=draw(st.sampled_from([(), LABELS])),
+        labels=labels,
+        guided=bool(labels) and draw(st.booleans()),
         latent=draw(st.sampled_from([0, 3])),
         map_shape=draw(st.sampled_from([(), (2, rows, columns)])),
         embedding=draw(st.integers(1, 6)),
@@ -101,6 +103,11 @@ def test_a_pixel_is_seen_by_everything_behind_it_within_reach() -> None:
     ("asked", "one", "other"),
     [
         ({"labels": LABELS}, {"label": "cat"}, {"label": "dog"}),
+        (
+            {"labels": LABELS, "guided": True},
+            {"label": "cat"},
+            {"label": "cat", "guidance": 0.5},
+        ),
         ({"latent": 2}, {"latent": [1.0, 0.0]}, {"latent": [0.0, 1.0]}),
         ({"map_shape": (1, 1, 3)}, {"map": [[[0, 0, 1]]]}, {"map": [0, 0, 2]}),
     ],
@@ -112,6 +119,29 @@ def test_what_is_asked_for_matters(
     net = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, **asked))
     x = laws.random_event(net, one, seed=1)
     assert net.log_prob(x, net.conditions(one)) != net.log_prob(x, net.conditions(other))
+
+
+def test_guidance_goes_on_from_the_mean_label_beyond_the_one_asked_for() -> None:
+    # Given a net that can be guided, and one whose second label is half as far again from the mean
+    torch.manual_seed(0)
+    guided = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, LABELS, guided=True))
+    plain = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, LABELS))
+    plain.load_state_dict(guided.state_dict())
+    rows = plain.get_parameter("asked.label.weight").data
+    rows[1] += 0.5 * (rows[1] - rows.mean(0))
+    x = laws.random_event(plain, {"label": "dog"}, seed=1)
+
+    # Then guidance of a half says the same; and none, which is left out, changes nothing
+    for fields, label in (({"label": "dog", "guidance": 0.5}, "dog"), ({"label": "cat"}, "cat")):
+        told = guided(x, guided.conditions(fields))
+        torch.testing.assert_close(told, plain(x, plain.conditions({"label": label})))
+
+
+@pytest.mark.parametrize("guidance", [-0.1, 4.1, float("nan"), "much", True, None])
+def test_guidance_out_of_range_is_named(guidance: object) -> None:
+    net = GatedPixelCNN(GatedPixelCNNConfig(3, 3, 4, LABELS, guided=True))
+    with pytest.raises(ConditionError, match="guidance must be a number from 0 to 4, not"):
+        net.conditions({"label": "cat", "guidance": guidance})
 
 
 def test_a_map_is_added_where_its_cell_lies() -> None:
@@ -161,6 +191,7 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
         ({"levels": 257}, "levels must be 2 to 256, not 257"),
         ({"reach": -1}, "reach must not be negative"),
         ({"labels": (1, 1)}, "a label is listed twice"),
+        ({"guided": True}, "guided nets have labels"),
         ({"latent": -1}, "latent must not be negative"),
         ({"map_shape": (1, 2, 3)}, "rows and columns that divide 3 x 3"),
         ({"map_shape": (1, 3)}, "map_shape is"),
