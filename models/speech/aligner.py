@@ -61,20 +61,15 @@ def alignment_loss(log_probabilities: Tensor, spelled: list[Tensor], frames: Ten
     Log probabilities (B, A, F), padded; each item's characters; `frames` (B,) of each item.
     """
     count = max(len(each) for each in spelled)
-    shape = (log_probabilities.shape[2], len(spelled), count + 1)
-    ways = torch.full(shape, NEVER, dtype=log_probabilities.dtype)
+    ways = torch.full((log_probabilities.shape[2], len(spelled), count + 1), NEVER)
     for index, each in enumerate(spelled):
         length = int(frames[index])
         likely = placed(log_probabilities[index, :, :length], each)
         ways[:length, index, 1 : len(each) + 1] = likely.T
     targets = [torch.arange(1, len(each) + 1) for each in spelled]
     lengths = torch.tensor([len(each) for each in spelled])
-    # CTC's gradient is right for probabilities that sum to one in each frame; each way goes through
-    # each frame once, so that what they sum to can be taken off and added again.
-    sums = ways.logsumexp(2, keepdim=True)
-    nats = F.ctc_loss(ways - sums, torch.cat(targets), frames, lengths, blank=0, reduction="sum")
-    real = torch.arange(len(sums)).view(-1, 1, 1) < frames.view(1, -1, 1)
-    return (nats - sums[real].sum()) / frames.sum()
+    nats = F.ctc_loss(ways, torch.cat(targets), frames, lengths, blank=0, reduction="sum")
+    return nats / frames.sum()
 
 
 def durations(log_probabilities: Tensor, spelled: Tensor) -> Tensor:

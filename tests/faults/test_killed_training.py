@@ -174,7 +174,7 @@ def test_the_process_that_was_started(tmp_path: Path, undisturbed: Ran) -> None:
     finally:
         first.kill()
         first.communicate()
-    assert not (tmp_path / "model").exists()
+    assert not list((tmp_path / "model").iterdir())
 
     # When the same one is given again
     second = shell.start(*command)

@@ -106,7 +106,7 @@ def test_an_unknown_recipe_is_named_with_the_one_that_was_meant() -> None:
 
 def test_a_network_that_is_conditioned_otherwise_is_refused() -> None:
     # Given a network without labels, since the recipe is not completed
-    recipe = find_recipe("digits")
+    recipe = find_recipe("digits-pixelcnn")
     net = network(recipe)
 
     with pytest.raises(DataError, match="training row 0: the model has no field 'label'"):
