@@ -123,7 +123,8 @@ def remove_model(model: str, every: bool, force: bool, as_json: bool) -> int:
     """
     from ancestral.jobs.removal import remove_models
 
-    removed, name = remove_models(_client(), model, every=every, force=force), model.split("@")[0]
+    removed = remove_models(_client(), model, every=every, force=force)
+    name = model.partition("@")[0]
     if as_json:
         print_json([{"name": name, "digest": digest} for digest in removed])
         return DONE
