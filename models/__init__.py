@@ -12,7 +12,8 @@ from ancestral.models.autoregressive import (
     TrainingLoss,
 )
 from ancestral.models.bundle import Bundle, load_bundle, save_bundle
-from ancestral.models.darn import Darn, DarnConfig
+from ancestral.models.darn import Darn
+from ancestral.models.darn_config import DarnConfig
 from ancestral.models.data import (
     Batch,
     Item,

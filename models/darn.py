@@ -1,10 +1,12 @@
 """DARN: Gregor, Danihelka, Mnih, Blundell and Wierstra 2014, "Deep AutoRegressive Networks".
 
 A layer of C stochastic bits h, the hidden code, is drawn first; then the D pixels x of a black and
-white image. Both layers are autoregressive, and a deterministic layer lies between them:
+white image. Both layers are autoregressive, and deterministic units lie between them: some look at
+the code, and those of a local layer (darn_local.py) at the pixels near a pixel, too:
 
     p(h_j = 1 | h_<j)    = σ(A_j h_<j + b_j)
-    p(x_i = 1 | x_<i, h) = σ(U_i x_<i + V_i h + W_i tanh(T h + t) + c_i)
+    p(x_i = 1 | x_<i, h) = σ(U_i x_<i + V_i h + W_i tanh(T h + t) + R_i g_i + c_i)
+    g_i                  = relu(Q x_near(i) + S h + s)
 
              drawn   h h h  x x x x
     h_0   │          · · ·  · · · ·
@@ -19,24 +21,26 @@ An encoder q(h | x) (darn_encoder.py) is trained with it, by minimum description
 at the cost log q(h | x) − log p(h), and of the image given the code (description_length.py).
 
 Each drawn bit adds what lies in its column of the triangle to the logits of the bits behind it
-(masked.py), and the deterministic layer adds its share once: an event costs N·(N − 1) / 2 + M·C +
-D·M products, and no weight is used twice.
+(masked.py), and the deterministic layer adds its share once: without a local layer, an event costs
+N·(N − 1) / 2 + M·C + D·M products, and no weight is used twice.
 
-Shapes: B batch, H rows, W columns, M units of the deterministic layer, K codes of an image.
+Shapes: B batch, H rows, W columns, M units of the deterministic layer, L of the local layer at each
+pixel, K codes of an image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
+from ancestral.models.darn_config import DarnConfig
 from ancestral.models.darn_encoder import DarnEncoder, code_noise
+from ancestral.models.darn_local import LocalLayer
 from ancestral.models.description_length import (
     description_length,
     draw_codes,
@@ -44,8 +48,7 @@ from ancestral.models.description_length import (
     log_prob_of_bits,
     opposite_codes,
 )
-from ancestral.models.errors import ConditionError, ConfigError
-from ancestral.models.image_conditions import check_labels
+from ancestral.models.errors import ConditionError
 from ancestral.models.masked import (
     MaskedDense,
     Starts,
@@ -76,45 +79,13 @@ from ancestral.models.sampling.program import StepProgram
 _CODES_AT_ONCE = 250
 
 
-@dataclass(frozen=True)
-class DarnConfig:
-    """A net of black and white images. `labels` are the categories it can be asked for."""
+class _OfPixels(NamedTuple):
+    """What an image's pixels say to those behind them, whatever the code."""
 
-    height: int
-    width: int
-    labels: tuple[int | str, ...] = ()
-    #: C: bits of the hidden code.
-    code: int = 200
-    #: M: units of the deterministic layer between code and image; 0 for none.
-    deterministic: int = 500
-    #: Units of the encoder's hidden layer.
-    encoder: int = 500
-    #: The share of pixels that the pixels behind them do not see in training.
-    dropout: float = 0.0
-    #: Codes of an image that its score is from.
-    score_codes: int = 100
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError when a size makes no network."""
-        for name in ("height", "width", "code", "encoder", "score_codes"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.deterministic < 0:
-            raise ConfigError(f"deterministic must not be negative, but is {self.deterministic}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1, not {self.dropout}")
-        check_labels(self.labels)
-
-
-def binarized_mnist() -> DarnConfig:
-    """Handwritten digits of 28 by 28 bits, the yardstick of the literature."""
-    return DarnConfig(height=28, width=28)
-
-
-def digits20() -> DarnConfig:
-    """Handwritten digits of 20 by 20 bits, with their labels."""
-    labels = tuple(range(10))
-    return DarnConfig(20, 20, labels, code=64, deterministic=128, encoder=256, dropout=0.2)
+    #: (B, D): what they add to logits.
+    logits: Tensor
+    #: (B, D, L): what they add to the local layer's units, if there is one.
+    units: Tensor | None
 
 
 class Darn(Autoregressive):
@@ -132,13 +103,16 @@ class Darn(Autoregressive):
         self.prior = MaskedDense(_strictly_lower(code), gain=0.0)
         self.within = MaskedDense(_strictly_lower(self._pixels), gain=0.0)
         self.across = dense_layer(code, self._pixels, gain=0.3)
-        self.starts = Starts(config.labels, self._bits + units)
+        #: Of all N logits, then of the deterministic layer, then of the local one.
+        self.starts = Starts(config.labels, self._bits + units + config.local)
         self.mixing: nn.Linear | None = None
         if units:
             self.mixing = dense_layer(code, units, gain=2.0)
             self.readout = dense_layer(units, self._pixels, gain=0.3)
             # A bit is 1 half of the time: half of what it adds is taken off beforehand.
-            self.starts.bias.data[self._bits :] = -self.mixing.weight.data.sum(1) / 2
+            between = slice(self._bits, self._bits + units)
+            self.starts.bias.data[between] = -self.mixing.weight.data.sum(1) / 2
+        self.local = LocalLayer(config) if config.local else None
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -188,23 +162,23 @@ class Darn(Autoregressive):
         return x, self.conditions(fields)
 
     def project(self, conditions: Conditions) -> Projection:
-        """The biases of all N logits, then those of the deterministic layer: (B, N + M)."""
+        """The biases of all logits and units: (B, N + M + L)."""
         return Projection(fixed=self.starts(conditions))
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
         """Events (B, N) of bits to logits (B, 1, N); `conditions` has "label" (B,) int64."""
         code, pixels = torch.split(x.to(self.starts.bias), [self.config.code, self._pixels], dim=1)
         starts = self.starts(conditions)
-        of_code, of_pixels = self._code_logits(code, starts), self._pixel_logits(code, starts)
-        return torch.cat([of_code, of_pixels + self.within(pixels)], dim=1).unsqueeze(1)
+        of_code = self._code_logits(code, starts)
+        of_pixels = self._pixel_logits(code, self._of_pixels(pixels), starts)
+        return torch.cat([of_code, of_pixels], dim=1).unsqueeze(1)
 
     def training_nats(self, x: Tensor, conditions: Conditions) -> Tensor:
         """Description lengths of images (B, H, W), shared out evenly over the pixels (B, H, W)."""
         pixels = x.flatten(1).to(self.starts.bias)
         logits = self.encoder(pixels, conditions)
         codes = opposite_codes(logits)
-        seen = F.dropout(pixels, self.config.dropout, self.training)
-        joint = self._log_joint(codes, pixels, self.within(seen), conditions)
+        joint = self._log_joint(codes, pixels, self._of_pixels(pixels), conditions)
         nats = description_length(logits, codes, joint)
         return (nats / self._pixels).view(-1, 1, 1).expand(x.shape)
 
@@ -221,7 +195,7 @@ class Darn(Autoregressive):
             own = {name: values[row : row + 1] for name, values in conditions.items()}
             noise = code_noise(image, count, self.config.code)
             pixels = image.unsqueeze(0).to(self.starts.bias)
-            logits, seen = self.encoder(pixels, own), self.within(pixels)
+            logits, seen = self.encoder(pixels, own), self._of_pixels(pixels)
             weights = []
             for part in torch.split(noise, _CODES_AT_ONCE):
                 drawn = draw_codes(logits, part)
@@ -234,35 +208,39 @@ class Darn(Autoregressive):
         bits, sums, logit = vector(self._bits), vector(self._bits), Register(1)
         bit, asked = in_turn(bits, 1), in_turn(sums, 1)
         later = after(asked)
+        units = self._bits + self.config.deterministic
+        told, near = self.local.ops(bits, logit, units) if self.local else ((), ())
+        once = (*self._between(bits, sums), *told)
         return StepProgram(
             rows=1,
             columns=self._bits,
             step=(
-                *self._between(bits, sums),
+                # Due before the first pixel, when all of the code is drawn.
+                *([When(once, column_step=self._bits, column=self.config.code)] if once else []),
                 Condition("global", asked.starts, logit, accumulate=False),
                 Add(asked, logit),
+                *near,
                 Draw(logit, self.distribution),
                 Value(1.0, 0.0, bit),
                 ByColumn((bit,), cut(self._triangle(), later, bit), later, accumulate=True),
             ),
-            global_width=self._bits + self.config.deterministic,
+            global_width=units + self.config.local,
         )
 
-    def _between(self, bits: Grid, sums: Grid) -> list[When]:
-        """The deterministic layer, due before the first pixel, when all of the code is drawn."""
+    def _between(self, bits: Grid, sums: Grid) -> tuple[Op, ...]:
+        """The deterministic layer, from the code to the sums of all pixels."""
         if self.mixing is None:
-            return []
+            return ()
         code, units = self.config.code, self.config.deterministic
         between, squashed = Register(units), Register(units)
         drawn = always(bits, 0, code, self._bits)
         pixels = always(sums, code, self._pixels, self._bits)
-        ops: tuple[Op, ...] = (
+        return (
             Condition("global", self._bits, between, accumulate=False),
             Dense((drawn,), self.mixing.weight.detach(), None, between, accumulate=True),
             Activation("tanh", between, squashed),
             Dense((squashed,), self.readout.weight.detach(), None, pixels, accumulate=True),
         )
-        return [When(ops, column_step=self._bits, column=code)]
 
     def _triangle(self) -> Tensor:
         """The weights (N, N) that bits add to the logits of later bits."""
@@ -275,22 +253,32 @@ class Darn(Autoregressive):
         logits: Tensor = self.prior(code) + starts[:, : self.config.code]
         return logits
 
-    def _pixel_logits(self, code: Tensor, starts: Tensor) -> Tensor:
-        """What codes (..., C) say of the pixels (..., D), biases included."""
-        logits: Tensor = self.across(code) + starts[:, self.config.code : self._bits]
+    def _of_pixels(self, pixels: Tensor) -> _OfPixels:
+        """What pixels (B, D) say; in training, some of them are not heard from afar."""
+        heard = F.dropout(pixels, self.config.dropout, self.training)
+        units = None if self.local is None else self.local.of_pixels(pixels)
+        return _OfPixels(self.within(heard), units)
+
+    def _pixel_logits(self, code: Tensor, seen: _OfPixels, starts: Tensor) -> Tensor:
+        """Logits (..., D) of the pixels after codes (..., C) and the pixels before them."""
+        config = self.config
+        sizes = [config.code, self._pixels, config.deterministic, config.local]
+        _, of_pixels, of_units, of_local = torch.split(starts, sizes, dim=1)
+        logits: Tensor = self.across(code) + of_pixels + seen.logits
         if self.mixing is not None:
-            between = torch.tanh(self.mixing(code) + starts[:, self._bits :])
-            logits = logits + self.readout(between)
+            logits = logits + self.readout(torch.tanh(self.mixing(code) + of_units))
+        if self.local is not None:
+            assert seen.units is not None
+            logits = logits + self.local(seen.units, code, of_local)
         return logits
 
     def _log_joint(
-        self, codes: Tensor, pixels: Tensor, seen: Tensor, conditions: Conditions
+        self, codes: Tensor, pixels: Tensor, seen: _OfPixels, conditions: Conditions
     ) -> Tensor:
-        """log p(h, x) (K, B) of codes (K, B, C) with images (B, D); `seen` (B, D) is what the
-        pixels before add to each pixel's logit, which all codes share."""
+        """log p(h, x) (K, B) of codes (K, B, C) with images (B, D), of which `seen` is known."""
         starts = self.starts(conditions)
         prior = log_prob_of_bits(self._code_logits(codes, starts), codes)
-        return prior + log_prob_of_bits(self._pixel_logits(codes, starts) + seen, pixels)
+        return prior + log_prob_of_bits(self._pixel_logits(codes, seen, starts), pixels)
 
 
 def _strictly_lower(size: int) -> Tensor:

@@ -17,7 +17,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.darn import Darn, DarnConfig
+from ancestral.models.darn import Darn
+from ancestral.models.darn_config import DarnConfig
 from ancestral.models.errors import ConfigError
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from ancestral.models.linear import LinearAR, LinearConfig

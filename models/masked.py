@@ -55,11 +55,18 @@ class MaskedDense(nn.Module):
         """(..., I) to (..., O)."""
         if self.training:
             return F.linear(x, self.masked)
-        # Of odd widths, libraries sum a row in an order that depends on where it stands in the
-        # batch (seen with AVX2), and a score may not depend on its neighbours.
-        outputs, inputs = self.mask.shape
-        wide = F.pad(self.masked, (0, -inputs % WIDTH, 0, -outputs % WIDTH))
-        return F.linear(F.pad(x, (0, -inputs % WIDTH)), wide)[..., :outputs]
+        return steady_product(x, self.masked)
+
+
+def steady_product(x: Tensor, weight: Tensor) -> Tensor:
+    """x (..., I) by a weight (O, I), (..., O), rows of which do not depend on where they stand.
+
+    Of odd widths, libraries sum a row in an order that depends on its place in the batch (seen with
+    AVX2), and a score may not depend on its neighbours.
+    """
+    outputs, inputs = weight.shape
+    wide = F.pad(weight, (0, -inputs % WIDTH, 0, -outputs % WIDTH))
+    return F.linear(F.pad(x, (0, -inputs % WIDTH)), wide)[..., :outputs]
 
 
 def dense_layer(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:

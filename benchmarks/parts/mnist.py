@@ -41,8 +41,9 @@ def _recipe(family: str, model: dict[str, Any], **training: float) -> Recipe:
 RECIPES = {
     "darn": _recipe(
         "darn",
-        {},
-        budget_seconds=1200,
+        {"local": 64, "dropout": 0.1},
+        budget_seconds=4500,
+        validations=10,
         batch_size=100,
         learning_rate=2.5e-3,
         ema_decay=0.999,

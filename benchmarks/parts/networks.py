@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive, Conditions
 from ancestral.models.darn import Darn
-from ancestral.models.darn import binarized_mnist as darn_of_mnist
+from ancestral.models.darn_config import binarized_mnist as darn_of_mnist
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig, digits20
 from ancestral.models.made import Made, MadeConfig
 from ancestral.models.pixelcnn_pp import PixelCNNPlusPlus, PixelCNNPlusPlusConfig

@@ -6,12 +6,14 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 
 from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.darn import Darn, DarnConfig
+from ancestral.models.darn import Darn
+from ancestral.models.darn_config import DarnConfig
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from ancestral.models.linear import LinearAR, LinearConfig
 from ancestral.models.made import Made, MadeConfig
@@ -137,14 +139,19 @@ def series_case() -> Case:
     return Case(net.eval(), ({"length": 20, "initial": None}, {"length": 31, "initial": [1, 2, 3]}))
 
 
-def all_cases() -> dict[str, Case]:
-    """Every family in every kind of conditioning, by name."""
+@cache
+def all_cases() -> Mapping[str, Case]:
+    """Every family in every kind of conditioning, by name; all tests of a process share the nets,
+    so that who changes one copies it."""
     small = {"height": 4, "width": 4, "channels": 6}
     code = {"code": [1, 0, 1, 1, 0]}
     return {
         "linear": series_case(),
-        "darn": vector_case(Darn, DarnConfig(3, 4, (), 5, 6, 7), code),
-        "darn by label": vector_case(Darn, DarnConfig(3, 4, DIGITS, 5, 0, 7), code),
+        "darn": vector_case(Darn, DarnConfig(3, 4, (), 5, 6, encoder=7), code),
+        "darn with a local layer": vector_case(
+            Darn, DarnConfig(3, 4, (), 5, 6, local=3, reach=2, encoder=7), code
+        ),
+        "darn by label": vector_case(Darn, DarnConfig(3, 4, DIGITS, 5, 0, encoder=7), code),
         "made": vector_case(Made, MadeConfig(3, 4, 2, hidden=(15, 9))),
         "made of levels by label": vector_case(
             Made, MadeConfig(3, 4, 5, DIGITS, hidden=(15,), embedding=2)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ancestral.models.darn import Darn, DarnConfig, binarized_mnist, digits20
+from ancestral.models.darn import Darn
+from ancestral.models.darn_config import DarnConfig, binarized_mnist, digits20
 from ancestral.models.errors import ConditionError, ConfigError
 from tests.models import laws
 
@@ -27,6 +28,8 @@ def nets(draw: st.DrawFn) -> Darn:
         labels=draw(st.sampled_from([(), LABELS])),
         code=draw(st.integers(1, 6)),
         deterministic=draw(st.integers(0, 5)),
+        local=draw(st.integers(0, 3)),
+        reach=draw(st.integers(1, 3)),
         encoder=draw(st.integers(1, 5)),
     )
     return lively(config, seed=draw(st.integers(0, 999)))
@@ -76,13 +79,13 @@ def test_law_of_log_prob(net: Darn, seed: int) -> None:
 
 @pytest.mark.parametrize("labels", [(), LABELS], ids=["unconditioned", "by label"])
 def test_law_of_normalisation(labels: tuple[int | str, ...]) -> None:
-    net = lively(DarnConfig(2, 3, labels, code=4, deterministic=3, encoder=2))
+    net = lively(DarnConfig(2, 3, labels, code=4, deterministic=3, local=2, encoder=2))
     for request in requests_of(net):
         laws.check_normalisation(net, request)
 
 
 def test_a_pixel_sees_the_whole_code_and_all_pixels_before_it() -> None:
-    net = lively(DarnConfig(2, 2, code=3, deterministic=4, encoder=2)).double()
+    net = lively(DarnConfig(2, 2, code=3, deterministic=4, local=3, encoder=2)).double()
     x = laws.random_event(net, {}, seed=1)
     before = net(x, {}).flatten()
     for position in range(7):
@@ -91,6 +94,23 @@ def test_a_pixel_sees_the_whole_code_and_all_pixels_before_it() -> None:
         moved = net(changed, {}).flatten() != before
         assert not moved[: position + 1].any()
         assert moved[position + 1 :].all()
+
+
+def test_a_unit_looks_at_the_pixels_near_its_own() -> None:
+    # Given a net in which pixels speak to each other through the local layer alone
+    config = DarnConfig(5, 6, code=2, deterministic=0, local=9, reach=1, encoder=2)
+    net = lively(config).double()
+    net.within.weight.data.zero_()
+    x = laws.random_event(net, {}, seed=1)
+    before = net(x, {})[0, 0, 2:].view(5, 6)
+
+    # When one of them is another
+    x[0, 2 + 2 * 6 + 3] ^= 1
+    moved = net(x, {})[0, 0, 2:].view(5, 6) != before
+
+    # Then it is heard to its right, and in the three pixels below it
+    heard = {(int(row), int(column)) for row, column in moved.nonzero()}
+    assert heard == {(2, 4), (3, 2), (3, 3), (3, 4)}
 
 
 @pytest.mark.parametrize("labels", [(), LABELS], ids=["unconditioned", "by label"])
@@ -125,7 +145,7 @@ def test_the_description_length_is_the_bound_of_one_code() -> None:
 
 def test_the_gradient_of_training_is_that_of_the_description_length() -> None:
     # Given a net and an image, and the exact gradient by enumerating the codes
-    net = lively(DarnConfig(2, 2, code=3, deterministic=4, encoder=3))
+    net = lively(DarnConfig(2, 2, code=3, deterministic=4, local=2, encoder=3))
     image = torch.tensor([[[1, 0], [0, 1]]])
     exact = gradient(net, exact_description_length(net, image))
 
@@ -140,7 +160,8 @@ def test_the_gradient_of_training_is_that_of_the_description_length() -> None:
 
 
 def test_a_score_depends_on_its_image_alone() -> None:
-    net = lively(DarnConfig(3, 3, LABELS, code=4, deterministic=3, encoder=2, score_codes=7))
+    config = DarnConfig(3, 3, LABELS, code=4, deterministic=3, local=3, encoder=2, score_codes=7)
+    net = lively(config)
     torch.manual_seed(1)
     images, labels = torch.randint(0, 2, (5, 3, 3)), torch.tensor([0, 1, 2, 1, 0])
     together = net.score(images, {"label": labels})
@@ -255,6 +276,8 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
         ({"code": 0}, "code must be at least 1, not 0"),
         ({"score_codes": 0}, "score_codes must be at least 1, not 0"),
         ({"deterministic": -1}, "deterministic must not be negative, but is -1"),
+        ({"local": -1}, "local must not be negative, but is -1"),
+        ({"reach": 0}, "reach must be at least 1, not 0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"labels": (1, 1)}, "a label is listed twice"),
     ],

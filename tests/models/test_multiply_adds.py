@@ -6,15 +6,16 @@ listening to torch while the reference executor draws an event.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ancestral.models.darn import DarnConfig
+from ancestral.models.darn_config import DarnConfig
 from ancestral.models.gated_pixelcnn import GatedPixelCNNConfig
 from ancestral.models.linear import LinearConfig
 from ancestral.models.made import Made, MadeConfig
@@ -40,10 +41,21 @@ def linear(config: LinearConfig, values: int) -> int:
 
 def darn(config: DarnConfig, bits: int) -> int:
     """Each bit adds to every later one; the deterministic layer reads the code once, and adds to
-    each pixel once."""
+    each pixel once; the local layer reads the code once, and at each pixel those before it nearby,
+    as far as they lie on the image."""
     code, units, pixels = config.code, config.deterministic, config.height * config.width
     assert bits == code + pixels
-    return bits * (bits - 1) // 2 + units * code + pixels * units
+    near = sum(
+        abs(row - other_row) <= config.reach and abs(column - other_column) <= config.reach
+        for row, column in places(config)
+        for other_row, other_column in places(config)
+        if (other_row, other_column) < (row, column)
+    )
+    return bits * (bits - 1) // 2 + units * (code + pixels) + config.local * (code + near + pixels)
+
+
+def places(config: DarnConfig) -> Iterator[tuple[int, int]]:
+    return itertools.product(range(config.height), range(config.width))
 
 
 def made(config: MadeConfig, pixels: int) -> int:

@@ -34,7 +34,7 @@ from tests.models.nets import Case, lively
 pytestmark = needs_native
 
 #: What a vector's position knows of those before it is not the same at each: nothing to take in.
-BY_COLUMN = ("made", "made of levels by label", "darn", "darn by label")
+BY_COLUMN = ("made", "made of levels by label", "darn", "darn with a local layer", "darn by label")
 
 
 def test_every_family_with_a_period_below_its_event_takes_in_prefixes() -> None:
