@@ -16,8 +16,12 @@ help: ## List the targets
 demo: .venv ## Train a small model, draw by it and by those that ship, and write reports
 	$(BIN)/ancestral demo
 
+# In a process for each processor, or in so many: make test PROCESSES=3
+PROCESSES ?= auto
+
 test: .venv ## Run the tests, against a real Valkey, a real S3 store and a real Ray
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup \
+	  --no-loadscope-reorder
 
 chaos: .venv ## Let real faults befall real servers, by the thousand
 	CHAOS=long OMP_NUM_THREADS=1 $(BIN)/pytest -m chaos --timeout 1800

@@ -12,13 +12,23 @@ from tests.seaweed import seaweed
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start Ray follow one another, for each takes all processors; a file's tests share
-    what it sets up, but for those of models, which need nothing and are many."""
+    what it sets up, but for those of models, which need nothing and are many.
+
+    What takes longest comes first, and what can go to any process last, so that all of them end
+    together.
+    """
+    turns: dict[pytest.Item, int] = {}
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if item.get_closest_marker("ray"):
+            turns[item] = 0
             item.add_marker(pytest.mark.xdist_group("ray"))
         elif folder != "models":
+            turns[item] = 1
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        else:
+            turns[item] = 2
+    items.sort(key=turns.__getitem__)
 
 
 @pytest.fixture(scope="session")

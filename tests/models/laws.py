@@ -16,6 +16,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from ancestral.models.naive import sample_naive
 from ancestral.models.sampling import native
 from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.draw import Settings
+from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.philox import uniform
 from ancestral.models.sampling.program import StepProgram
@@ -36,7 +38,7 @@ from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
 from ancestral.models.sampling.step import TileStep
 from ancestral.models.sampling.tile import Start
-from tests.models.nets import DIGITS, Case, image_case
+from tests.models.nets import DIGITS, Case, all_cases, image_case
 
 Fields = Mapping[str, Any]
 
@@ -92,6 +94,19 @@ def varied_requests(case: Case, count: int) -> list[SampleRequest]:
             )
         )
     return requests
+
+
+def drawn_alone(name: str, executor: ExecutorName, count: int) -> dict[object, Sample]:
+    """What each of so many varied requests of a case draws in a sampler of its own."""
+    return {number: _drawn_alone(name, executor, number) for number in range(count)}
+
+
+@cache
+def _drawn_alone(name: str, executor: ExecutorName, number: int) -> Sample:
+    case = all_cases()[name]
+    request = varied_requests(case, number + 1)[number]
+    (sample,) = Sampler(case.net, slots=1, executor=executor).sample([request])
+    return sample
 
 
 def same_bits(one: Sample, other: Sample) -> bool:
@@ -178,21 +193,23 @@ def check_definition(
     assert difference <= 1e-9 * (1 + abs(slow.log_likelihood_nats))
 
 
-def check_departure(net: Autoregressive, request: SampleRequest, drawn: Sample) -> None:
-    """What an executor draws in float32 for a request with plain settings, and no prefix. Real
+def check_departure(net: Autoregressive, request: SampleRequest, *drawn: Sample) -> None:
+    """What executors draw in float32 for a request with plain settings, and no prefix. Real
     numbers lie within 1e-4 of the naive sampler's in float64: their deviations are about 1."""
-    assert drawn.error is None
+    assert all(sample.error is None for sample in drawn)
     if net.distribution.levels is None:
         exact = sample_naive(copy.deepcopy(net).double(), request.fields, request.seed)
-        np.testing.assert_allclose(drawn.symbols, exact.symbols.numpy(), rtol=1e-4, atol=1e-4)
+        for sample in drawn:
+            np.testing.assert_allclose(sample.symbols, exact.symbols.numpy(), rtol=1e-4, atol=1e-4)
         return
     naive = sample_naive(net, request.fields, request.seed, request.sample)
-    differing = np.flatnonzero(drawn.symbols != naive.symbols.numpy())
-    if len(differing):
-        assert _distance_to_step(net, request, naive.symbols, int(differing[0])) < 1e-4
-        return
-    difference = abs(drawn.log_likelihood_nats - naive.log_likelihood_nats)
-    assert difference <= FLOAT32_TOLERANCE * (1 + abs(naive.log_likelihood_nats))
+    for sample in drawn:
+        differing = np.flatnonzero(sample.symbols != naive.symbols.numpy())
+        if len(differing):
+            assert _distance_to_step(net, request, naive.symbols, int(differing[0])) < 1e-4
+            continue
+        difference = abs(sample.log_likelihood_nats - naive.log_likelihood_nats)
+        assert difference <= FLOAT32_TOLERANCE * (1 + abs(naive.log_likelihood_nats))
 
 
 @torch.no_grad()

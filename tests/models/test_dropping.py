@@ -14,26 +14,10 @@ from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models import laws
-from tests.models.laws import on_each_executor, same_bits, varied_requests
+from tests.models.laws import drawn_alone, on_each_executor, same_bits, varied_requests
 from tests.models.nets import all_cases, image_case
 
 CASES = all_cases()
-
-#: Filled by the tests, once for a network and an executor.
-ALONE: dict[tuple[str, str], dict[object, Sample]] = {}
-
-
-def _alone(name: str, executor: ExecutorName) -> dict[object, Sample]:
-    """The varied requests of a case, each drawn by itself."""
-    if (name, executor) not in ALONE:
-        requests = varied_requests(CASES[name], 10)
-        ALONE[name, executor] = {
-            request.key: next(
-                Sampler(CASES[name].net, slots=1, executor=executor).sample([request])
-            )
-            for request in requests
-        }
-    return ALONE[name, executor]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,9 +39,9 @@ def test_who_is_dropped_leaves_its_slot_and_its_neighbours_as_they_were(
     executor: ExecutorName, rng: random.Random, slots: int, name: str
 ) -> None:
     # Given samples of every kind, in slots or waiting for a prefix
-    expected = _alone(name, executor)
+    expected = drawn_alone(name, executor, 8)
     sampler = Sampler(CASES[name].net, slots=slots, executor=executor)
-    waiting = varied_requests(CASES[name], 10)
+    waiting = varied_requests(CASES[name], 8)
     samples: list[Sample] = []
     dropped: set[object] = set()
     underway: dict[object, int] = {}

@@ -9,9 +9,6 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from statsmodels.datasets import sunspots
-from statsmodels.regression.linear_model import yule_walker as reference_yule_walker
-from statsmodels.tsa.ar_model import AutoReg
 
 from ancestral.models.errors import DataError
 from ancestral.models.linear_fit import (
@@ -44,7 +41,10 @@ def drawn(coefficients: list[float], mean: float, length: int, seed: int) -> tor
 
 @pytest.fixture(scope="module")
 def sunspot_numbers() -> NDArray[np.float64]:
-    """Yearly, 1700 to 2008: 309 real numbers."""
+    """Yearly, 1700 to 2008: 309 real numbers. What comes from statsmodels is imported where it is
+    used: that takes seconds, in every process that collects this file."""
+    from statsmodels.datasets import sunspots
+
     numbers: NDArray[np.float64] = sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
     return numbers
 
@@ -53,6 +53,8 @@ def sunspot_numbers() -> NDArray[np.float64]:
 def test_least_squares_is_that_of_statsmodels(
     sunspot_numbers: NDArray[np.float64], order: int
 ) -> None:
+    from statsmodels.tsa.ar_model import AutoReg
+
     reference = AutoReg(sunspot_numbers, order, trend="c").fit()
 
     fit = least_squares([series(sunspot_numbers)], order)
@@ -66,7 +68,9 @@ def test_least_squares_is_that_of_statsmodels(
 def test_yule_walker_is_that_of_statsmodels(
     sunspot_numbers: NDArray[np.float64], order: int
 ) -> None:
-    coefficients, deviation = reference_yule_walker(
+    from statsmodels.regression import linear_model
+
+    coefficients, deviation = linear_model.yule_walker(
         sunspot_numbers, order, method="mle", result_object=False
     )
 

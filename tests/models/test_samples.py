@@ -23,7 +23,13 @@ from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
 from ancestral.models.wavenet import WaveNet
 from tests.models import laws
-from tests.models.laws import needs_native, on_each_executor, same_bits, varied_requests
+from tests.models.laws import (
+    drawn_alone,
+    needs_native,
+    on_each_executor,
+    same_bits,
+    varied_requests,
+)
 from tests.models.nets import DIGITS, all_cases, image_case, lively, sound_case
 
 CASES = all_cases()
@@ -36,24 +42,11 @@ ROUTES = [
     pytest.param("native", 20, 8, id="native-many-to-few", marks=needs_native),
 ]
 
-#: The samples of a network and an executor, each drawn alone.
-ALONE: dict[tuple[str, str], dict[object, Sample]] = {}
-
 
 @pytest.fixture
 def every_period(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers stop at each period."""
     monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 1)
-
-
-def _alone(name: str, executor: ExecutorName) -> dict[object, Sample]:
-    if (name, executor) not in ALONE:
-        requests = varied_requests(CASES[name], 6)
-        samplers = [Sampler(CASES[name].net, slots=1, executor=executor) for _ in requests]
-        pairs = zip(samplers, requests, strict=True)
-        samples = [next(sampler.sample([request])) for sampler, request in pairs]
-        ALONE[name, executor] = {sample.key: sample for sample in samples}
-    return ALONE[name, executor]
 
 
 def _finish(sampler: Sampler) -> Iterator[Sample]:
@@ -67,7 +60,7 @@ def _finish(sampler: Sampler) -> Iterator[Sample]:
 def test_a_saved_sample_ends_elsewhere_as_if_it_had_never_moved(
     name: str, executor: ExecutorName, slots: int, more_slots: int
 ) -> None:
-    case, expected = CASES[name], _alone(name, executor)
+    case, expected = CASES[name], drawn_alone(name, executor, 6)
     there = Sampler(case.net, slots=more_slots, executor=executor)
     for pause in (0, 1, 4):
         # Given samples of every kind, on their way or waiting for a prefix
@@ -96,7 +89,7 @@ def test_no_journey_shows_in_a_sample(
     executor: ExecutorName, rng: random.Random, name: str
 ) -> None:
     # Given three samplers, and requests of every kind
-    case, expected = CASES[name], _alone(name, executor)
+    case, expected = CASES[name], drawn_alone(name, executor, 6)
     places = [
         Sampler(case.net, slots=rng.choice([1, 4, 9, 17, 70]), executor=executor) for _ in range(3)
     ]
@@ -169,8 +162,9 @@ def test_a_saved_sample_ends_the_same_in_another_process(
     for name in names:
         saved = sorted((tmp_path / name).glob("*.saved"))
         assert len(saved) >= 4
+        expected = drawn_alone(name, executor, 6)
         for path in saved:
-            there, alone = np.load(path.with_suffix(".npz")), _alone(name, executor)[int(path.stem)]
+            there, alone = np.load(path.with_suffix(".npz")), expected[int(path.stem)]
             np.testing.assert_array_equal(there["symbols"], alone.symbols)
             assert there["nats"] == alone.log_likelihood_nats
 

@@ -13,6 +13,7 @@ import pytest
 import webdataset
 from PIL import Image
 
+from ancestral.workers.here import run_here
 from tests.orchestration.shell import Shell
 from tests.orchestration.tiny import LABELS, tiny_spec
 
@@ -78,18 +79,11 @@ def test_a_job_from_its_file_to_everybodys_readers(shell: Shell, tmp_path: Path)
     assert told["files"] == 40
     assert len(list((tmp_path / "files").glob("*.png"))) == 40
 
-    # When it is run again, cut and drawn otherwise
-    again = shell.run_json(
-        "run",
-        shell.write("again.yaml", tiny_spec(lake, samples=4, unit={"rows": 40})),
-        "--slots",
-        "64",
-        "--samplers",
-        "1",
-    )
+    # When it is drawn again, cut otherwise and by a single worker
+    spec = tiny_spec(lake, samples=4, unit={"rows": 40})
+    other = run_here(spec, settings=shell.settings, slots=64).table().to_pandas()
 
     # Then it is another job with the very same artifacts
-    assert again["job_id"] != job["job_id"]
-    other = pd.read_parquet(again["index"])
+    assert set(other["job_id"]).isdisjoint(table["job_id"])
     by_ordinal = [each.sort_values("ordinal")["sha256"].tolist() for each in (table, other)]
     assert by_ordinal[0] == by_ordinal[1]

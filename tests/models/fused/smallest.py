@@ -72,7 +72,7 @@ def _sound(**changed: Any) -> Autoregressive:
         "kernel": 3,
         "digits": LABELS,
         "speakers": ("ada", "bob"),
-        "seconds": ((0.008, 0.012), (0.012, 0.004)),
+        "seconds": ((0.004, 0.008), (0.008, 0.004)),
         "hop": 4,
         "hats": 3,
         "encoder": 8,

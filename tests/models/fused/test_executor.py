@@ -11,7 +11,7 @@ import torch
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import ConfigError
 from ancestral.models.sampling.fused import tile as fused_tile
-from ancestral.models.sampling.fused.executor import FusedExecutor
+from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
 from ancestral.models.sampling.fused.groups import is_supported
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
@@ -72,8 +72,9 @@ def test_bits_depend_on_no_slot_tile_neighbour_or_order(name: str, executor: str
     for request in requests:
         alone |= _drawn(case.net, [request], 1, executor)
     # When they are drawn among the many of more than a tile, in another order
-    many = [SampleRequest(("else", n), case.requests[0], seed=n) for n in range(66)]
-    together = _drawn(case.net, [*many, *reversed(requests)], 70, executor)
+    tile, _ = TILES[executor]
+    many = [SampleRequest(("else", n), case.requests[0], seed=n) for n in range(tile + 2)]
+    together = _drawn(case.net, [*many, *reversed(requests)], tile + 6, executor)
     # Then nothing is different
     _assert_same({key: together[key] for key in alone}, alone)
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ NAMES = ("avx512bf16", "avx512", "avx2", "generic")
 #: Puts builds of the stub, for a processor of that level, where the package looks for its own.
 Stubs = Callable[..., Path]
 
+#: A build of the stub for a processor of that level, of that version.
+Compiled = Callable[[int, int], Path]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
@@ -32,19 +36,33 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     library.look_in(before)
 
 
-@pytest.fixture
-def stubs(folder: Path) -> Stubs:
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """The stub for a processor of that level and of that version, compiled once for all tests."""
     compiler = shutil.which("c++")
     if compiler is None:
         pytest.skip("there is no C++ compiler")
+    folder = tmp_path_factory.mktemp("stubs")
 
-    def build(*names: str, processor: int = 3, version: int = library.ABI) -> Path:
+    @cache
+    def build(processor: int, version: int) -> Path:
+        path = folder / f"{processor}-{version}.so"
         flags = ["-shared", "-fPIC", f"-DPROCESSOR={processor}", f"-DVERSION={version}"]
-        for name in names:
-            subprocess.run([compiler, *flags, "-o", folder / f"{name}.so", STUB], check=True)
-        return folder
+        subprocess.run([compiler, *flags, "-o", path, STUB], check=True)
+        return path
 
     return build
+
+
+@pytest.fixture
+def stubs(folder: Path, compiled: Compiled) -> Stubs:
+    def put(*names: str, processor: int = 3, version: int = library.ABI) -> Path:
+        for name in names:
+            # A file of its own: of a file that it has loaded the loader takes what it has.
+            shutil.copy(compiled(processor, version), folder / f"{name}.so")
+        return folder
+
+    return put
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from ancestral.models.speech.front_end import FrontEnd
 from ancestral.models.speech.learning import Recording, learn
 from tests.models.speech.tones import CHARACTERS, COLUMNS, fresh, pace, recordings, said
 
+#: In one process, for what they share takes as long as all of them.
+pytestmark = pytest.mark.xdist_group("front end")
+
 
 @pytest.fixture(scope="module")
 def learnt() -> FrontEnd:
