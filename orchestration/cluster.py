@@ -117,6 +117,11 @@ def _start(folder: str, cpus: int | None) -> None:
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ServiceUnavailable(f"a local Ray did not start: {error}") from error
+    except Exception as error:
+        # That one of its processes is late, on a busy machine, Ray says by an Exception of no kind.
+        if type(error) is not Exception:
+            raise
+        raise ServiceUnavailable(f"a local Ray did not start: {error}; try again") from error
 
 
 def _join(address: str) -> None:

@@ -150,10 +150,11 @@ def make_page(
     table = results.table()
     medium = PLURALS[job.signature["medium"]]
     fields = " and ".join(job.signature["fields"])
+    each = " each" if job.requests > 1 else ""
     summary = (
         f"{manifest.rows:,} {medium}{f' asked for by {fields}' if fields else ''}, in "
-        f"{_counted(job.requests, 'request')} of {_counted(job.samples, 'sample')} "
-        f"each; {DONE[job.spec.kind]} by {job.model.name} ({job.model.family}) and finished "
+        f"{_counted(job.requests, 'request')} of {_counted(job.samples, 'sample')}"
+        f"{each}; {DONE[job.spec.kind]} by {job.model.name} ({job.model.family}) and finished "
         f"{_moment(manifest.finished_at)}."
     )
     comparison = make_comparison(job, table, results)
@@ -198,7 +199,9 @@ def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> l
         Stat("Rows a second", f"{table.num_rows / seconds:,.1f}", f"over {_duration(seconds)}"),
     ]
     # A job that only scores has no artifacts.
-    if distinct := pc.count_distinct(ok["sha256"]).as_py():
+    if pc.count(ok["uri"]).as_py():
+        # Not of the files, each of which holds what its own row asked for.
+        distinct = pc.count_distinct(ok["symbols_sha256"]).as_py()
         stats += [
             Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of ok rows"),
             Stat("Artifacts", _size(pc.sum(ok["length"]).as_py()), "of the ok rows"),

@@ -98,11 +98,18 @@ def run(
     from ancestral.jobs.settings import Settings
     from ancestral.jobs.spec import load_spec
     from ancestral.jobs.states import State
+    from ancestral.workers.devices import misfit
 
     if (job_file is None) == (job_id is None):
         raise click.UsageError("Give either a job file or --resume with the id of a job.")
     settings = Settings.from_environment()
     spec = load_spec(job_file) if job_file is not None else None
+    if spec is not None and settings.ray_address in (None, "local"):
+        # Of a cluster's machines nothing is known here: there, samplers say so.
+        if (reason := misfit(spec, device)) is not None:
+            raise click.UsageError(
+                f"{device} does not draw job {spec.name!r}: {reason}; nothing was submitted"
+            )
     with queue_url(settings, redis_port) as (url, embedded):
         client = Client(settings, RedisQueue(url))
         job = client.submit(spec) if spec is not None else client.job(str(job_id))
@@ -131,7 +138,8 @@ def run(
     else:
         print_status(found)
         if "rows_per_second" in more:
-            click.echo(f"speed   {more['rows_per_second']:,} rows/s over {more['seconds']:,} s")
+            speed, seconds = more["rows_per_second"], more["seconds"]
+            click.echo(f"speed   {speed:,} rows/s over {seconds:,} s, from the samplers' start on")
         click.echo(f"report  {more['report']}")
     return exit_code(found)
 

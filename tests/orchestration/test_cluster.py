@@ -60,6 +60,19 @@ def test_an_address_that_is_none_is_said() -> None:
             pass
 
 
+def test_a_ray_that_is_late_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a machine on which Ray's processes do not answer in time
+    def init(**settings: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", init)
+
+    # When, then
+    with pytest.raises(ServiceUnavailable, match=r"Ray did not start: .* timed out .*; try again"):
+        with cluster():
+            pass
+
+
 def test_ctrl_c_waits_until_ray_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given somebody who presses it while Ray starts
     done = []

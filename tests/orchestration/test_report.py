@@ -246,6 +246,23 @@ def test_the_measures_cover_all_rows_and_name_the_held_out_figure(
     assert "steps 1,200" in page.text
 
 
+def test_equal_images_of_several_rows_are_one(
+    report: Callable[..., tuple[Reading, Results]],
+) -> None:
+    # Given images of one pixel, of which there are two, each in a file that names its own row
+    config = GatedPixelCNNConfig(height=1, width=1, levels=2, labels=(0, 1), channels=4, layers=1)
+
+    # When
+    page, results = report(GatedPixelCNN(config).eval(), [{"label": 0}] * 30)
+
+    # Then
+    files = {artifact.bytes() for artifact in results}
+    images = {decode_image(data)[0].tobytes() for data in files}
+    assert len(images) == 2 < len(files)
+    assert "Distinct 2 6.7% of ok rows" in page.text
+    assert "in 30 requests of 1 sample each" in page.text
+
+
 @pytest.mark.parametrize(
     ("judgement", "says"),
     [
