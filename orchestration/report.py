@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from ancestral.orchestration.measures import (
     ok_rows,
     throughput,
 )
+from ancestral.orchestration.wording import counted, duration, moment, size
 
 #: What a job of each kind did with its requests.
 DONE = {
@@ -153,9 +153,9 @@ def make_page(
     each = " each" if job.requests > 1 else ""
     summary = (
         f"{manifest.rows:,} {medium}{f' asked for by {fields}' if fields else ''}, in "
-        f"{_counted(job.requests, 'request')} of {_counted(job.samples, 'sample')}"
+        f"{counted(job.requests, 'request')} of {counted(job.samples, 'sample')}"
         f"{each}; {DONE[job.spec.kind]} by {job.model.name} ({job.model.family}) and finished "
-        f"{_moment(manifest.finished_at)}."
+        f"{moment(manifest.finished_at)}."
     )
     comparison = make_comparison(job, table, results)
     charts = [likelihoods(table, metrics), throughput(table)]
@@ -196,7 +196,7 @@ def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> l
             f"{pc.mean(ok['bits_per_dim']).as_py():.3f}",
             "on average" if held_out is None else f"held-out data: {held_out:.3f}",
         ),
-        Stat("Rows a second", f"{table.num_rows / seconds:,.1f}", f"over {_duration(seconds)}"),
+        Stat("Rows a second", f"{table.num_rows / seconds:,.1f}", f"over {duration(seconds)}"),
     ]
     # A job that only scores has no artifacts.
     if pc.count(ok["uri"]).as_py():
@@ -204,7 +204,7 @@ def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> l
         distinct = pc.count_distinct(ok["symbols_sha256"]).as_py()
         stats += [
             Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of ok rows"),
-            Stat("Artifacts", _size(pc.sum(ok["length"]).as_py()), "of the ok rows"),
+            Stat("Artifacts", size(pc.sum(ok["length"]).as_py()), "of the ok rows"),
         ]
     return stats
 
@@ -274,36 +274,10 @@ def _lineage(table: pa.Table, job: Job, manifest: Manifest) -> Facts:
         ("numerics", ", ".join(manifest.numerics)),
         ("devices", ", ".join(sorted(devices))),
         ("workers", f"{pc.count_distinct(table['worker']).as_py():,}"),
-        ("sampling", f"{_duration(manifest.sampling_seconds)} in all workers together"),
-        ("submitted", _moment(job.submitted_at)),
-        ("finished", _moment(manifest.finished_at)),
-        ("packs", f"{manifest.pack_count:,} of {_size(manifest.pack_bytes)} together"),
+        ("sampling", f"{duration(manifest.sampling_seconds)} in all workers together"),
+        ("submitted", moment(job.submitted_at)),
+        ("finished", moment(manifest.finished_at)),
+        ("packs", f"{manifest.pack_count:,} of {size(manifest.pack_bytes)} together"),
     ]
     facts += [("input", f"{file.uri} (sha256 {file.sha256[:12]})") for file in job.inputs[:3]]
     return Facts("Lineage", facts)
-
-
-def _moment(text: str) -> str:
-    """An ISO moment for people: 2026-11-22 15:30 UTC."""
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count:,} {name}{'' if count == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _size(count: float) -> str:
-    unit = "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if count < 1000:
-            break
-        count, unit = count / 1000, larger
-    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
