@@ -1,4 +1,4 @@
-"""Documents that people write: YAML files read strictly, and checked with one clear sentence.
+"""Documents that people write: YAML files read strictly, and checked with clear sentences.
 
 JSON is YAML too, so a JSON file is read just as well. The same two functions serve job specs and
 training recipes.
@@ -19,6 +19,9 @@ from pydantic_core import ErrorDetails
 from ancestral.jobs.errors import SpecError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+#: Wrong keys of a document that one error names.
+NAMED_PROBLEMS = 5
 
 #: Longest piece of a wrong value that an error repeats, in characters.
 SHOWN_CHARACTERS = 60
@@ -55,17 +58,21 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def validate(model_class: type[Model], data: Mapping[str, Any], origin: str) -> Model:
-    """`data` as a `model_class`; `origin` (a file's name) opens the error's sentence.
+    """`data` as a `model_class`; `origin` (a file's name) opens the error's sentences.
 
-    Raises SpecError that names the key, and for an unknown key the one that was probably meant.
+    Raises SpecError that names the wrong keys, and for an unknown key the one that was probably
+    meant: a line for each, up to NAMED_PROBLEMS.
     """
     try:
         return model_class.model_validate(dict(data))
     except ValidationError as error:
         # A misspelt key is also a missing one: what is unknown explains more than what is missing.
         details = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        raise SpecError(f"{origin}: {_sentence(model_class, details[0])}{more}") from error
+        named = details[:NAMED_PROBLEMS]
+        lines = [f"{origin}: {_sentence(model_class, each)}" for each in named]
+        if len(details) > len(named):
+            lines.append(f"(and {len(details) - len(named)} more)")
+        raise SpecError("\n".join(lines)) from error
 
 
 def did_you_mean(word: object, known: Iterable[object]) -> str:

@@ -235,11 +235,15 @@ def _jsonl_records(file: io.BufferedReader, uri: str) -> Iterator[Record]:
 
 def _parsed(number: int, line: bytes) -> Record:
     try:
-        values = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_each_once)
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+        values = json.loads(text, object_pairs_hook=_each_once)
     except RecursionError:
         return Record(number, {}, "is nested too deeply")
     except UnicodeDecodeError:
         return Record(number, {}, "is not text in UTF-8")
+    except json.JSONDecodeError as error:
+        # Its own line number would count from this line on.
+        return Record(number, {}, f"is not valid JSON ({error.msg}: column {error.colno})")
     except ValueError as error:
         return Record(number, {}, f"is not valid JSON ({_first_line(error)})")
     if not isinstance(values, dict):

@@ -13,6 +13,7 @@
                        _SUCCESS                          created last
         packs/{job_id}/{unit}-{attempt8}.tar             artifacts
                        packs.txt                         the packs that count
+        reports/{job_id}.html                            what people look at, if somebody wrote it
         artifacts/model_name=/day=/job=/outcome=/part-00000.parquet      the public table
 
     {state}/                                             a store of its own
@@ -151,6 +152,11 @@ def pack_path(job_id: str, unit: Unit, attempt: str) -> str:
 def packs_list_path(job_id: str) -> str:
     """The list of the packs that range records name."""
     return f"{packs_folder(job_id)}/packs.txt"
+
+
+def report_path(job_id: str) -> str:
+    """The page about a finished job; what draws a job without a fleet writes none."""
+    return f"reports/{_segment(job_id)}.html"
 
 
 def artifacts_folder(model_name: str, day: str, job_id: str) -> str:

@@ -173,7 +173,7 @@ class Recipe(_Document):
 def read_recipe(source: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
     """The recipe in a YAML file or a dict.
 
-    Raises SpecError with one sentence that names the file and the key.
+    Raises SpecError, which names the file and each wrong key.
     """
     if isinstance(source, Mapping):
         return validate(Recipe, source, "the recipe")

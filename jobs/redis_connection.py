@@ -9,6 +9,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from ancestral.jobs.errors import QueueMisconfigured
+from ancestral.jobs.settings import Settings
 
 #: Seconds to wait for a connection, and for an answer.
 TIMEOUT_SECONDS = 10.0
@@ -42,8 +43,9 @@ def open_client(url: str) -> redis.Redis:
             ),
         )
     except ValueError:
+        named = " in ANCESTRAL_REDIS_URL" if url == Settings.from_environment().redis_url else ""
         raise QueueMisconfigured(
-            "the queue's address must look like redis://HOST:PORT, rediss://HOST:PORT or "
+            f"the queue's address{named} must look like redis://HOST:PORT, rediss://HOST:PORT or "
             "unix:///PATH, with every / ? # @ of a password percent-encoded"
         ) from None
 

@@ -34,7 +34,7 @@ def remove_models(
     it, and StoreError.
     """
     if is_path(model) or ("@" in model) == every:
-        raise UsageError("say what to remove: NAME@DIGEST, or NAME and all of its versions")
+        raise UsageError("say what to remove: NAME@DIGEST, or NAME --all")
     digests = client.registry.digests(model)
     if not force:
         _check_needed(client, model, digests)

@@ -45,16 +45,19 @@ def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
     child = read_job(store, child_id)
     if child is not None:
         return child
-    if read_manifest(store, parent.job_id) is None:
+    manifest = read_manifest(store, parent.job_id)
+    if manifest is None:
         raise UsageError(f"job {parent.job_id} is not finished: its rows are still being drawn")
     with staging() as folder, contextlib.ExitStack() as undo:
         requests = map(_request, _rows(store, parent, status))
         local = list(write_shards(requests, folder))
         rows = sum(shard.requests for shard in local)
         if not rows:
+            ended = manifest.rows_failed if status == "failed" else manifest.rows_cancelled
+            why = "; their requests were wrong: mend these and submit them as a new job"
             raise UsageError(
-                f"job {parent.job_id} has no {status} row to draw again: there is none, or its "
-                "request was wrong; mend the requests and submit them as a new job"
+                f"job {parent.job_id} has no {status} row"
+                + (f" to draw again{why}" if ended else "")
             )
         child = parent.model_copy(
             update={

@@ -222,7 +222,7 @@ class Job(_Document):
 def load_spec(source: str | os.PathLike[str] | Mapping[str, Any] | JobSpec) -> JobSpec:
     """The spec in a YAML file, in a dict, or as it is.
 
-    Raises SpecError with one sentence that names the file and the key.
+    Raises SpecError, which names the file and each wrong key.
     """
     if isinstance(source, JobSpec):
         return source

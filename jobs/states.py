@@ -114,10 +114,14 @@ def final_state(counts: RowCounts, cancelled_for: str | None = None) -> tuple[St
     return State.DONE, "every row is in the index"
 
 
+#: What cannot be done any more with a finished job.
+_DONE_TO_IT = {Wanted.RUN: "resumed", Wanted.PAUSE: "paused", Wanted.CANCEL: "cancelled"}
+
+
 def check_wanted(job_id: str, state: State, wanted: Wanted) -> None:
     """Raises UsageError when a job in this state cannot be made to do what is wanted."""
     if state.finished:
-        raise UsageError(f"job {job_id} is {state} and cannot {wanted.value} any more")
+        raise UsageError(f"job {job_id} is {state}: it cannot be {_DONE_TO_IT[wanted]} any more")
     if state is State.CANCELLING and wanted is not Wanted.CANCEL:
         raise UsageError(f"job {job_id} is being cancelled; submit it anew to draw the rest")
 

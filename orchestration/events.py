@@ -26,6 +26,9 @@ from ancestral.orchestration.rows import Row, bytes_of
 from ancestral.workers.errors import EncodeError
 from ancestral.workers.sounds import read_recording
 
+#: How files of images begin, by their formats.
+IMAGE_FILES = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
+
 #: The columns of a sound.
 SOUND_COLUMNS = ("audio", "codec", "sample_rate")
 
@@ -101,8 +104,16 @@ def _pixels(data: bytes, signature: Mapping[str, Any], packed: bool) -> NDArray[
     if not frames or len(data) != frames * wanted:
         sides = " x ".join("any" if side is None else str(side) for side in shape)
         unit = "bits" if packed else "bytes"
-        raise DataError(f"the {signature['medium']} has {len(data)} bytes, not {sides} {unit}")
+        raise DataError(
+            f"the {signature['medium']} has {len(data)} bytes, not {sides} {unit}{_file(data)}"
+        )
     pixels = np.frombuffer(data, np.uint8)
     if packed:
         pixels = 255 * np.unpackbits(pixels, count=size)
     return pixels.reshape([-1 if side is None else side for side in shape])
+
+
+def _file(data: bytes) -> str:
+    """What to append to a sentence about wrong pixels: that they are not decoded yet, if so."""
+    formats = [each for each, beginning in IMAGE_FILES.items() if data.startswith(beginning)]
+    return f"; these are the bytes of a {formats[0]} file: decode them" if formats else ""

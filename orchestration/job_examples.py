@@ -20,6 +20,9 @@ NAMED_LETTERS = 40
 #: A text of which most models know the letters.
 WORD = "seven"
 
+#: Of a sound, less than any word lasts.
+SHORT_SECONDS = 0.1
+
 #: A file of each medium.
 FILES = {"image": "image.png", "audio": "sound.flac", "video": "clip.webp", "series": "series.npy"}
 
@@ -107,9 +110,12 @@ def _value(signature: Signature, name: str, field: Mapping[str, Any]) -> Any:
             return example_text(name, field)
     low = field.get("minimum", min(0, field.get("maximum", 0)))
     high = field.get("maximum", low + 2)
-    # Where a request decides the length, little is kept, so that it is less than any length.
-    little = name == "keep" and signature["shape"][0] is None
-    value = low + (high - low) / (10 if little else 2)
+    value = low + (high - low) / 2
+    if name == "keep" and signature["shape"][0] is None:
+        # Where a request decides the length, little is kept, so that it is less than any length.
+        value = low + (high - low) / 10
+        if signature["medium"] == "audio":
+            value = min(value, SHORT_SECONDS)
     return int(value) if field["type"] == "integer" else min(max(float(f"{value:.3g}"), low), high)
 
 

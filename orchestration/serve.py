@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
 
+from ancestral.jobs import layout
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import ModelUnreadable, QueueError, StoreError
 from ancestral.jobs.intents import Wanted
@@ -104,8 +105,8 @@ def run_job(service: Service, job: Job, stream: TextIO, interrupt: Interrupt) ->
     """Draw all rows of a job that was submitted, and publish it; progress goes to `stream`.
 
     A job that is paused meanwhile is waited for. Raises Stopped when interrupted, JobFailed,
-    FleetFailed, and QueueError or StoreError when the queue or the store cannot be used for long.
-    What is committed by then stays, and the job can be resumed.
+    FleetFailed, FleetUnfit, and QueueError or StoreError when the queue or the store cannot be used
+    for long. What is committed by then stays, and the job can be resumed.
     """
     rate = Rate()
     drain_seconds = HURRIED_DRAIN_SECONDS
@@ -189,7 +190,7 @@ def publish_report(client: Client, job: Job, manifest: Manifest) -> str:
         metrics = client.registry.resolve(job.model.uri).metrics
     html = render_report(client.results(job.job_id), job, manifest, metrics=metrics)
     store = client.store(job.job_id)
-    path = f"reports/{job.job_id}.html"
+    path = layout.report_path(job.job_id)
     store.put(path, html.encode())
     return store.uri_of(path)
 

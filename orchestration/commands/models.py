@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,9 @@ from ancestral.orchestration.commands.output import (
 if TYPE_CHECKING:
     from ancestral.jobs.client import Client
     from ancestral.jobs.registry import ModelEntry, Registry
+
+#: Of a line, where no terminal says how many it has.
+LINE_CHARACTERS = 100
 
 
 @click.group()
@@ -164,11 +168,18 @@ def show_model(model: str, as_json: bool) -> int:
         ("makes", makes(entry.signature)),
         ("kinds", ", ".join(kinds)),
     ]
-    lines += [(name, str(value)) for name, value in entry.metrics.items()]
+    lines += [(name, _figure(value)) for name, value in entry.metrics.items()]
     print_table(lines)
     for kind in kinds:
         _show_kind(model, entry.signature, kind)
     return DONE
+
+
+def _figure(value: Any) -> str:
+    """A metric, with as many digits as say something."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
 
 
 def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
@@ -186,11 +197,12 @@ def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
                 (name, field["type"], default(field), takes(field), field.get("description", ""))
                 for name, field in fields.items()
             ],
+            width=shutil.get_terminal_size((LINE_CHARACTERS, 24)).columns,
         )
     else:
         click.echo("nothing: a request only has an id and a seed")
     example = yaml.safe_dump(
-        example_job(model, signature, kind), sort_keys=False, default_flow_style=None, width=100
+        example_job(model, signature, kind), sort_keys=False, default_flow_style=None, width=80
     )
     click.echo(f"\n{example.rstrip()}")
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ancestral.jobs.states import State
 from ancestral.jobs.status import JobStatus
 
+if TYPE_CHECKING:
+    from ancestral.jobs.client import Client
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+#: Characters that a wrapped column has at least.
+NARROWEST = 16
 
 #: Exit codes of commands that ended by themselves.
 DONE, INCOMPLETE = 0, 1
@@ -39,8 +47,17 @@ def status_document(status: JobStatus, **more: Any) -> dict[str, Any]:
     return {**dataclasses.asdict(status), **more}
 
 
-def print_status(status: JobStatus) -> None:
-    """A status in words."""
+def report_of(client: Client, status: JobStatus) -> dict[str, str]:
+    """Where the `report` of a finished job is; nothing if there is none, or not yet."""
+    from ancestral.jobs import layout
+
+    path = layout.report_path(status.job_id)
+    store = client.store(status.job_id)
+    return {"report": store.uri_of(path)} if status.finished and store.exists(path) else {}
+
+
+def print_status(status: JobStatus, report: str | None = None) -> None:
+    """A status in words, and where the job's report is."""
     counts = ", ".join(
         f"{rows:,} {what}"
         for rows, what in (
@@ -59,6 +76,8 @@ def print_status(status: JobStatus) -> None:
     ]
     if status.index is not None:
         lines.append(("index", status.index))
+    if report is not None:
+        lines.append(("report", report))
     print_table(lines)
 
 
@@ -69,12 +88,26 @@ def print_table(lines: Sequence[tuple[str, str]]) -> None:
         click.echo(f"{name:<{width}}  {value}")
 
 
-def print_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table with a head for each column."""
+def print_columns(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None
+) -> None:
+    """A table with a head for each column.
+
+    With a `width` the widest columns become as narrow as makes it fit, and their cells are wrapped.
+    """
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    while width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        if max(widths) <= NARROWEST:
+            break
+        widths[widths.index(max(widths))] -= 1
     for row in (heads, *rows):
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        cells = [
+            [cell] if len(cell) <= room else textwrap.wrap(cell, room, break_on_hyphens=False)
+            for cell, room in zip(row, widths, strict=True)
+        ]
+        for line in zip_longest(*cells, fillvalue=""):
+            padded = (f"{part:<{room}}" for part, room in zip(line, widths, strict=True))
+            click.echo("  ".join(padded).rstrip())
 
 
 def exit_code(status: JobStatus) -> int:

@@ -13,6 +13,7 @@ from ancestral.orchestration.commands.output import (
     json_option,
     print_json,
     print_status,
+    report_of,
     status_document,
 )
 
@@ -30,13 +31,14 @@ def results(job_id: str, folder: str | None, as_json: bool) -> int:
 
     client = Client()
     found = client.status(job_id)
+    report = report_of(client, found)
     more: dict[str, Any] = {}
     if folder is not None:
         more = {"folder": str(Path(folder).absolute()), "files": _download(client, job_id, folder)}
     if as_json:
-        print_json(status_document(found, **more))
+        print_json(status_document(found, **report, **more))
     else:
-        print_status(found)
+        print_status(found, **report)
         if folder is not None:
             click.echo(f"{more['files']:,} files in {more['folder']}")
     return exit_code(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,11 +13,19 @@ from ancestral.orchestration.commands.output import (
     json_option,
     print_json,
     print_status,
+    report_of,
     status_document,
 )
 
+if TYPE_CHECKING:
+    from ancestral.jobs.client import Client
+    from ancestral.jobs.status import JobStatus
+
 #: Between two looks at a job that is watched.
 LOOK_SECONDS = 1.0
+
+#: That the report of a job which just ended is waited for.
+REPORT_SECONDS = 10.0
 
 
 @click.command()
@@ -26,12 +35,8 @@ def status(job_id: str, as_json: bool) -> int:
     """Say where a job stands."""
     from ancestral.jobs.client import Client
 
-    found = Client().status(job_id)
-    if as_json:
-        print_json(status_document(found))
-    else:
-        print_status(found)
-    return exit_code(found)
+    client = Client()
+    return _show(client, client.status(job_id), as_json)
 
 
 @click.command()
@@ -55,8 +60,22 @@ def watch(job_id: str, as_json: bool) -> int:
             line.show(rows, text)
             time.sleep(LOOK_SECONDS)
             found = client.status(job_id)
+            if found.finished:
+                _wait_for_report(client, found)
+    return _show(client, found, as_json)
+
+
+def _wait_for_report(client: Client, found: JobStatus) -> None:
+    """A fleet writes the report once the job is finished; who drew it without one writes none."""
+    deadline = time.monotonic() + REPORT_SECONDS
+    while not report_of(client, found) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+
+
+def _show(client: Client, found: JobStatus, as_json: bool) -> int:
+    report = report_of(client, found)
     if as_json:
-        print_json(status_document(found))
+        print_json(status_document(found, **report))
     else:
-        print_status(found)
+        print_status(found, **report)
     return exit_code(found)

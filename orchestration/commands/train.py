@@ -47,6 +47,8 @@ def train(
 ) -> int:
     """Train a model by a recipe: a YAML file, or the name of one that ships.
 
+    What a recipe holds, and how to make a table of one's own: docs/recipe.md
+
     What was interrupted goes on from its last checkpoint when the same command is given again, or
     begins anew if it has none yet.
     Curves and samples are in {ANCESTRAL_HOME}/runs: tensorboard --logdir ~/.ancestral/runs

@@ -87,7 +87,11 @@ def test_a_document_is_utf_8(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ({"titel": "x"}, "r.yaml: unknown key 'titel'; did you mean 'title'? (and 1 more)"),
+        (
+            {"titel": "x"},
+            "r.yaml: unknown key 'titel'; did you mean 'title'?\n"
+            "r.yaml: the key 'title' is missing",
+        ),
         ({"title": "x", "zzz": 1}, "r.yaml: unknown key 'zzz'; known are title, oven, steps"),
         ({}, "r.yaml: the key 'title' is missing"),
         (
@@ -96,7 +100,8 @@ def test_a_document_is_utf_8(tmp_path: Path) -> None:
         ),
         (
             {"title": "x", "steps": [{"degres": 1}]},
-            "r.yaml: unknown key 'steps.0.degres'; did you mean 'degrees'? (and 1 more)",
+            "r.yaml: unknown key 'steps.0.degres'; did you mean 'degrees'?\n"
+            "r.yaml: the key 'steps.0.degrees' is missing",
         ),
         ({"title": "x", "oven": 3}, "r.yaml: 'oven' should hold keys and values, not 3"),
         (
@@ -117,6 +122,19 @@ def test_the_sentence_names_the_key(data: dict[str, object], sentence: str) -> N
     with pytest.raises(SpecError) as caught:
         validate(Recipe, data, "r.yaml")
     assert str(caught.value) == sentence
+
+
+def test_five_wrong_keys_are_named_and_the_others_counted() -> None:
+    wrong = {f"key-{number}": number for number in range(7)}
+
+    with pytest.raises(SpecError) as caught:
+        validate(Recipe, {"title": "x", **wrong}, "r.yaml")
+
+    *named, last = str(caught.value).splitlines()
+    assert [line.partition(";")[0] for line in named] == [
+        f"r.yaml: unknown key 'key-{number}'" for number in range(5)
+    ]
+    assert last == "(and 2 more)"
 
 
 def test_a_long_wrong_value_is_not_repeated_whole() -> None:

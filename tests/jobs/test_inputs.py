@@ -139,7 +139,11 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_job(
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b'{"label": 1', "is not valid JSON ("),
+        (b'{"label": 1', "is not valid JSON (Expecting ',' delimiter: column 12)"),
+        (
+            b'{"label": 1,',
+            "is not valid JSON (Expecting property name enclosed in double quotes: co",
+        ),
         (b"[1, 2]", "should be a JSON object, not [1, 2]"),
         (b'{"label": "\xff"}', "is not text in UTF-8"),
         (b"[" * 100_000, "is nested too deeply"),

@@ -44,6 +44,7 @@ BY_TEXT: dict[str, Callable[[str], str]] = {
     "pack_path job": lambda text: layout.pack_path(text, UNIT, ATTEMPT),
     "pack_path attempt": lambda text: layout.pack_path("job", UNIT, text),
     "packs_list_path": layout.packs_list_path,
+    "report_path": layout.report_path,
     "artifacts_folder model": lambda text: layout.artifacts_folder(text, "2026-11-22", "job"),
     "artifacts_folder day": lambda text: layout.artifacts_folder("digits", text, "job"),
     "artifacts_folder job": lambda text: layout.artifacts_folder("digits", "2026-11-22", text),
@@ -71,6 +72,7 @@ def test_a_job_lies_where_the_head_of_the_file_says() -> None:
         == "packs/digits-1/000000000256-000000000512-01234567.tar"
     )
     assert layout.packs_list_path(job) == "packs/digits-1/packs.txt"
+    assert layout.report_path(job) == "reports/digits-1.html"
     assert layout.manifest_path(job) == "_jobs/digits-1/manifest.json"
     assert layout.success_path(job) == "_jobs/digits-1/_SUCCESS"
     assert (

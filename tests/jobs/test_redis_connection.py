@@ -143,9 +143,17 @@ def test_the_address_is_told_without_the_password(url: str, address: str) -> Non
         "redis://user:123#secret@host",
     ],
 )
-def test_an_address_of_another_kind_is_refused(url: str) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_an_address_of_another_kind_is_refused(
+    url: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", url if named else "redis://another")
+
     with pytest.raises(QueueMisconfigured, match="redis://HOST:PORT") as refused:
         RedisQueue(url)
+
+    # An empty variable counts as absent
+    assert ("ANCESTRAL_REDIS_URL" in str(refused.value)) == (named and url != "")
 
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__

@@ -88,7 +88,7 @@ def test_what_is_forced_is_mended_by_pushing_again(
     ("model", "every"), [("digits", False), ("digits@abcd", True), ("./digits", True)]
 )
 def test_what_to_remove_has_to_be_said(client: Client, model: str, every: bool) -> None:
-    with pytest.raises(UsageError, match="say what to remove: NAME@DIGEST, or NAME and all"):
+    with pytest.raises(UsageError, match="say what to remove: NAME@DIGEST, or NAME --all"):
         remove_models(client, model, every=every)
 
 

@@ -162,14 +162,27 @@ def test_cancelled_rows_are_another_child(local_store: Store) -> None:
     assert [row[:2] for row in behind] == [(f"r{n}", k) for n in range(8, 12) for k in range(2)]
 
 
-@pytest.mark.parametrize("statuses", ["oooo", "ooor", "ooff"])
-def test_without_a_row_to_draw_again_there_is_no_child(statuses: str, local_store: Store) -> None:
+@pytest.mark.parametrize(
+    ("statuses", "problem"),
+    [
+        ("oooo", "has no failed row"),
+        ("ooor", "has no failed row"),
+        (
+            "ooff",
+            "has no failed row to draw again; their requests were wrong: mend these and submit "
+            "them as a new job",
+        ),
+    ],
+)
+def test_without_a_row_to_draw_again_there_is_no_child(
+    statuses: str, problem: str, local_store: Store
+) -> None:
     requests = [Request("a", 1, {"label": 1}), Request("#1", 2, {}, "r.csv, line 3: no label 11")]
     parent = accept_job(local_store, requests)
     finish(local_store, parent, statuses)
     before = local_store.list()
 
-    with pytest.raises(UsageError, match=r"^job digits-1 has no failed row to draw again"):
+    with pytest.raises(UsageError, match=f"^job digits-1 {problem}$"):
         retry(local_store, parent)
 
     assert local_store.list() == before

@@ -104,11 +104,11 @@ def test_of_a_finished_job_nothing_can_be_wanted(
         commit(store, job, unit)
     finalise(store, job.job_id)
     for method, wanted in (
-        (client.pause, "pause"),
-        (client.resume, "run"),
-        (client.cancel, "cancel"),
+        (client.pause, "paused"),
+        (client.resume, "resumed"),
+        (client.cancel, "cancelled"),
     ):
-        with pytest.raises(UsageError, match=f"is done and cannot {wanted} any more"):
+        with pytest.raises(UsageError, match=f"is done: it cannot be {wanted} any more"):
             method(job.job_id)
     # And nothing was written
     assert latest_intent(store, job.job_id).number == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ancestral.jobs.client import Client
+from ancestral.jobs.finalise import finalise
 from ancestral.jobs.spec import Job
+from ancestral.orchestration.serve import publish_report
 from ancestral.workers.here import run_here
 from tests.jobs.drawn import draw
 from tests.orchestration.home import Home, requests_file, work
@@ -58,6 +60,25 @@ def test_a_finished_job(home: Home) -> None:
     code, out, err = home.call("retry", job_id, "--failed")
     assert (code, out) == (2, "")
     assert "has no failed row to draw again" in err
+
+
+def test_the_report_of_a_finished_job_is_found(home: Home) -> None:
+    # Given a job that was drawn without a fleet, so that nobody wrote a report
+    run_here(tiny_spec(home.lake, samples=1), settings=home.settings)
+    client = Client(home.settings)
+    (job_id,) = client.jobs()
+    for command in ("status", "watch", "results"):
+        assert "report" not in home.call_json(command, job_id)
+
+    # When one is written
+    job, store = client.job(job_id), client.store(job_id)
+    report = publish_report(client, job, finalise(store, job_id))
+
+    # Then it is named
+    assert report == str(home.lake / "reports" / f"{job_id}.html")
+    for command in ("status", "watch", "results"):
+        assert home.call_json(command, job_id)["report"] == report
+        assert f"report  {report}\n" in home.call(command, job_id)[1]
 
 
 def test_jobs_are_listed_newest_first(home: Home, client: Client, job: Job) -> None:

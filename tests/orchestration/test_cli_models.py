@@ -17,7 +17,7 @@ from tests.orchestration.home import Home
 from tests.orchestration.tiny import tiny_spec
 
 
-def test_a_bundle_is_pushed_listed_and_shown(home: Home) -> None:
+def test_a_bundle_is_pushed_listed_and_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = write_bundle(home.folder / "talk", TALK)
 
     pushed = home.call_json("models", "push", "talk")
@@ -26,7 +26,9 @@ def test_a_bundle_is_pushed_listed_and_shown(home: Home) -> None:
     (version,) = home.call_json("models", "ls", "talk")
     assert version == {**pushed, "published_at": version["published_at"], "latest": True}
     assert pushed in home.call_json("models", "ls")
+    monkeypatch.setenv("COLUMNS", "120")
     _, out, _ = home.call("models", "show", "talk")
+    assert max(map(len, out.splitlines())) <= 120
     assert "text     text      (required)  up to 2,000 characters of abcdefghij" in out
     assert "speaker: [george]" in out and "text: [seven]" in out
 

@@ -103,6 +103,17 @@ def test_a_series_is_a_list_of_numbers_or_a_sound(tmp_path: Path) -> None:
     assert np.array_equal(array, noise(0.1).astype(np.float64))
 
 
+@pytest.mark.parametrize(
+    ("name", "beginning"), [("PNG", b"\x89PNG\r\n\x1a\n"), ("JPEG", b"\xff\xd8\xff\xe0")]
+)
+def test_a_file_in_place_of_pixels_is_recognised(
+    name: str, beginning: bytes, tmp_path: Path
+) -> None:
+    row = {"image": beginning + bytes(22)}
+    with pytest.raises(DataError, match=f"3 bytes; these are the bytes of a {name} file: decode"):
+        read_examples(recipe(tmp_path, [row]), GREY)
+
+
 def test_clips_are_made_of_the_digits_of_their_own_split(tmp_path: Path) -> None:
     # Given digits to learn from that are darker than those held out
     rows = [

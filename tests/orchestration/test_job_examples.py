@@ -99,6 +99,14 @@ def test_the_example_of_a_text_can_be_read(declared: dict[str, Any], value: str)
     assert checked("text", field, value) == value
 
 
+def test_little_is_kept_of_a_sound_so_that_it_is_less_than_a_word() -> None:
+    short = {**SPEECH, "max_length": SPEECH["sample_rate_hz"] // 2}
+
+    jobs = [example_job("any", each, "complete") for each in (TALK, SPEECH, short)]
+
+    assert [job["grid"]["keep"] for job in jobs] == [[0.1], [0.1], [0.0501]]
+
+
 def test_what_a_request_without_the_field_gets() -> None:
     fields = [{}, {"default": None}, {"default": 0}]
     assert [default(field) for field in fields] == ["(required)", "null", "0"]

@@ -1,0 +1,42 @@
+"""What commands print for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from ancestral.orchestration.commands.output import print_columns
+
+HEADS = ("field", "takes", "what it is")
+ROWS = [
+    ("label", "one of Activities, Animals & Nature, Flags, Objects", "What the image shows."),
+    ("keep", "from 1 to 31", "Rows of it to keep."),
+]
+
+
+def test_a_table_is_as_wide_as_its_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    print_columns(HEADS, ROWS)
+
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert first == "  ".join(ROWS[0])
+    assert head.index("what it is") == second.index("Rows of it") == first.index("What the")
+
+
+def test_a_table_is_wrapped_to_a_width(capsys: pytest.CaptureFixture[str]) -> None:
+    print_columns(HEADS, ROWS, width=60)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "field  takes                           what it is",
+        "label  one of Activities, Animals &    What the image shows.",
+        "       Nature, Flags, Objects",
+        "keep   from 1 to 31                    Rows of it to keep.",
+    ]
+    assert max(map(len, lines)) <= 60
+
+
+def test_columns_stay_wide_enough_to_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    print_columns(HEADS, ROWS, width=1)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"field  {'takes':<16}  what it is"
+    assert "".join(line[7:23].strip() for line in lines[1:5]).startswith("one of")

@@ -1,0 +1,156 @@
+"""The pages of job files and of recipes name every key, what it takes and its default, and no more;
+what stands there as an example works."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ancestral.jobs.recipe import Recipe, Training, read_recipe
+from ancestral.jobs.spec import JobSpec, load_spec
+from ancestral.models import FAMILIES
+from ancestral.models.train_settings import TrainSettings
+from ancestral.orchestration.completion import complete
+from ancestral.orchestration.examples import network, read_examples
+from ancestral.orchestration.training import check_training
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES: dict[str, type[BaseModel]] = {"job.md": JobSpec, "recipe.md": Recipe}
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def rows(page: str, head: str) -> list[list[str]]:
+    """The cells of the table that begins with this head."""
+    (table,) = re.findall(rf"^\| {re.escape(head)}.*\n\|[-|]+\n((?:\|.*\n)+)", text_of(page), re.M)
+    return [re.split(r"\s*\|\s*", line)[1:-1] for line in table.splitlines()]
+
+
+def code_block(page: str, language: str) -> str:
+    (block,) = re.findall(rf"```{language}\n(.*?)```", text_of(page), flags=re.S)
+    return str(block)
+
+
+def types_in(annotation: object) -> Iterator[object]:
+    """A type and those that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from types_in(part)
+
+
+def document_in(field: FieldInfo) -> type[BaseModel] | None:
+    """What stands below a key, if that are keys of its own."""
+    kinds = types_in(field.annotation)
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+
+
+def keys_of(document: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every key with its field, those of documents within it as `outer.inner`."""
+    for name, field in document.model_fields.items():
+        yield above + name, field
+        if (inner := document_in(field)) is not None:
+            yield from keys_of(inner, f"{above}{name}.")
+
+
+def default_of(field: FieldInfo) -> str:
+    """How a page says a default; a document whose keys all have their own says none."""
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, BaseModel):
+        return ""
+    return f"`{yaml.safe_dump(field.default).splitlines()[0]}`"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_key_is_named_with_its_default_and_no_other(page: str) -> None:
+    named = {row[0].strip("`"): re.sub(r" \(.*\)$", "", row[2]) for row in rows(page, "key")}
+
+    assert named == {key: default_of(field) for key, field in keys_of(PAGES[page])}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_choice_is_named(page: str) -> None:
+    types = {row[0].strip("`"): row[1] for row in rows(page, "key")}
+    for key, field in keys_of(PAGES[page]):
+        choices = [
+            choice
+            for kind in types_in(field.annotation)
+            if get_origin(kind) is Literal
+            for choice in get_args(kind)
+        ]
+        if choices:
+            assert re.findall("`(.*?)`", types[key]) == choices, key
+
+
+def test_what_the_trainer_takes_for_null_is_true() -> None:
+    left_to_it = {field.name: field.default for field in dataclasses.fields(TrainSettings)}
+    said = {row[0].strip("`"): row[2] for row in rows("recipe.md", "key")}
+
+    for name in left_to_it.keys() & Training.model_fields.keys():
+        value = left_to_it[name]
+        shown = f"({value})" if not isinstance(value, str) else f"(`{value}`)"
+        assert said[f"training.{name}"] == ("`null`" if value is None else f"`null` {shown}")
+
+
+def test_the_families_are_named_with_what_they_need() -> None:
+    said = {
+        row[0].strip("`"): (re.findall("`(.*?)`", row[1]), *re.findall(r"\[(.*)\]\((.*)\)", row[2]))
+        for row in rows("recipe.md", "family")
+    }
+
+    assert said.keys() == FAMILIES.keys()
+    for name, (needed, (config, file)) in said.items():
+        fields = dataclasses.fields(FAMILIES[name].config)
+        missing = dataclasses.MISSING
+        assert needed == [
+            each.name
+            for each in fields
+            if each.default is missing and each.default_factory is missing
+        ]
+        assert config == FAMILIES[name].config.__name__
+        assert f"class {config}" in (DOCS / file).read_text(encoding="utf-8")
+
+
+def test_the_job_is_a_job() -> None:
+    spec = load_spec(yaml.safe_load(code_block("job.md", "yaml")))
+
+    assert (spec.sampling.samples, spec.media.image, spec.unit.rows) == (100, "webp", 50)
+
+
+def test_the_recipe_learns_from_the_table_that_is_made_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given ten images and their labels
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (10, 28, 28), dtype=np.uint8)
+
+    # When the table is made as the page says, and the page's recipe reads it
+    labels = [number // 2 for number in range(10)]
+    exec(code_block("recipe.md", "python"), {"images": images, "labels": labels})
+    recipe = complete(read_recipe(yaml.safe_load(code_block("recipe.md", "yaml"))))
+    net = network(recipe)
+    learnt = read_examples(recipe, net.signature)
+    held_out = read_examples(recipe, net.signature, held_out=True)
+
+    # Then every image is there, and the labels are known
+    assert np.array_equal([*held_out.arrays, *learnt.arrays], images)
+    assert recipe.model["labels"] == [0, 1, 2, 3, 4]
+    check_training(recipe, net)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)", text_of(page))
+
+    assert links and all((DOCS / link).exists() for link in links)
