@@ -20,6 +20,7 @@ from ancestral.orchestration.cluster import ray
 from ancestral.workers.events import (
     Event,
     Hiccup,
+    JobDeclined,
     SlotsHalved,
     UnitFailed,
     UnitGivenUp,
@@ -106,7 +107,7 @@ class SamplerActor:
         return Introduction(self._worker.name, self._worker.device)
 
     def run(self) -> None:
-        """Work until drained, or until the job has no units left."""
+        """Work until drained, or until the job has no units left. Raises JobRefused."""
         self._worker.run()
 
     def drain(self) -> None:
@@ -158,6 +159,8 @@ def describe(event: Event) -> str | None:
             )
         case UnitReleased(error=Exception() as error):
             return f"units are handed back until that is mended: {one_line(error)}"
+        case JobDeclined():
+            return f"{event.reason}; it is left to samplers on other devices"
         case SlotsHalved():
             return (
                 f"{event.worker} ran out of device memory, begins its rows again and draws "

@@ -4,6 +4,7 @@
     ├── ServiceUnavailable    a service does not answer or cannot be started (exit code 3)
     ├── TrainingFailed        a training run ended without a bundle
     ├── FleetFailed           the samplers cannot go on with the job
+    ├── FleetUnfit            no sampler draws as the job asks (exit code 2)
     └── JobFailed             the job cannot go on before somebody mends something
 
 Each class says what a command that ends with it exits with.
@@ -30,6 +31,12 @@ class TrainingFailed(OrchestrationError):
 
 class FleetFailed(OrchestrationError):
     """The samplers cannot go on with the job."""
+
+
+class FleetUnfit(OrchestrationError):
+    """No sampler draws as the job asks; the message says why."""
+
+    exit_code = 2
 
 
 class JobFailed(OrchestrationError):

@@ -7,7 +7,8 @@
 
 The queue is told who died, so that the units come back at once. A sampler on a device that the
 queue has drained is parked: it does nothing, but keeps its place, so that the one that replaces it
-starts elsewhere. The fleet decides nothing about rows, and losing the fleet loses none.
+starts elsewhere. One that cannot draw the fleet's only job keeps its place, too, and is not
+replaced. The fleet decides nothing about rows, and losing the fleet loses none.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ancestral.jobs.queue import STALL_SECONDS
 from ancestral.orchestration.actor import CONCURRENT_CALLS, Introduction, SamplerActor, SamplerPlan
 from ancestral.orchestration.cluster import ray
-from ancestral.orchestration.errors import FleetFailed
+from ancestral.orchestration.errors import FleetFailed, FleetUnfit
 from ancestral.orchestration.toll import Toll
+from ancestral.workers.errors import JobRefused
 
 #: Before people hear the same sentence again.
 REPEAT_SECONDS = 60.0
@@ -69,6 +71,7 @@ class Fleet:
         self._clock = clock
         self._samplers: list[_Sampler] = []
         self._parked: list[_Sampler] = []
+        self._unfit: list[_Sampler] = []
         self._drained: set[str] = set()
         #: Who died and was not settled with the queue yet, and why.
         self._dead: list[tuple[_Sampler, str]] = []
@@ -87,7 +90,7 @@ class Fleet:
 
     def start(self) -> None:
         """Ask Ray for the samplers that are missing; they work once their processes are up."""
-        while len(self._samplers) < self._size:
+        while len(self._samplers) + len(self._unfit) < self._size:
             self._samplers.append(self._start_one())
 
     def tend(self, drawn: int) -> None:
@@ -95,8 +98,8 @@ class Fleet:
 
         `drawn` is how many rows are drawn by now, by whomever.
 
-        Raises QueueError, and FleetFailed when samplers die one after another and no row is drawn
-        in between.
+        Raises QueueError; FleetFailed when samplers die one after another and no row is drawn in
+        between; and FleetUnfit when none of them draws as the fleet's job asks.
         """
         self._toll.draw(drawn)
         self._mind_devices(self._plan.queue.drained_devices())
@@ -123,10 +126,11 @@ class Fleet:
             ray.wait(running, num_returns=len(running), timeout=seconds)
         for sampler in self._samplers:
             self._listen(sampler)
-        for sampler in [*self._samplers, *self._parked]:
+        for sampler in [*self._samplers, *self._parked, *self._unfit]:
             ray.kill(sampler.actor)
         self._samplers.clear()
         self._parked.clear()
+        self._unfit.clear()
 
     def _start_one(self) -> _Sampler:
         actor_class = ray.remote(SamplerActor).options(
@@ -146,14 +150,24 @@ class Fleet:
     def _take_leave(self, sampler: _Sampler) -> None:
         """A sampler has ended: it drained, or it is dead."""
         self._samplers.remove(sampler)
-        death = _cause_of_death(sampler)
-        if death is not None:
-            self._dead.append((sampler, death))
+        ended_by = _why_ended(sampler)
+        if isinstance(ended_by, JobRefused):
+            self._set_aside(sampler, ended_by)
+            return
+        if ended_by is not None:
+            self._dead.append((sampler, _cause_of_death(ended_by)))
         elif sampler.device in self._drained:
             self._parked.append(sampler)
             self._samplers.append(self._start_one())
             return
         ray.kill(sampler.actor)
+
+    def _set_aside(self, sampler: _Sampler, refusal: JobRefused) -> None:
+        """Go on without one that cannot draw the job, if there are others."""
+        self._unfit.append(sampler)
+        if len(self._unfit) == self._size:
+            raise FleetUnfit(str(refusal))
+        self._tell(f"{refusal}; it is left to samplers on other devices")
 
     def _bury_the_dead(self) -> None:
         """Let their units come back at once, and replace them; later, if the queue is away."""
@@ -221,16 +235,23 @@ def _answer(question: Any) -> Any:
         return None
 
 
-def _cause_of_death(sampler: _Sampler) -> str | None:
-    """Why a sampler that ended did so before it had drained; None if it had."""
+def _why_ended(sampler: _Sampler) -> Exception | None:
+    """What ended a sampler before it had drained; None if it had."""
     try:
         ray.get(sampler.running)
     except ray.exceptions.RayTaskError as error:
-        return f"{type(error.cause).__name__}: {error.cause}"
-    except ray.exceptions.RayActorError as error:
+        return cast(Exception, error.cause)
+    except ray.exceptions.RayError as error:
+        return cast(Exception, error)
+    return None
+
+
+def _cause_of_death(error: Exception) -> str:
+    """In a line."""
+    if isinstance(error, ray.exceptions.RayActorError):
         if error.actor_init_failed:
             return str(error).strip().rpartition("\n")[2]
         return "its process ended"
-    except ray.exceptions.RayError as error:
+    if isinstance(error, ray.exceptions.RayError):
         return type(error).__name__
-    return None
+    return f"{type(error).__name__}: {error}"

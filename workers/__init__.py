@@ -24,6 +24,7 @@ from ancestral.workers.errors import (
 from ancestral.workers.events import (
     Event,
     Hiccup,
+    JobDeclined,
     Listener,
     SlotsHalved,
     UnitAdopted,
@@ -50,6 +51,7 @@ __all__ = [
     "EncodeError",
     "Event",
     "Hiccup",
+    "JobDeclined",
     "JobRefused",
     "JobStuck",
     "Listener",

@@ -84,6 +84,14 @@ class UnitReleased(Event):
 
 
 @dataclass(frozen=True)
+class JobDeclined(Event):
+    """This worker cannot draw as the job asks, for that reason, and leaves its units to others."""
+
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class UnitFailed(Event):
     """The unit broke; it was charged an attempt and can be leased again after `rest_seconds`."""
 
@@ -132,7 +140,10 @@ class WorkerHung(Event):
 Listener = Callable[[Event], None]
 
 
-_TROUBLES = (UnitLost, UnitReleased, UnitFailed, UnitGivenUp, Hiccup, SlotsHalved, WorkerHung)
+_TROUBLES = (
+    *(UnitLost, UnitReleased, UnitFailed, UnitGivenUp, JobDeclined),
+    *(Hiccup, SlotsHalved, WorkerHung),
+)
 
 
 def log_event(event: Event) -> None:

@@ -11,6 +11,9 @@ from ancestral.jobs.media_values import MediaValue
 from ancestral.workers.encode import read_media
 from ancestral.workers.errors import EncodeError, RowRefused
 
+#: What is counted of a beginning that is kept, by medium.
+KEPT = {"image": "rows", "audio": "seconds", "video": "frames", "series": "values"}
+
 
 def read_given(signature: Mapping[str, Any], name: str, value: MediaValue) -> np.ndarray:
     """The array of the medium `name`, of any length, but with the other sizes of an event.
@@ -37,10 +40,14 @@ def cut(signature: Mapping[str, Any], array: np.ndarray, keep: float | None) -> 
     """
     if keep is None:
         return array
-    units = round(keep * signature["sample_rate_hz"]) if signature["medium"] == "audio" else keep
-    if units > len(array):
-        raise RowRefused(f"'keep' asks for {units} of a 'prefix' that has {len(array)}")
-    return array[: int(units)]
+    rate = signature["sample_rate_hz"] if signature["medium"] == "audio" else 1
+    length = round(keep * rate)
+    if length > len(array):
+        unit = KEPT[signature["medium"]]
+        raise RowRefused(
+            f"'keep' asks for {keep:g} {unit} of a 'prefix' that has {len(array) / rate:g}"
+        )
+    return array[:length]
 
 
 def fits(wanted: Sequence[int | None], sizes: Sequence[int]) -> bool:

@@ -11,10 +11,11 @@ from ancestral.jobs.finalise import finalise
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.results import Results
 from ancestral.jobs.settings import Settings
-from ancestral.jobs.spec import JobSpec
+from ancestral.jobs.spec import JobSpec, load_spec
 from ancestral.jobs.states import State
 from ancestral.jobs.units import Unit
-from ancestral.workers.errors import JobStuck
+from ancestral.workers.devices import misfit
+from ancestral.workers.errors import JobRefused, JobStuck
 from ancestral.workers.events import (
     Event,
     Listener,
@@ -40,13 +41,19 @@ def run_here(
     A job that was begun before (by its idempotency key) is brought to its end. `settings` are the
     environment's by default. Rows that failed are rows of the results.
 
-    Raises UsageError when the job cannot be done as asked, StoreError when its output cannot be
-    written, and JobStuck when it is paused, or when neither samples nor failures can be recorded.
+    Raises UsageError when the job cannot be done as asked, JobRefused when this device does not
+    draw it, StoreError when its output cannot be written, and JobStuck when it is paused, or when
+    neither samples nor failures can be recorded.
     A cancelled job is finished with what it has.
     """
     # Torch comes in with the samplers: whoever only wants to hear of workers need not wait for it.
     from ancestral.workers.samplers import WarmSamplers
 
+    spec = load_spec(spec)
+    if (reason := misfit(spec, device)) is not None:
+        raise JobRefused(
+            f"{device} does not draw job {spec.name!r}: {reason}; nothing was submitted"
+        )
     queue = MemoryQueue()
     client = Client(settings, queue)
     job = client.submit(spec)

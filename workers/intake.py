@@ -7,6 +7,9 @@ A suspect is drawn alone: a unit that broke before, or any unit while the device
 It is claimed with empty hands and slots, and nothing is claimed before it is settled. So a crash is
 the suspect's own, or the device's, and units are cleared that only shared the slots with one that
 crashed.
+
+A job that this worker cannot draw is left to others: its unit is handed back without a charge, and
+no other is claimed.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from collections.abc import Callable
 
 from ancestral.jobs.errors import QueueError, UnknownJob
 from ancestral.jobs.intents import Wanted
-from ancestral.workers.events import Hiccup, UnitStarted
+from ancestral.jobs.queue import Lease
+from ancestral.workers.errors import JobRefused
+from ancestral.workers.events import Hiccup, JobDeclined, UnitStarted
 from ancestral.workers.held import Hold, one_line
 from ancestral.workers.patience import LONGEST_PAUSE_SECONDS
 from ancestral.workers.starting import Starter
@@ -63,9 +68,11 @@ class Intake:
         self._ticket = uuid.uuid4().hex
         #: The unit claimed last, if it is a suspect.
         self._suspect: Hold | None = None
+        #: Jobs that cannot be drawn here, by id, as long as the queue knows them.
+        self._refused: dict[str, JobRefused] = {}
 
     def run(self) -> None:
-        """Keep rows waiting until closed, or until the job is done."""
+        """Keep rows waiting until closed, or until the job is done; see `step`."""
         while (pause := self.step()) is not None:
             if pause:
                 # Until rows were taken, or for so long: a closed intake notices within this time.
@@ -76,8 +83,11 @@ class Intake:
         """Claim and start a unit if rows should wait; the seconds until the next step is due, None
         when no more units will come.
 
-        One unit at a time: what this worker does not need yet, another may have a slot for.
+        One unit at a time: what this worker does not need yet, another may have a slot for. Raises
+        JobRefused when the named job cannot be drawn here.
         """
+        if self._job_id in self._refused:
+            raise self._refused[self._job_id]
         if self._closed:
             self._deliver(None)
             return None
@@ -85,16 +95,8 @@ class Intake:
         if alone or self._rows_in - self._rows_taken >= self._models.slots:
             return self._idle_seconds
         place = self._place
-        among_others = self._busy() or not place.held.empty
         try:
-            leases = place.queue.claim(
-                place.worker,
-                1,
-                self._job_id,
-                place.device,
-                among_others=among_others,
-                ticket=self._ticket,
-            )
+            leases = self._claim()
             self._ticket = uuid.uuid4().hex
             if not leases and self._job_is_done():
                 self._deliver(None)
@@ -120,6 +122,28 @@ class Intake:
         self._rows_taken += rows
         self._wake.set()
 
+    def _claim(self) -> list[Lease]:
+        """A unit, but none of a job that was refused."""
+        if not self._refused:
+            return self._claim_from(self._job_id)
+        known = [job.job_id for job in self._place.queue.jobs()]
+        self._refused = {each: self._refused[each] for each in known if each in self._refused}
+        for job_id in known:
+            if job_id not in self._refused and (leases := self._claim_from(job_id)):
+                return leases
+        return []
+
+    def _claim_from(self, job_id: str | None) -> list[Lease]:
+        place = self._place
+        return place.queue.claim(
+            place.worker,
+            1,
+            job_id,
+            place.device,
+            among_others=self._busy() or not place.held.empty,
+            ticket=self._ticket,
+        )
+
     def _start(self, hold: Hold) -> None:
         place = self._place
         self._suspect = hold if hold.lease.alone else None
@@ -127,11 +151,23 @@ class Intake:
             opened = self._starter.look_up(hold)
             if opened is None:
                 return
-            work = self._starter.read(hold, opened)
+            try:
+                work = self._starter.read(hold, opened)
+            except JobRefused as error:
+                self._refuse(hold, error)
+                return
             self._rows_in += len(work.rows)
             lease = hold.lease
             place.listener(UnitStarted(place.worker, lease.job_id, lease.unit, work.attempt))
             self._deliver(work)
+
+    def _refuse(self, hold: Hold, error: JobRefused) -> None:
+        """Leave the job to those who can draw it; one that was named is nobody's here."""
+        place, job_id = self._place, hold.lease.job_id
+        self._refused[job_id] = error
+        if self._job_id is None:
+            place.listener(JobDeclined(place.worker, job_id, str(error)))
+        place.held.release(hold, str(error))
 
     def _job_is_done(self) -> bool:
         """Whether none of the job's units will be claimed any more."""

@@ -11,7 +11,7 @@ import gc
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from ancestral.models.sampling.executor import single_threaded
 from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.scoring import Score, Scorer
 from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
+from ancestral.workers.devices import misfit
 from ancestral.workers.errors import JobRefused, RowRefused, SlotsLost
 from ancestral.workers.work import WarmModel
 
@@ -216,13 +217,15 @@ class WarmSamplers:
             self._warm = {key: warm for key, warm in self._warm.items() if warm is not model}
 
     def _load(self, job: Job) -> WarmModel:
+        if (reason := misfit(job.spec, self.device)) is not None:
+            raise JobRefused(_refusal(job, self.device, reason))
         folder = self._registry.fetch(job.model.uri, job.model.digest)
         net = load_bundle(folder).net
         if job.spec.kind == "score":
             scorer = Scorer(net, slots=self._slots or DEFAULT_SLOTS, device=self.device)
             return WarmScorer(scorer, job.signature)
         dtype = DTYPES[job.spec.sampling.precision]
-        executor = _executor(job.spec.sampling.tiles, self.device)
+        executor: ExecutorName = "auto" if job.spec.sampling.tiles == "many" else "fused-few"
         ask = _asking(job, net.to(self.device), torch.device(self.device))
 
         def make(slots: int) -> Sampler:
@@ -232,7 +235,7 @@ class WarmSamplers:
         try:
             return WarmSampler(make, slots, job.signature, ask)
         except ConfigError as error:
-            raise JobRefused(f"{self.device} does not draw job {job.job_id}: {error}") from error
+            raise JobRefused(_refusal(job, self.device, str(error))) from error
 
 
 def slots_on(device: str, gpus: float, net: Autoregressive, sampling: Sampling) -> int:
@@ -243,13 +246,8 @@ def slots_on(device: str, gpus: float, net: Autoregressive, sampling: Sampling) 
     return slots_for(free, net.program(), DTYPES[sampling.precision])
 
 
-def _executor(tiles: Literal["many", "few"], device: str) -> ExecutorName:
-    """Who draws: the fastest there is, unless the job asks for tiles of few rows."""
-    if tiles == "many":
-        return "auto"
-    if torch.device(device).type == "cpu":
-        raise JobRefused("tiles of few rows are for GPUs: on a processor leave out 'tiles: few'")
-    return "fused-few"
+def _refusal(job: Job, device: str, reason: str) -> str:
+    return f"{device} does not draw job {job.job_id}: {reason}"
 
 
 def _free_memory() -> None:

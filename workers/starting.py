@@ -6,6 +6,8 @@ A unit that broke before is a *suspect*:
     attempts left                       ──▶ drawn alone (see intake.py)
     none left, of more than one row     ──▶ split in half, and handed back: the halves have one
     none left, of one row               ──▶ recorded as failed, with its last error
+
+A job that this worker cannot draw says nothing of its units: JobRefused leaves here as it came.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class Starter:
         return opened
 
     def read(self, hold: Hold, opened: OpenJob) -> Work:
-        """The unit's rows and the model for them."""
+        """The unit's rows and the model for them. Raises JobRefused."""
         job, lease = opened.job, hold.lease
         if lease.attempts >= job.spec.max_attempts:
             return self._give_up(hold, opened)
@@ -78,12 +80,11 @@ class Starter:
             model = self._place.patience.retry(f"loading {job.model.name}", lambda: get(job))
         except Exception as error:
             attempts = lease.attempts + 1
-            if is_trouble(error) or attempts < job.spec.max_attempts:
+            passes_on = isinstance(error, JobRefused) or is_trouble(error)
+            if passes_on or attempts < job.spec.max_attempts:
                 raise
             # No row is at fault, so that there is none to be found by splitting.
-            cause = str(error)
-            if not isinstance(error, JobRefused):
-                cause = clip_error("".join(traceback.format_exception(error)).rstrip())
+            cause = clip_error("".join(traceback.format_exception(error)).rstrip())
             self._tell_given_up(hold, cause)
             return _failed(hold, opened, rows, attempts, cause)
         return Work(hold, opened, rows, model)

@@ -73,7 +73,8 @@ STOPPED = "the worker stopped"
 class Worker:
     """Draws the rows of units from a queue until it is drained. It runs once.
 
-    With a `job_id`, it claims from that job alone, and ends when the job has no units left.
+    With a `job_id`, it claims from that job alone, and ends when the job has no units left. Without
+    one, jobs that it cannot draw are left to others.
     """
 
     def __init__(
@@ -135,7 +136,8 @@ class Worker:
     def run(self) -> None:
         """The trip, again and again.
 
-        Whatever breaks outside of a unit is raised, after the units in hand were given back.
+        Whatever breaks outside of a unit is raised, after the units in hand were given back; so is
+        JobRefused, when the worker is for one job that it cannot draw.
         """
         try:
             with ThreadPoolExecutor(3, thread_name_prefix=self.name) as pool, self._stopping():

@@ -1,12 +1,15 @@
 """From a request to what a slot needs: checked, its conditioning projected.
 
-Conditioning and the memories of prefixes are kept warm under digests of what was asked for.
+fields ──► conditions ──► their digest ──► projection, memory of the prefix
+  kept by the fields' text                 kept by digest
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +22,23 @@ from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.samples import SampleRequest
 from ancestral.models.sampling.tile import Memory, Start
 from ancestral.models.sampling.warm import WarmCache, digest_of
+
+#: What is kept of conditions, by the fields that ask for them, at most; and about what the smallest
+#: of them take, which are objects for the most part.
+KEPT_CONDITIONS_BYTES = 16 * 2**20
+_LEAST_BYTES = 1024
+
+#: Fields of which a short text says everything.
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+@dataclass(frozen=True)
+class _Conditioning:
+    """What fields ask for: the event's shape, and conditions with their digest."""
+
+    shape: tuple[int, ...]
+    conditions: Conditions
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -47,18 +67,17 @@ class Requests:
         self._program = program
         self._device = device
         self._warm = warm
+        # Apart from what is warm, for it is found by other names.
+        self._kept = WarmCache[_Conditioning](KEPT_CONDITIONS_BYTES)
 
     def ask(self, request: SampleRequest) -> Asked:
         """A request with everything that its slot needs; raises ConditionError."""
         request.settings.check_alphabet(self._program.levels)
-        # A text is foretold by nets, whose sums may not depend on the number of threads.
-        with single_threaded():
-            shape = self._net.event_shape(request.fields)
-            conditions = self._net.conditions(request.fields)
-        length = math.prod(shape)
+        conditioning = self._conditioning(request.fields)
+        conditions, asked = conditioning.conditions, conditioning.digest
+        length = math.prod(conditioning.shape)
         prefix = self._net.prefix(request.fields) if request.prefix is None else request.prefix
         self._check_prefix(prefix, length)
-        asked = digest_of(conditions)
 
         def further(column: int) -> Tensor:
             aligned = self._projection(asked, conditions, column).aligned
@@ -78,7 +97,22 @@ class Requests:
         period = self._program.period * self._program.channels
         prefilled = 0 if prefix is None else len(prefix) // period * period
         digest = asked + digest_of({"prefix": prefix}) if prefix is not None and prefilled else None
-        return Asked(request, shape, start, prefilled, digest)
+        return Asked(request, conditioning.shape, start, prefilled, digest)
+
+    def _conditioning(self, fields: Mapping[str, Any]) -> _Conditioning:
+        """What the fields ask for; a few plain ones are asked for again and again."""
+        name = _name_of(fields)
+        found = None if name is None else self._kept.get(name)
+        if found is None:
+            # A text is foretold by nets, whose sums may not depend on the number of threads.
+            with single_threaded():
+                shape = self._net.event_shape(fields)
+                conditions = self._net.conditions(fields)
+            found = _Conditioning(shape, conditions, digest_of(conditions))
+            if name is not None:
+                size = sum(value.nbytes for value in conditions.values())
+                self._kept.keep(name, found, _LEAST_BYTES + len(name) + size)
+        return found
 
     @property
     def _in_pieces(self) -> bool:
@@ -110,3 +144,11 @@ class Requests:
             raise ConditionError("a prefix holds numbers that are not finite")
         if levels is not None and len(prefix) and not 0 <= prefix.min() <= prefix.max() < levels:
             raise ConditionError(f"a prefix holds symbols that are not among {levels} levels")
+
+
+def _name_of(fields: Mapping[str, Any]) -> bytes | None:
+    """Equal for equal fields alone, types and signs of zeros included; None for those that hold
+    more than plain values."""
+    if not all(type(value) in _PLAIN for value in fields.values()):
+        return None
+    return repr(sorted(fields.items())).encode()

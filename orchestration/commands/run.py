@@ -21,7 +21,7 @@ from ancestral.orchestration.commands.services import queue_url
 if TYPE_CHECKING:
     from ancestral.jobs.manifest import Manifest
     from ancestral.jobs.settings import Settings
-    from ancestral.jobs.spec import Job
+    from ancestral.jobs.spec import Job, JobSpec
 
 
 def _share(context: click.Context, option: click.Parameter, gpus: float | None) -> float:
@@ -98,18 +98,14 @@ def run(
     from ancestral.jobs.settings import Settings
     from ancestral.jobs.spec import load_spec
     from ancestral.jobs.states import State
-    from ancestral.workers.devices import misfit
 
     if (job_file is None) == (job_id is None):
         raise click.UsageError("Give either a job file or --resume with the id of a job.")
     settings = Settings.from_environment()
     spec = load_spec(job_file) if job_file is not None else None
     if spec is not None and settings.ray_address in (None, "local"):
-        # Of a cluster's machines nothing is known here: there, samplers say so.
-        if (reason := misfit(spec, device)) is not None:
-            raise click.UsageError(
-                f"{device} does not draw job {spec.name!r}: {reason}; nothing was submitted"
-            )
+        # Of the machines of a cluster nothing is known here: there, samplers refuse.
+        _check_fits(spec, device)
     with queue_url(settings, redis_port) as (url, embedded):
         client = Client(settings, RedisQueue(url))
         job = client.submit(spec) if spec is not None else client.job(str(job_id))
@@ -142,6 +138,19 @@ def run(
             click.echo(f"speed   {speed:,} rows/s over {seconds:,} s, from the samplers' start on")
         click.echo(f"report  {more['report']}")
     return exit_code(found)
+
+
+def _check_fits(spec: JobSpec, device: str) -> None:
+    if spec.sampling.precision == "float32":
+        # All devices do, and the workers' libraries take their time to be imported.
+        return
+    from ancestral.jobs.errors import UsageError
+    from ancestral.workers.devices import misfit
+
+    if (reason := misfit(spec, device)) is not None:
+        raise UsageError(
+            f"{device} does not draw job {spec.name!r}: {reason}; nothing was submitted"
+        )
 
 
 def _draw(

@@ -11,6 +11,7 @@ from ancestral.orchestration.actor import describe
 from ancestral.workers.events import (
     Event,
     Hiccup,
+    JobDeclined,
     SlotsHalved,
     UnitCommitted,
     UnitFailed,
@@ -50,6 +51,10 @@ UNIT = Unit(20, 30)
         (
             SlotsHalved("host-1-ab", 32),
             ["host-1-ab ran out of device memory", "draws 32 at once"],
+        ),
+        (
+            JobDeclined("host-1-ab", "job", "cpu does not draw job 7: no bfloat16"),
+            ["cpu does not draw job 7", "left to samplers on other devices"],
         ),
         (WorkerHung("host-1-ab", 600.4), ["host-1-ab made no progress for 600 s"]),
         (

@@ -129,3 +129,19 @@ def test_a_store_that_is_down(
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     assert says_one_sentence(home, ["submit", file], "no answer (EndpointConnectionError)")
     assert says_one_sentence(home, ["status", job_id], "no answer (EndpointConnectionError)")
+
+
+# The device
+
+
+def test_a_job_that_no_processor_draws_is_refused_before_it_is_submitted(home: Home) -> None:
+    file = home.write(tiny_spec(home.lake, sampling={"precision": "bfloat16", "tiles": "few"}))
+
+    code, out, err = home.call("run", file)
+
+    assert (code, out) == (2, "")
+    assert err == (
+        "ancestral: cpu does not draw job 'tiny job': tiles of few rows are for GPUs: leave out "
+        "'tiles: few'; nothing was submitted\n"
+    )
+    assert home.nothing_was_submitted()

@@ -70,11 +70,13 @@ def test_up_serves_what_is_submitted_until_it_is_told_to_stop(
     deadline = time.monotonic() + 60
     while not report.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
+    told = shell.run_json("results", job_id)
     os.kill(fleet.pid, signal.SIGTERM)
     out, err = fleet.communicate(timeout=60)
 
     # Then
     assert (watched["state"], watched["rows_ok"]) == ("done", 30)
     assert report.exists()
+    assert told["report"] == str(report)
     assert fleet.returncode == 0, err
     assert json.loads(out) == {"published": [job_id]}

@@ -25,7 +25,7 @@ from ancestral.jobs.spec import Job
 from ancestral.jobs.states import State
 from ancestral.jobs.units import RowCounts
 from ancestral.orchestration.actor import SamplerPlan, device_name
-from ancestral.orchestration.errors import FleetFailed, JobFailed
+from ancestral.orchestration.errors import FleetFailed, FleetUnfit, JobFailed
 from ancestral.orchestration.fleet import Fleet
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.serve import Service, publish_report, run_job, serve
@@ -114,6 +114,22 @@ def test_a_job_that_the_queue_lost_is_queued_again(service: Service, tmp_path: P
 
     assert manifest.rows_ok == 30
     assert "the queue does not know it" in progress.getvalue()
+
+
+def test_a_job_that_no_sampler_can_draw_is_refused_in_a_sentence(
+    service: Service, tmp_path: Path
+) -> None:
+    # Given a job that was submitted for GPUs
+    sampling = {"precision": "bfloat16", "tiles": "few"}
+    job = service.client.submit(tiny_spec(tmp_path / "lake", sampling=sampling))
+
+    # When
+    with pytest.raises(FleetUnfit, match=f"^cpu does not draw job {job.job_id}: .*for GPUs"):
+        run_job(service, job, io.StringIO(), AskedWhen())
+
+    # Then no row of it failed
+    counts = service.queue.counts(job.job_id)
+    assert (counts.rows_decided, counts.leased) == (0, 0)
 
 
 def test_a_stopped_job_keeps_its_rows_and_can_be_resumed(service: Service, tmp_path: Path) -> None:

@@ -76,12 +76,21 @@ def test_the_first_seconds_of_a_sound_are_its_first_symbols() -> None:
     assert result.prefix.tolist() == symbols[:10].tolist()
 
 
+def test_a_sound_that_is_shorter_than_what_is_kept_is_refused_in_seconds() -> None:
+    signature = SOUNDS.net.signature
+    given = medium(signature, np.arange(16).repeat(2))
+    fields = asked("complete", signature, seconds=0.04, prefix=given, keep=0.05)
+    with pytest.raises(RowRefused) as caught:
+        completion(signature, SOUNDS.net, fields)
+    assert str(caught.value) == "'keep' asks for 0.05 seconds of a 'prefix' that has 0.032"
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"prefix": picture(5)}, "'prefix' leaves nothing to draw, 30 of 30 symbols: say with"),
         ({"prefix": picture(7)}, "'prefix' leaves nothing to draw, 42 of 30 symbols"),
-        ({"prefix": picture(2), "keep": 3}, "'keep' asks for 3 of a 'prefix' that has 2"),
+        ({"prefix": picture(2), "keep": 3}, "'keep' asks for 3 rows of a 'prefix' that has 2"),
         ({"prefix": picture(2, 7)}, "'prefix' is 2 x 7, and the model draws 5 x 6"),
         ({"prefix": b"no picture"}, "'prefix' cannot be used: these 10 bytes are not an image"),
     ],

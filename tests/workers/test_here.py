@@ -15,11 +15,12 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.errors import CorruptObject, StoreDenied, UsageError
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.settings import Settings
+from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.models import Settings as Drawing
 from ancestral.models import save_bundle, to_media
 from ancestral.models.naive import sample_naive
-from ancestral.workers.errors import JobStuck
+from ancestral.workers.errors import JobRefused, JobStuck
 from ancestral.workers.events import UnitCommitted
 from ancestral.workers.here import run_here
 from ancestral.workers.samplers import WarmSamplers
@@ -179,6 +180,38 @@ def test_a_job_whose_requests_cannot_be_read_any_more_is_given_up(
 
     with pytest.raises(JobStuck, match="not what was written"):
         run_here(place.spec("images"), settings=place.settings, listener=Diary())
+
+
+def test_a_job_that_this_device_does_not_draw_is_refused_before_it_is_submitted(
+    place: Place,
+) -> None:
+    spec = place.spec("images", sampling={"precision": "bfloat16", "tiles": "few"})
+
+    with pytest.raises(JobRefused, match=r"cpu does not draw job 'tiny-images': .*for GPUs"):
+        run_here(spec, settings=place.settings)
+
+    assert Client(place.settings).jobs() == []
+
+
+def test_a_job_whose_network_this_device_does_not_draw_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given what is found only when a sampler is made
+    def refuse(self: WarmSamplers, job: Job) -> None:
+        raise JobRefused(f"cpu does not draw job {job.job_id}: no such symbols")
+
+    monkeypatch.setattr(WarmSamplers, "get", refuse)
+    spec = place.spec("images", idempotency_key="tonight")
+
+    # When
+    with pytest.raises(JobRefused, match="no such symbols"):
+        run_here(spec, settings=place.settings, listener=Diary())
+
+    # Then nothing is recorded, and the job can be gone on with elsewhere
+    monkeypatch.undo()
+    assert [
+        row["status"] for row in run_here(spec, settings=place.settings).table().to_pylist()
+    ] == ["ok"] * 9
 
 
 def test_a_paused_job_is_not_waited_for(place: Place) -> None:

@@ -212,7 +212,7 @@ def test_a_job_that_asks_for_what_this_device_cannot_do_is_refused_in_a_sentence
     job = shelf.job(image_case(labels=DIGITS))
     samplers = WarmSamplers(shelf.client.registry)
 
-    with pytest.raises(JobRefused, match=r"few rows are for GPUs: .* leave out 'tiles: few'"):
+    with pytest.raises(JobRefused, match=r"few rows are for GPUs: leave out 'tiles: few'"):
         samplers.get(of(job, precision="bfloat16", tiles="few"))
 
     # And with builds that have no bfloat16

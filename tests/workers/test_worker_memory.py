@@ -1,14 +1,10 @@
-"""Device memory that runs out costs no row and no attempt; what cannot be drawn here is said."""
+"""Device memory that runs out costs no row and no attempt."""
 
 from __future__ import annotations
 
-import pytest
-
-from ancestral.jobs.spec import Job
-from ancestral.workers.errors import JobRefused
-from ancestral.workers.events import SlotsHalved, UnitFailed, UnitGivenUp, UnitReleased
+from ancestral.workers.events import SlotsHalved, UnitFailed, UnitReleased
 from tests.workers.by_hand import ByHand, check_bytes, statuses
-from tests.workers.fakes import SLOW, FakeModels, FakeSampler, House
+from tests.workers.fakes import SLOW, FakeModels, House
 
 
 def test_rows_that_were_in_slots_are_drawn_again_fewer_at_once(house: House) -> None:
@@ -64,24 +60,3 @@ def test_a_drain_hands_back_what_was_not_begun_again(house: House) -> None:
 
     assert [status for _, status in statuses(house, job)] == ["ok"] * 8
     check_bytes(house, job)
-
-
-class Refusing(FakeModels):
-    """Models of a device that does not draw as the job asks."""
-
-    def get(self, job: Job) -> FakeSampler:
-        raise JobRefused("cpu does not draw in bfloat16")
-
-
-@pytest.mark.parametrize("attempts", [1, 2])
-def test_a_job_that_no_worker_can_draw_fails_with_one_sentence(house: House, attempts: int) -> None:
-    job = house.submit(["plain"] * 3, max_attempts=attempts)
-
-    diary = house.work(job, Refusing())
-
-    assert [event.error for event in diary.of(UnitGivenUp)] == ["cpu does not draw in bfloat16"]
-    rows = house.rows(job)
-    assert [row["status"] for row in rows] == ["failed"] * 3
-    assert {row["error"] for row in rows} == {
-        f"given up after {attempts} attempts; the last: cpu does not draw in bfloat16"
-    }
