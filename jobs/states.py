@@ -115,7 +115,12 @@ def final_state(counts: RowCounts, cancelled_for: str | None = None) -> tuple[St
 
 
 #: What cannot be done any more with a finished job.
-_DONE_TO_IT = {Wanted.RUN: "resumed", Wanted.PAUSE: "paused", Wanted.CANCEL: "cancelled"}
+_DONE_TO_IT = {
+    Wanted.RUN: "resumed",
+    Wanted.PAUSE: "paused",
+    Wanted.CANCEL: "cancelled",
+    Wanted.FAIL: "stopped",
+}
 
 
 def check_wanted(job_id: str, state: State, wanted: Wanted) -> None:

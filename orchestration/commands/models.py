@@ -178,7 +178,7 @@ def show_model(model: str, as_json: bool) -> int:
 def _figure(value: Any) -> str:
     """A metric, with as many digits as say something."""
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return str(value)
 
 

@@ -113,10 +113,18 @@ def test_nothing_follows_the_end_and_every_job_can_end() -> None:
         assert not can_follow(one, other)
 
 
-@pytest.mark.parametrize("wanted", Wanted)
-def test_of_a_finished_job_nothing_can_be_wanted(wanted: Wanted) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "done"),
+    [
+        (Wanted.RUN, "resumed"),
+        (Wanted.PAUSE, "paused"),
+        (Wanted.CANCEL, "cancelled"),
+        (Wanted.FAIL, "stopped"),
+    ],
+)
+def test_of_a_finished_job_nothing_can_be_wanted(wanted: Wanted, done: str) -> None:
     for state in FINISHED:
-        with pytest.raises(UsageError, match=f"job j is {state} and cannot {wanted.value}"):
+        with pytest.raises(UsageError, match=f"job j is {state}: it cannot be {done} any more"):
             check_wanted("j", state, wanted)
 
 

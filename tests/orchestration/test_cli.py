@@ -207,7 +207,8 @@ def test_an_embedded_queue_is_of_no_use_to_a_cluster_elsewhere(
     assert "ANCESTRAL_REDIS_URL" in err
 
 
-def test_models_are_listed_and_shown(home: Home) -> None:
+def test_models_are_listed_and_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     code, out, _ = home.call("models", "ls", "--json")
     (listed,) = (each for each in json.loads(out) if each["name"] == "tiny")
     assert (code, listed["family"], listed["ships"]) == (0, "gated_pixelcnn", False)
