@@ -119,6 +119,8 @@ class Training(_Document):
     precision: Literal["float32", "bfloat16"] | None = None
     #: Of images.
     augmentation: Augmentation | None = None
+    #: Muon moves kernels of convolutions, and needs fewer steps; all else is AdamW's.
+    optimizer: Literal["adamw", "muon"] | None = None
     learning_rate: float | None = None
     warmup_steps: int | None = None
     weight_decay: float | None = None

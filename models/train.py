@@ -26,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ancestral.models.autoregressive import Autoregressive, TrainingLoss
 from ancestral.models.data import Batch
 from ancestral.models.errors import ModelError
+from ancestral.models.optimizer import optimizers_of
 from ancestral.models.stopwatch import Stopwatch
 from ancestral.models.train_settings import PRECISIONS, TrainSettings
 
@@ -53,7 +54,7 @@ class TrainProgress:
 
 
 #: What a training can be continued from: plain numbers, lists and tensors under "step", "network",
-#: "average", "optimizer", "best" and "heard".
+#: "average", "optimizers", "best" and "heard".
 TrainState = Mapping[str, Any]
 
 
@@ -101,14 +102,15 @@ def train(
     Returns the number of steps. Raises ModelError when the loss is no longer finite, or when the
     batches end first: they go round and round (`shuffled_batches`).
     """
-    optimizer = _optimizer(network, settings)
+    optimizers = optimizers_of(network, settings)
     average = deepcopy(network).eval()
     step, best, heard = 0, Best(), list[float]()
     if resume is not None:
         step, best, heard = int(resume["step"]), Best(**resume["best"]), list(resume["heard"])
         network.load_state_dict(resume["network"])
         average.load_state_dict(resume["average"])
-        optimizer.load_state_dict(resume["optimizer"])
+        for optimizer, kept in zip(optimizers, resume["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
     watch = Stopwatch()
 
     def keep() -> None:
@@ -118,7 +120,7 @@ def train(
                     "step": step,
                     "network": network.state_dict(),
                     "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
+                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                     "best": vars(best),
                     "heard": list(heard),
                 }
@@ -135,7 +137,7 @@ def train(
                 parts = list(islice(batches, settings.accumulate))
             if not parts:
                 raise ModelError(f"the batches end after {step} steps, before the budget is used")
-            bits, norm = _move(module, optimizer, parts, rate, settings)
+            bits, norm = _move(module, optimizers, parts, rate, settings)
             step += 1
             if not math.isfinite(bits):
                 raise ModelError(f"the loss of step {step} is not finite: lower the learning rate")
@@ -198,28 +200,19 @@ def _score(
     return nats_in_all / (symbols * math.log(2)) if symbols else None
 
 
-def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    learning = [weights for weights in network.parameters() if weights.requires_grad]
-    groups = [
-        {"params": [w for w in learning if w.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [w for w in learning if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-    # Fused: all weights in one pass, at a sixth of the time that a loop over them takes.
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
-
-
 def _move(
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     parts: Sequence[Batch],
     rate: float,
     settings: TrainSettings,
 ) -> tuple[float, float]:
     """One step of the optimizer; returns the bits per symbol before it, and the gradient's norm."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+        for group in optimizer.param_groups:
+            group["lr"] = rate
     symbols = sum(float(part.weights.sum()) for part in parts)
-    optimizer.zero_grad()
     bits = 0.0
     for number, part in enumerate(parts, start=1):
         with _alone(module, number < len(parts)):
@@ -229,7 +222,8 @@ def _move(
             torch.autograd.backward(share)
         bits += float(share.detach())
     norm = nn.utils.clip_grad_norm_(module.parameters(), settings.gradient_clip)
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     return bits, float(norm)
 
 

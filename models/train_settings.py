@@ -8,6 +8,9 @@ import torch
 
 from ancestral.models.errors import ConfigError
 
+#: What may move the weights: models/optimizer.py.
+OPTIMIZERS = ("adamw", "muon")
+
 #: What products may be computed in; weights, their average and the optimizer stay float32.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -16,7 +19,9 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class TrainSettings:
     """How the weights move."""
 
-    #: The highest learning rate of AdamW, reached after the warm-up; it falls to 0 as a cosine.
+    #: One of OPTIMIZERS.
+    optimizer: str = "adamw"
+    #: The highest learning rate, reached after the warm-up; it falls to 0 as a cosine.
     learning_rate: float = 4e-3
     #: Steps over which the learning rate rises.
     warmup_steps: int = 30
@@ -51,5 +56,7 @@ class TrainSettings:
             raise ConfigError("ema_decay and betas must be at least 0 and below 1")
         if not 0 <= self.weight_decay < 1:
             raise ConfigError(f"weight_decay is at least 0 and below 1, not {self.weight_decay}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"optimizer is adamw or muon, not {self.optimizer!r}")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision is float32 or bfloat16, not {self.precision!r}")

@@ -23,7 +23,7 @@ from ancestral.models.train import (
     learning_rate,
     train,
 )
-from ancestral.models.train_settings import TrainSettings
+from ancestral.models.train_settings import OPTIMIZERS, TrainSettings
 from ancestral.models.visits import shuffled_batches
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
@@ -51,7 +51,8 @@ def steps(count: int) -> Any:
     return lambda step: step / count
 
 
-def test_it_learns_what_there_is_to_learn() -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_it_learns_what_there_is_to_learn(optimizer: str) -> None:
     # Given images of 16 pixels in which only the first is a matter of chance
     net, seen = fresh(), list[TrainProgress]()
     before = bits_per_dim(net, stripes())
@@ -60,7 +61,7 @@ def test_it_learns_what_there_is_to_learn() -> None:
         TrainingLoss(net),
         net,
         cycle(stripes()),
-        TrainSettings(learning_rate=0.02, validations=2, report_every=30),
+        TrainSettings(optimizer, learning_rate=0.02, validations=2, report_every=30),
         fraction_done=steps(150),
         validation=stripes(),
         report=seen.append,
@@ -96,8 +97,9 @@ def test_held_out_batches_are_scored_without_dropout() -> None:
     assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net.eval(), batches))
 
 
-def test_a_training_is_continued_where_it_was_saved() -> None:
-    settings = TrainSettings(learning_rate=0.01, validations=4)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_training_is_continued_where_it_was_saved(optimizer: str) -> None:
+    settings = TrainSettings(optimizer, learning_rate=0.01, validations=4)
     # Given a training that runs through, and its states
     states: list[TrainState] = []
     whole = fresh()
@@ -124,14 +126,15 @@ def test_a_training_is_continued_where_it_was_saved() -> None:
         torch.testing.assert_close(later.state_dict()[name], tensor)
 
 
-def test_a_state_survives_a_file_that_holds_no_code(tmp_path: Any) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_state_survives_a_file_that_holds_no_code(optimizer: str, tmp_path: Any) -> None:
     states: list[TrainState] = []
     net = fresh()
     train(
         TrainingLoss(net),
         net,
         cycle(stripes()),
-        TrainSettings(),
+        TrainSettings(optimizer),
         fraction_done=steps(4),
         save=states.append,
     )
@@ -141,7 +144,7 @@ def test_a_state_survives_a_file_that_holds_no_code(tmp_path: Any) -> None:
         TrainingLoss(net),
         net,
         cycle(stripes()),
-        TrainSettings(),
+        TrainSettings(optimizer),
         fraction_done=steps(6),
         resume=state,
     )
@@ -241,6 +244,7 @@ def test_crops_of_recordings_can_be_trained_on() -> None:
         ({"accumulate": 0}, "accumulate must be at least 1"),
         ({"patience": 0}, "patience must be at least 1"),
         ({"weight_decay": 1.0}, "weight_decay is at least 0 and below 1"),
+        ({"optimizer": "sgd"}, "optimizer is adamw or muon, not 'sgd'"),
         ({"precision": "float16"}, "precision is float32 or bfloat16, not 'float16'"),
         ({"ema_decay": 1.0}, "ema_decay and betas must be"),
         ({"betas": (0.9, 1.5)}, "ema_decay and betas must be"),
