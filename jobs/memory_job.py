@@ -105,6 +105,8 @@ class MemoryJob:
     #: Who found nothing to claim last, and until when that holds.
     hungry: str = ""
     hungry_until: float = AT_ONCE
+    #: Why a worker left the job to others.
+    declined: str = ""
 
     def knows(self, unit: Unit) -> bool:
         return any(unit in state for state in (self.ready, self.leased, self.rows, self.split))
@@ -238,6 +240,7 @@ class MemoryJob:
             rows_ok=self.counted.ok,
             rows_failed=self.counted.failed,
             rows_rejected=self.counted.rejected,
+            declined=self.declined,
         )
 
     def _settle(self, unit: Unit) -> None:

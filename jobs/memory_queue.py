@@ -198,13 +198,14 @@ class MemoryQueue:
             self._state.charge(job, lease.unit, holding, error, ready_at)
             return True
 
-    def release(self, lease: Lease) -> bool:
+    def release(self, lease: Lease, declined: str = "") -> bool:
         with self._lock:
             held = self._state.standing(lease)
             if held is None:
                 return False
             job, holding = held
             job.end(lease.unit, holding, AT_ONCE)
+            job.declined = clip_error(declined) or job.declined
             return True
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:

@@ -167,6 +167,8 @@ class QueueCounts:
     rows_ok: int
     rows_failed: int
     rows_rejected: int
+    #: Why a worker left the job to others, in the words of the last that did; "" if none did.
+    declined: str = ""
 
 
 class Queue(Protocol):
@@ -276,10 +278,11 @@ class Queue(Protocol):
         charged, and his lease goes on.
         """
 
-    def release(self, lease: Lease) -> bool:
+    def release(self, lease: Lease, declined: str = "") -> bool:
         """End the lease without charging an attempt; False if it is lost.
 
-        Unless another worker holds the unit too, it is ready again at once.
+        Unless another worker holds the unit too, it is ready again at once. `declined` says why the
+        worker leaves the whole job to others, if it does, for `counts` to tell.
         """
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:

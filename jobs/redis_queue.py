@@ -18,7 +18,8 @@ picking the job and leasing its units is one script. Times are microseconds of t
     {ancestral}:blame          hash     device -> JSON, the units "{job}/{unit}" against it
     {ancestral}:job:{job}      hash     place, output, priority, rows; epoch, rebuilding,
                                         rebuilt_at, server; wanted, intent; done, rows_decided,
-                                        rows_ok, rows_failed, rows_rejected; hungry, hungry_until
+                                        rows_ok, rows_failed, rows_rejected; hungry, hungry_until;
+                                        declined
     {ancestral}:ready:{job}    zset     unit -> from when it may be claimed; 0 is at once
     {ancestral}:leased:{job}   zset     unit -> since when it is held
     {ancestral}:lease:{job}    hash     slot -> JSON, who holds it and how far it is
@@ -195,8 +196,8 @@ class RedisQueue:
         delay = _microseconds(delay_seconds)
         return bool(self._run("fail", *_names(lease), clip_error(error), delay))
 
-    def release(self, lease: Lease) -> bool:
-        return bool(self._run("release", *_names(lease)))
+    def release(self, lease: Lease, declined: str = "") -> bool:
+        return bool(self._run("release", *_names(lease), clip_error(declined)))
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
         reaped: int = self._run("reap", _within_batch(limit))

@@ -84,6 +84,8 @@ class Facts:
     ready: int = 0
     #: What keeps workers from claiming; None when nothing does.
     obstacle: str | None = None
+    #: Why a worker left it to others; "" if none did.
+    declined: str = ""
 
 
 def state_of(facts: Facts) -> tuple[State, str | None]:
@@ -100,7 +102,8 @@ def state_of(facts: Facts) -> tuple[State, str | None]:
     if facts.leased:
         return State.RUNNING, None
     # Once rows are decided it has begun, even if nobody works on it now.
-    reason = facts.obstacle or f"no worker holds any of its {facts.ready} units"
+    left = f"; one left it to others: {facts.declined}" if facts.declined else ""
+    reason = facts.obstacle or f"no worker holds any of its {facts.ready} units{left}"
     return (State.RUNNING if facts.decided else State.PENDING), reason
 
 

@@ -66,6 +66,7 @@ def status_of(job: Job, store: Store, queue: Queue | None) -> JobStatus:
             leased=queued.leased if queued else 0,
             ready=queued.ready if queued else 0,
             obstacle=_obstacle(job.job_id, queue, queued),
+            declined=queued.declined if queued else "",
         )
     )
     return _status(job, state, reason, counts, None)

@@ -164,15 +164,21 @@ class HeldLeases:
             f"failing {hold.name}", lambda: self._queue.fail(lease, clip_error(trace), rest)
         )
 
-    def release(self, hold: Hold, reason: str, error: Exception | None = None) -> None:
-        """Hand the unit back, as if it had never been claimed; `error` is the trouble that it could
-        not be drawn for, if there was any."""
+    def release(
+        self, hold: Hold, reason: str, error: Exception | None = None, *, declined: bool = False
+    ) -> None:
+        """Hand the unit back, as if it had never been claimed. `error` is the trouble that it could
+        not be drawn for, if there was any; `declined`: this worker leaves the whole job to others,
+        for that reason."""
         if not self._drop(hold):
             return
         self.troubles += error is not None
         lease = hold.lease
         self._listener(UnitReleased(self._worker, lease.job_id, lease.unit, reason, error))
-        self._tell_queue(f"releasing {hold.name}", lambda: self._queue.release(lease))
+        self._tell_queue(
+            f"releasing {hold.name}",
+            lambda: self._queue.release(lease, reason if declined else ""),
+        )
 
     def tell_slots(self, slots: int) -> None:
         """Device memory ran out, and so many rows are drawn at once from now on."""

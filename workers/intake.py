@@ -167,7 +167,7 @@ class Intake:
         self._refused[job_id] = error
         if self._job_id is None:
             place.listener(JobDeclined(place.worker, job_id, str(error)))
-        place.held.release(hold, str(error))
+        place.held.release(hold, str(error), declined=True)
 
     def _job_is_done(self) -> bool:
         """Whether none of the job's units will be claimed any more."""

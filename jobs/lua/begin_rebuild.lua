@@ -16,7 +16,7 @@ redis.call("HSET", key("job", job),
     "output", output, "priority", priority, "rows", rows, "epoch", epoch,
     "rebuilding", 1, "rebuilt_at", text(now()), "server", server(),
     "done", 0, "rows_decided", 0, "rows_ok", 0, "rows_failed", 0, "rows_rejected", 0)
-redis.call("HDEL", key("job", job), "hungry", "hungry_until")
+redis.call("HDEL", key("job", job), "hungry", "hungry_until", "declined")
 -- What `expiry` still holds of its leases, reap drops in passing.
 redis.call("UNLINK", key("ready", job), key("leased", job), key("lease", job),
     key("decided", job), key("trouble", job), key("pace", job))

@@ -1,10 +1,14 @@
 #!lua flags=allow-oom
--- ARGV: job, unit, worker, fence. Returns 1, or 0 if the lease is lost.
-local job, unit, worker, fence = unpack(ARGV)
+-- ARGV: job, unit, worker, fence, why the job was declined or "". Returns 1, or 0 if the lease is
+-- lost.
+local job, unit, worker, fence, declined = unpack(ARGV)
 
 local slot = standing(job, unit, worker, fence)
 if not slot or not is_open(job) then
     return 0
 end
 end_lease(job, unit, slot, 0)
+if declined ~= "" then
+    redis.call("HSET", key("job", job), "declined", declined)
+end
 return 1

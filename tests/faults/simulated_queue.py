@@ -129,8 +129,8 @@ class QueueDoor:
             "fails", lease, lambda: self._queue.fail(lease, error, delay_seconds)
         )
 
-    def release(self, lease: Lease) -> bool:
-        return self._give_back("releases", lease, lambda: self._queue.release(lease))
+    def release(self, lease: Lease, declined: str = "") -> bool:
+        return self._give_back("releases", lease, lambda: self._queue.release(lease, declined))
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
         return self._call("reaps", lambda: self._queue.reap(limit))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ancestral.jobs.queue import LONGEST_ERROR, Lease, Order, Progress, Queue
+from ancestral.jobs.queue import LONGEST_ERROR, Lease, Order, Progress, Queue, QueuedJob
 from ancestral.jobs.units import Unit
 from tests.jobs.rigs import LEASE_SECONDS, Rig, add, beat, standing, units_of
 
@@ -55,6 +55,17 @@ def test_a_released_unit_is_charged_no_attempt_and_comes_first(queue: Queue) -> 
     assert queue.release(lease)
 
     assert [(lease.unit, lease.attempts) for lease in queue.claim("bob", 1)] == [(units[0], 0)]
+
+
+def test_why_a_worker_left_the_job_to_others_is_told_until_it_is_built_anew(queue: Queue) -> None:
+    add(queue, units=3)
+    assert queue.counts("job").declined == ""
+    queue.release(queue.claim("ann", 1)[0], "no cuda here")
+    queue.release(queue.claim("bob", 1)[0])
+    assert queue.counts("job").declined == "no cuda here"
+
+    queue.begin_rebuild(QueuedJob("job", "/lake/job", 0, 100), 2)
+    assert queue.counts("job").declined == ""
 
 
 def test_a_release_keeps_what_was_charged_before(queue: Queue) -> None:

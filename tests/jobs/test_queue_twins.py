@@ -193,9 +193,12 @@ class Twins(RuleBasedStateMachine):
             theirs, error, delay
         )
 
-    @rule(pair=consumes(leases))
-    def release(self, pair: Pair) -> None:
-        assert self.memory.queue.release(pair[0]) is self.redis.queue.release(pair[1])
+    @rule(pair=consumes(leases), declined=st.just("") | ERRORS)
+    def release(self, pair: Pair, declined: str) -> None:
+        ours, theirs = pair
+        assert self.memory.queue.release(ours, declined) is self.redis.queue.release(
+            theirs, declined
+        )
 
     @rule(limit=st.integers(0, 4))
     def reap(self, limit: int) -> None:

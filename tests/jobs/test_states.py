@@ -29,6 +29,7 @@ facts = st.builds(
     leased=st.integers(0, 2),
     ready=st.integers(0, 2),
     obstacle=st.none() | st.just("the queue is away"),
+    declined=st.just("") | st.just("no cuda here"),
 )
 
 
@@ -36,6 +37,11 @@ facts = st.builds(
     ("known", "state", "reason"),
     [
         (Facts(9, 0, ready=3), State.PENDING, "no worker holds any of its 3 units"),
+        (
+            Facts(9, 0, ready=3, declined="no cuda here"),
+            State.PENDING,
+            "no worker holds any of its 3 units; one left it to others: no cuda here",
+        ),
         (Facts(9, 0, ready=3, obstacle="it is stale"), State.PENDING, "it is stale"),
         (Facts(9, 0, leased=1), State.RUNNING, None),
         (Facts(9, 4, leased=1, obstacle="it is stale"), State.RUNNING, None),

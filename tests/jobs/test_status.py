@@ -31,6 +31,12 @@ def test_the_states_of_a_job(client: Client, spec: dict[str, Any], commit: Commi
     assert (status.state, status.name, status.output) == ("pending", "My digits!", spec["output"])
     assert status.reason == "no worker holds any of its 3 units"
 
+    queue.release(queue.claim("ann", 1)[0], "cpu does not draw it: no bfloat16")
+    assert client.status(job.job_id).reason == (
+        "no worker holds any of its 3 units; one left it to others: "
+        "cpu does not draw it: no bfloat16"
+    )
+
     first, second, third = queue.claim("ann", 3)
     status = client.status(job.job_id)
     assert (status.state, status.reason) == ("running", None)

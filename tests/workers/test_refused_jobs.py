@@ -85,6 +85,7 @@ def test_a_worker_for_all_jobs_leaves_one_and_draws_the_others(house: House) -> 
     assert [status for _, status in statuses(house, third)] == ["ok"] * 4
     counts = house.queue.counts(first.job_id)
     assert (counts.ready, counts.leased) == (2, 0)
+    assert counts.declined == told[0].reason
     (lease,) = house.queue.claim("bob", 1, first.job_id)
     assert (lease.attempts, lease.alone) == (0, False)
 
