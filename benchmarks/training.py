@@ -35,6 +35,7 @@ from torch import nn
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.recipe import Recipe
 from ancestral.models import TrainingLoss, TrainProgress, shuffled_batches
+from ancestral.models.optimizer import optimizers_of
 from ancestral.orchestration.board import News
 from ancestral.orchestration.cluster import cluster
 from ancestral.orchestration.interrupt import Interrupt
@@ -114,7 +115,7 @@ def bare(recipe: Recipe, seconds: float) -> float:
     net = fresh(recipe)
     assert recipe.training is not None
     module, settings = TrainingLoss(net), train_settings(recipe.training)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate)
+    optimizers = optimizers_of(net, settings)
     batches = shuffled_batches(
         read_events(recipe, net).train,
         recipe.training.batch_size,
@@ -127,10 +128,12 @@ def bare(recipe: Recipe, seconds: float) -> float:
             counted, since = 0, passed
         batch = next(batches)
         nats = module(batch.x, batch.conditions) * batch.weights
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         torch.autograd.backward(nats.sum() / batch.weights.sum())
         nn.utils.clip_grad_norm_(net.parameters(), settings.gradient_clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         counted += len(batch.x)
     return counted / (time.perf_counter() - began - since)
 

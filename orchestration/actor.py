@@ -67,10 +67,12 @@ class SamplerPlan:
 
 @dataclass(frozen=True)
 class Introduction:
-    """Who a sampler is to the queue: the names of its worker and of its device."""
+    """Who a sampler is to the queue, by the names of its worker and of its device; and the id of
+    the node of Ray that it is on."""
 
     worker: str
     device: str
+    node: str
 
 
 class SamplerActor:
@@ -104,7 +106,8 @@ class SamplerActor:
 
     def introduce(self) -> Introduction:
         """Who this is."""
-        return Introduction(self._worker.name, self._worker.device)
+        node = ray.get_runtime_context().get_node_id()
+        return Introduction(self._worker.name, self._worker.device, node)
 
     def run(self) -> None:
         """Work until drained, or until the job has no units left. Raises JobRefused."""

@@ -101,6 +101,12 @@ def cluster(address: str | None = None, cpus: int | None = None) -> Iterator[Res
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def draining_nodes() -> frozenset[str]:
+    """The ids of the nodes that are about to go: scaled down, preempted, or told to end."""
+    # Ray says so nowhere else; its own training asks here, too.
+    return frozenset(ray_module("ray._private.state").state.get_draining_nodes())
+
+
 def _start(folder: str, cpus: int | None) -> None:
     if sys.platform == "linux":
         # The ranks of a training run are on this machine; its name need not resolve.

@@ -8,7 +8,8 @@
 The queue is told who died, so that the units come back at once. A sampler on a device that the
 queue has drained is parked: it does nothing, but keeps its place, so that the one that replaces it
 starts elsewhere. One that cannot draw the fleet's only job keeps its place, too, and is not
-replaced. The fleet decides nothing about rows, and losing the fleet loses none.
+replaced. Samplers on a node that is about to go finish what they hold, and others start elsewhere.
+The fleet decides nothing about rows, and losing the fleet loses none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, cast
 
 from ancestral.jobs.queue import STALL_SECONDS
 from ancestral.orchestration.actor import CONCURRENT_CALLS, Introduction, SamplerActor, SamplerPlan
-from ancestral.orchestration.cluster import ray
+from ancestral.orchestration.cluster import draining_nodes, ray
 from ancestral.orchestration.errors import FleetFailed, FleetUnfit
 from ancestral.orchestration.toll import Toll
 from ancestral.workers.errors import JobRefused
@@ -73,6 +74,7 @@ class Fleet:
         self._parked: list[_Sampler] = []
         self._unfit: list[_Sampler] = []
         self._drained: set[str] = set()
+        self._leaving: frozenset[str] = frozenset()
         #: Who died and was not settled with the queue yet, and why.
         self._dead: list[tuple[_Sampler, str]] = []
         self._toll = Toll(size)
@@ -103,6 +105,7 @@ class Fleet:
         """
         self._toll.draw(drawn)
         self._mind_devices(self._plan.queue.drained_devices())
+        self._mind_nodes(draining_nodes())
         for sampler in list(self._samplers):
             self._listen(sampler)
             ended, _ = ray.wait([sampler.running], timeout=0)
@@ -160,6 +163,9 @@ class Fleet:
             self._parked.append(sampler)
             self._samplers.append(self._start_one())
             return
+        elif self._plan.job_id is None:
+            # It was drained, and its node is about to go or its device was pardoned meanwhile.
+            self._samplers.append(self._start_one())
         ray.kill(sampler.actor)
 
     def _set_aside(self, sampler: _Sampler, refusal: JobRefused) -> None:
@@ -197,6 +203,15 @@ class Fleet:
         for sampler in [each for each in self._parked if each.device not in self._drained]:
             self._parked.remove(sampler)
             ray.kill(sampler.actor)
+
+    def _mind_nodes(self, leaving: frozenset[str]) -> None:
+        """Have the samplers on nodes that are about to go finish what they hold."""
+        going = [each for each in self._samplers if each.known and each.known.node in leaving]
+        for node in {each.known.node for each in going if each.known} - self._leaving:
+            self._say(f"node {node} is about to go; its samplers finish, and others take over")
+        self._leaving = leaving
+        for sampler in going:
+            sampler.actor.drain.remote()
 
     def _listen(self, sampler: _Sampler) -> None:
         """Without waiting: a sampler that starts, or died, has no answer for us now."""

@@ -44,7 +44,7 @@ LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
 
 #: For samplers to finish what they hold: when somebody pressed Ctrl-C and waits, and when a
-#: container is taken down, which gets 30 s.
+#: container is taken down. The manifests grant more, since what the fleet is at ends first.
 HURRIED_DRAIN_SECONDS = 3.0
 DRAIN_SECONDS = 25.0
 

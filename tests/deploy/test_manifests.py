@@ -1,4 +1,5 @@
-"""The manifests agree with the code: versions, folders, variables and commands that they name."""
+"""The manifests agree with the code: versions, folders, times, variables and commands that they
+name."""
 
 from __future__ import annotations
 
@@ -11,8 +12,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from ancestral.jobs import settings
 from ancestral.jobs.settings import Settings
 from ancestral.orchestration.cli import cli
+from ancestral.orchestration.serve import DRAIN_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -43,7 +46,9 @@ def pinned(package: str) -> str:
 
 def commands(text: str) -> list[list[str]]:
     """The command lines of ours in shell text: all words after `ancestral`, or after the client."""
-    lines = re.findall(r"(?:\bexec ancestral|`ancestral|--rm client) ([\w. -]+)", text)
+    # Compose puts the value of a variable, or what stands behind its name, in its place.
+    filled = re.sub(r"\$\{\w+:-(\w*)\}", r"\1", text)
+    lines = re.findall(r"(?:\bexec ancestral|`ancestral|--rm client) ([\w. -]+)", filled)
     return [line.split() for line in lines]
 
 
@@ -87,6 +92,24 @@ def test_the_environment_of_compose_reaches_the_settings(compose: dict[str, Any]
     assert ray is not None and ray[1] in services
 
 
+def test_a_machine_with_gpus_gives_them_to_what_draws(compose: dict[str, Any]) -> None:
+    more: dict[str, Any] = yaml.safe_load(read("compose.cuda.yaml"))
+
+    assert set(more["services"]) == {"sampler"}
+    [device] = more["services"]["sampler"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    # The image is built for what the fleet is told to draw on.
+    built_for = compose["services"]["sampler"]["build"]["args"]["DEVICE"]
+    assert f"--device {built_for}" in compose["services"]["sampler"]["command"][-1]
+
+
+def test_what_others_wait_for_comes_back_by_itself(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert {name for name, each in services.items() if each.get("restart") == "unless-stopped"} == (
+        set(services) - {"client"}
+    )
+
+
 def test_services_wait_for_services_that_tell_their_health(compose: dict[str, Any]) -> None:
     services = compose["services"]
     waited_for = [name for each in services.values() for name in each.get("depends_on", {})]
@@ -117,6 +140,35 @@ def test_the_fleet_joins_the_head_and_fills_the_workers(cluster: dict[str, Any])
     assert command[command.index("--samplers") + 1] == str(group["replicas"])
 
 
+def test_a_fleet_that_is_told_to_end_has_time_to_drain(
+    compose: dict[str, Any], cluster: dict[str, Any]
+) -> None:
+    for granted in (
+        compose["services"]["sampler"]["stop_grace_period"].removesuffix("s"),
+        cluster["fleet"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"],
+    ):
+        # What it is at when it is told ends first.
+        assert int(granted) >= DRAIN_SECONDS + 60
+
+
+def test_workers_can_be_scaled_without_a_bound(cluster: dict[str, Any]) -> None:
+    (group,) = cluster["cluster"]["spec"]["workerGroupSpecs"]
+    assert "maxReplicas" not in group
+
+
+def test_who_waits_for_the_head_has_the_token(cluster: dict[str, Any]) -> None:
+    # KubeRay gives its container that waits `env` of the workers', but not `envFrom`.
+    (group,) = cluster["cluster"]["spec"]["workerGroupSpecs"]
+    (container,) = group["template"]["spec"]["containers"]
+    assert {each["name"] for each in container["env"]} == {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+
+
+def test_every_variable_that_is_read_is_explained() -> None:
+    named = set(re.findall(r"ANCESTRAL_[A-Z_]+", str(settings.__doc__)))
+    assert named
+    assert named <= set(re.findall(r"ANCESTRAL_[A-Z_]+", read("README.md")))
+
+
 def test_all_pods_run_one_image_and_read_one_secret(cluster: dict[str, Any]) -> None:
     spec = cluster["cluster"]["spec"]
     templates = [
@@ -144,6 +196,12 @@ def test_the_image_holds_every_package() -> None:
 def test_no_node_reports_usage_home() -> None:
     # In the image: of the commands that start a node, only a head's would heed its option
     assert "ENV RAY_USAGE_STATS_ENABLED=0\n" in read("Dockerfile")
+
+
+def test_triton_is_the_one_that_torch_asks_for() -> None:
+    # torch 2.13.0 for CUDA requires triton==3.7.1; that for processors, which the tests run with,
+    # says nothing of it
+    assert (pinned("torch"), pinned("triton")) == ("2.13.0", "3.7.1")
 
 
 def test_the_image_takes_torch_at_its_pin() -> None:

@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import linecache
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +62,9 @@ class TritonLauncher(Launcher):
     """By Triton, compiled for the GPU, or interpreted where TRITON_INTERPRET says so."""
 
     def __init__(self, text: str, *, warps: int) -> None:
-        """Raises ConfigError when Triton is not here."""
+        """Raises ConfigError when Triton is not here, or what it needs to compile."""
+        if not interpreted():
+            check_compiler()
         self._kernel = triton_kernel(text)
         self._warps = warps
         self.version = f"triton-{importlib.metadata.version('triton')}"
@@ -72,6 +75,12 @@ class TritonLauncher(Launcher):
         # Triton launches on torch's current device, whatever the pointers are of.
         with torch.cuda.device_of(weights):  # type: ignore[no-untyped-call]
             self._kernel[(programs,)](**arguments, num_warps=self._warps, **OPTIONS)
+
+
+def check_compiler() -> None:
+    """Raises ConfigError when no C compiler is here, by which Triton makes what starts kernels."""
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        raise ConfigError("fused kernels need a C compiler: install gcc, or name one in CC")
 
 
 def interpreted() -> bool:
