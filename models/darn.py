@@ -1,12 +1,12 @@
 """DARN: Gregor, Danihelka, Mnih, Blundell and Wierstra 2014, "Deep AutoRegressive Networks".
 
 A layer of C stochastic bits h, the hidden code, is drawn first; then the D pixels x of a black and
-white image. Both layers are autoregressive. Deterministic units look at the code, and those of a
-local layer (darn_local.py) at the pixels near a pixel:
+white image. Both layers are autoregressive, and deterministic units lie between them: some look at
+the code, and those of a local layer (darn_local.py) at the pixels near a pixel, too:
 
     p(h_j = 1 | h_<j)    = σ(A_j h_<j + b_j)
     p(x_i = 1 | x_<i, h) = σ(U_i x_<i + V_i h + W_i tanh(T h + t) + R_i g_i + c_i)
-    g_i                  = relu(Q x_near(i) + s)
+    g_i                  = relu(Q x_near(i) + S h + s)
 
              drawn   h h h  x x x x
     h_0   │          · · ·  · · · ·
@@ -31,7 +31,7 @@ pixel, K codes of an image.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,7 @@ from ancestral.models.sampling.ops import (
     Dense,
     Draw,
     Grid,
+    Op,
     Register,
     Value,
     When,
@@ -76,6 +77,15 @@ from ancestral.models.sampling.program import StepProgram
 
 #: Codes of an image that are looked at together when it is scored.
 _CODES_AT_ONCE = 250
+
+
+class _OfPixels(NamedTuple):
+    """What an image's pixels say to those behind them, whatever the code."""
+
+    #: (B, D): what they add to logits.
+    logits: Tensor
+    #: (B, D, L): what they add to the local layer's units, if there is one.
+    units: Tensor | None
 
 
 class Darn(Autoregressive):
@@ -160,16 +170,17 @@ class Darn(Autoregressive):
         code, pixels = torch.split(x.to(self.starts.bias), [self.config.code, self._pixels], dim=1)
         starts = self.starts(conditions)
         of_code = self._code_logits(code, starts)
-        of_pixels = self._pixel_logits(code, self._of_pixels(pixels, starts), starts)
+        of_pixels = self._pixel_logits(code, self._of_pixels(pixels), starts)
         return torch.cat([of_code, of_pixels], dim=1).unsqueeze(1)
 
     def training_nats(self, x: Tensor, conditions: Conditions) -> Tensor:
         """Description lengths of images (B, H, W), shared out evenly over the pixels (B, H, W)."""
         pixels = x.flatten(1).to(self.starts.bias)
         logits = self.encoder(pixels, conditions)
+        # The uniform numbers of bfloat16 are too coarse for bits that are unlikely.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         codes = opposite_codes(logits)
-        starts = self.starts(conditions)
-        joint = self._log_joint(codes, pixels, self._of_pixels(pixels, starts), starts)
+        joint = self._log_joint(codes, pixels, self._of_pixels(pixels), conditions)
         nats = description_length(logits, codes, joint)
         return (nats / self._pixels).view(-1, 1, 1).expand(x.shape)
 
@@ -186,12 +197,11 @@ class Darn(Autoregressive):
             own = {name: values[row : row + 1] for name, values in conditions.items()}
             noise = code_noise(image, count, self.config.code)
             pixels = image.unsqueeze(0).to(self.starts.bias)
-            logits, starts = self.encoder(pixels, own), self.starts(own)
-            seen = self._of_pixels(pixels, starts)
+            logits, seen = self.encoder(pixels, own), self._of_pixels(pixels)
             weights = []
             for part in torch.split(noise, _CODES_AT_ONCE):
                 drawn = draw_codes(logits, part)
-                joint = self._log_joint(drawn, pixels, seen, starts)
+                joint = self._log_joint(drawn, pixels, seen, own)
                 weights.append(joint - log_prob_of_bits(logits, drawn))
             bounds.append(importance_bound(torch.cat(weights).double()))
         return torch.cat(bounds)
@@ -201,12 +211,14 @@ class Darn(Autoregressive):
         bit, asked = in_turn(bits, 1), in_turn(sums, 1)
         later = after(asked)
         units = self._bits + self.config.deterministic
-        near = self.local.ops(bits, logit, units) if self.local else ()
+        told, near = self.local.ops(bits, logit, units) if self.local else ((), ())
+        once = (*self._between(bits, sums), *told)
         return StepProgram(
             rows=1,
             columns=self._bits,
             step=(
-                *self._between(bits, sums),
+                # Due before the first pixel, when all of the code is drawn.
+                *([When(once, column_step=self._bits, column=self.config.code)] if once else []),
                 Condition("global", asked.starts, logit, accumulate=False),
                 Add(asked, logit),
                 *near,
@@ -217,22 +229,20 @@ class Darn(Autoregressive):
             global_width=units + self.config.local,
         )
 
-    def _between(self, bits: Grid, sums: Grid) -> tuple[When, ...]:
-        """The deterministic layer, from the code to the sums of all pixels: due before the first of
-        them, when all of the code is drawn."""
+    def _between(self, bits: Grid, sums: Grid) -> tuple[Op, ...]:
+        """The deterministic layer, from the code to the sums of all pixels."""
         if self.mixing is None:
             return ()
         code, units = self.config.code, self.config.deterministic
         between, squashed = Register(units), Register(units)
         drawn = always(bits, 0, code, self._bits)
         pixels = always(sums, code, self._pixels, self._bits)
-        ops = (
+        return (
             Condition("global", self._bits, between, accumulate=False),
             Dense((drawn,), self.mixing.weight.detach(), None, between, accumulate=True),
             Activation("tanh", between, squashed),
             Dense((squashed,), self.readout.weight.detach(), None, pixels, accumulate=True),
         )
-        return (When(ops, column_step=self._bits, column=code),)
 
     def _triangle(self) -> Tensor:
         """The weights (N, N) that bits add to the logits of later bits."""
@@ -245,31 +255,32 @@ class Darn(Autoregressive):
         logits: Tensor = self.prior(code) + starts[:, : self.config.code]
         return logits
 
-    def _of_pixels(self, pixels: Tensor, starts: Tensor) -> Tensor:
-        """Logits (B, D) that pixels (B, D) add to those behind them, whatever the code; in
-        training, some of them are not heard from afar."""
+    def _of_pixels(self, pixels: Tensor) -> _OfPixels:
+        """What pixels (B, D) say; in training, some of them are not heard from afar."""
         heard = F.dropout(pixels, self.config.dropout, self.training)
-        logits: Tensor = self.within(heard)
-        if self.local is not None:
-            logits = logits + self.local(pixels, starts[:, -self.config.local :])
-        return logits
+        units = None if self.local is None else self.local.of_pixels(pixels)
+        return _OfPixels(self.within(heard), units)
 
-    def _pixel_logits(self, code: Tensor, of_pixels: Tensor, starts: Tensor) -> Tensor:
-        """Logits (..., D) of the pixels after codes (..., C), and `of_pixels` before them."""
-        between = self._bits + self.config.deterministic
-        logits: Tensor = self.across(code) + starts[:, self.config.code : self._bits] + of_pixels
+    def _pixel_logits(self, code: Tensor, seen: _OfPixels, starts: Tensor) -> Tensor:
+        """Logits (..., D) of the pixels after codes (..., C) and the pixels before them."""
+        config = self.config
+        sizes = [config.code, self._pixels, config.deterministic, config.local]
+        _, of_pixels, of_units, of_local = torch.split(starts, sizes, dim=1)
+        logits: Tensor = self.across(code) + of_pixels + seen.logits
         if self.mixing is not None:
-            units = torch.tanh(self.mixing(code) + starts[:, self._bits : between])
-            logits = logits + self.readout(units)
+            logits = logits + self.readout(torch.tanh(self.mixing(code) + of_units))
+        if self.local is not None:
+            assert seen.units is not None
+            logits = logits + self.local(seen.units, code, of_local)
         return logits
 
     def _log_joint(
-        self, codes: Tensor, pixels: Tensor, of_pixels: Tensor, starts: Tensor
+        self, codes: Tensor, pixels: Tensor, seen: _OfPixels, conditions: Conditions
     ) -> Tensor:
-        """log p(h, x) (K, B) of codes (K, B, C) with images (B, D), of which `of_pixels` is
-        known."""
+        """log p(h, x) (K, B) of codes (K, B, C) with images (B, D), of which `seen` is known."""
+        starts = self.starts(conditions)
         prior = log_prob_of_bits(self._code_logits(codes, starts), codes)
-        return prior + log_prob_of_bits(self._pixel_logits(codes, of_pixels, starts), pixels)
+        return prior + log_prob_of_bits(self._pixel_logits(codes, seen, starts), pixels)
 
 
 def _strictly_lower(size: int) -> Tensor:

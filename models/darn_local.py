@@ -1,17 +1,18 @@
 """The local layer of a DARN: units at each pixel, which look at the pixels just before it.
 
-    g_i = relu(Q x_near(i) + s)
+    g_i = relu(Q x_near(i) + S h + s)
 
                  n n n n n       near: so many rows above, and as many columns to both sides
                  n n n n n
                  n n ● · ·       off the image there are zeros
 
-Q and s are the same at all pixels, a convolution under a mask, so that they learn from each; every
-pixel has a readout of its own. Where Gregor et al. 2014 have deterministic units that look at the
-code, these look at pixels, like the hidden units of NADE and the first layer of PixelCNN. An event
-costs, over all its pixels i, L·(D + Σ |near(i)|) products.
+Q is the same at all pixels, a convolution under a mask, so that it learns from each of them; what
+the code h adds is the same everywhere, and known once the code is drawn; each pixel has a readout
+of its own. Where Gregor et al. 2014 have deterministic units that look at the code, these look at
+pixels as well, like the hidden units of NADE and the first layer of PixelCNN. An event costs, over
+all its pixels i, L·(C + D + Σ |near(i)|) products.
 
-Shapes: B batch, D = H · W pixels, L units at a pixel, P pixels near one.
+Shapes: B batch, D = H · W pixels, C bits of a code, L units at a pixel, P pixels near one.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ancestral.models.darn_config import DarnConfig
-from ancestral.models.masked import steady_product
+from ancestral.models.masked import always, dense_layer, steady_product, vector
 from ancestral.models.sampling.ops import (
     Activation,
+    Add,
     ByColumn,
     Condition,
+    Dense,
     Grid,
     Op,
     Register,
@@ -37,7 +40,7 @@ from ancestral.models.sampling.ops import (
 
 
 class LocalLayer(nn.Module):
-    """What pixels near a pixel add to its logit."""
+    """What pixels near a pixel, and the code, add to its logit."""
 
     def __init__(self, config: DarnConfig) -> None:
         super().__init__()
@@ -46,34 +49,48 @@ class LocalLayer(nn.Module):
         near = reach * (2 * reach + 1) + reach
         # Few of the pixels that are read are 1.
         self.near = nn.Parameter(torch.randn(config.local, near) * 2 / math.sqrt(near))
+        self.of_code = dense_layer(config.code, config.local, gain=0.5)
         self.readout = nn.Parameter(torch.randn(pixels, config.local) * 0.3 / config.local**0.5)
 
-    def forward(self, pixels: Tensor, starts: Tensor) -> Tensor:
-        """Logits (B, D) of the pixels (B, D), for `starts` (B, L) of the units."""
+    def of_pixels(self, pixels: Tensor) -> Tensor:
+        """What the pixels (B, D) add to the units at each of them: (B, D, L)."""
         config, reach = self._config, self._config.reach
         image = pixels.view(-1, 1, config.height, config.width)
         framed = F.pad(image, (reach, reach, reach, 0))
         box = F.unfold(framed, (reach + 1, 2 * reach + 1))[:, : self.near.shape[1]]
         seen = box.transpose(1, 2)
-        near = F.linear(seen, self.near) if self.training else steady_product(seen, self.near)
-        return (torch.relu(near + starts.unsqueeze(1)) * self.readout).sum(-1)
+        return F.linear(seen, self.near) if self.training else steady_product(seen, self.near)
 
-    def ops(self, bits: Grid, logit: Register, offset: int) -> tuple[Op, ...]:
-        """What is due at each bit, adding to its `logit` if it is a pixel. `bits` begin with the
-        code; starts are projected at `offset`."""
+    def forward(self, of_pixels: Tensor, code: Tensor, starts: Tensor) -> Tensor:
+        """Logits (..., B, D) for `of_pixels` (B, D, L), codes (..., B, C) and starts (B, L)."""
+        told = self.of_code(code) + starts
+        units = torch.relu(of_pixels + told.unsqueeze(-2))
+        return (units * self.readout).sum(-1)
+
+    def ops(
+        self, bits: Grid, logit: Register, offset: int
+    ) -> tuple[tuple[Op, ...], tuple[Op, ...]]:
+        """What is due once, when the code, with which `bits` begin, is drawn; and what is due at
+        each of them, adding to its `logit` if it is a pixel. Starts are projected at `offset`."""
         code, width = self._config.code, self._config.local
         columns, pixels = bits.width, bits.width - code
         units = Register(width)
+        drawn, told = always(bits, 0, code, columns), always(vector(width), 0, width, columns)
         of_pixel = Window(units, (0,) * columns, (0,) * code + (width,) * pixels)
         near, weights = self._near(bits)
         readout = self.readout.detach()
         silent = (readout.new_zeros(1, 0),) * code
-        return (
+        once = (
+            Condition("global", offset, told, accumulate=False),
+            Dense((drawn,), self.of_code.weight.detach(), None, told, accumulate=True),
+        )
+        each = (
             ByColumn(near, weights, units),
-            Condition("global", offset, units),
+            Add(told, units),
             Activation("relu", of_pixel, of_pixel),
             ByColumn((of_pixel,), silent + torch.split(readout, 1), logit, accumulate=True),
         )
+        return once, each
 
     def _near(self, bits: Grid) -> tuple[tuple[Window, ...], tuple[Tensor, ...]]:
         """Where the pixels near each pixel lie, a window for each row of them, and the weights from

@@ -41,12 +41,11 @@ def _recipe(family: str, model: dict[str, Any], **training: float) -> Recipe:
 RECIPES = {
     "darn": _recipe(
         "darn",
-        {"local": 64, "dropout": 0.25},
-        budget_seconds=4200,
+        {"local": 64, "dropout": 0.1},
+        budget_seconds=4500,
         validations=10,
         batch_size=100,
         learning_rate=2.5e-3,
-        weight_decay=0.03,
         ema_decay=0.999,
         warmup_steps=100,
     ),
