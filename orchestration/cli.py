@@ -3,8 +3,8 @@
 A command imports what it needs inside itself, so that help, `submit` and `status` need wait for
 neither torch nor Ray. What goes wrong is one sentence on stderr, and an exit code:
 
-    0     done
-    1     finished, but rows failed or were cancelled, or the work broke down
+    0     done, also when rows were rejected
+    1     rows failed or were cancelled, the work broke down, or fsck found something
     2     wrong use: the message says what to change
     3     a service does not answer, or not as it should
     130   stopped by Ctrl-C
@@ -44,7 +44,7 @@ from ancestral.orchestration.errors import OrchestrationError
 
 BROKEN, WRONG_USE, UNAVAILABLE, STOPPED = 1, 2, 3, 130
 
-#: Problems with rows that are listed one by one.
+#: Problems with rows that are listed one by one; all are counted.
 LISTED_PROBLEMS = 20
 
 
@@ -57,6 +57,14 @@ def cli() -> None:
       ancestral demo               train a small model, run a job of it and of those that ship
       ancestral run JOB.yaml       run a job with everything it needs on this machine
       ancestral train RECIPE       train a model
+
+    \b
+    Exit codes:
+      0     done, also when rows were rejected
+      1     rows failed or were cancelled, the work broke down, or fsck found something
+      2     wrong use: the message says what to change
+      3     a service does not answer, or not as it should
+      130   stopped by Ctrl-C
     """
 
 

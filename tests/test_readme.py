@@ -61,6 +61,21 @@ def demo(bundle: Path) -> None:
     )
 
 
+@pytest.fixture
+def drawn(bundle: Path) -> None:
+    """A `job.yaml` of 20 rows that are drawn already: submitted again, it is the same job."""
+    job = {
+        "name": "sevens",
+        "model": "digits",
+        "grid": {"label": [7]},
+        "output": "lake",
+        "sampling": {"samples": 20},
+        "idempotency_key": "sevens",
+    }
+    Path("job.yaml").write_text(yaml.safe_dump(job))
+    run_here("job.yaml")
+
+
 def run(example: str) -> list[str]:
     """What an example prints when a process of its own runs it in the working folder."""
     result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
@@ -89,6 +104,19 @@ def test_python_examples_work(about: str, lines: int, bundle: Path, demo: None) 
 
     # Then a line tells of each artifact or row, by its likelihood or its first bytes
     assert len([line for line in printed if re.search(r"\.\d{4}|PNG", line)]) == lines
+
+
+def test_a_scheduler_needs_neither_torch_nor_ray(drawn: None) -> None:
+    # Given the one example of the client
+    (example,) = [block for block in blocks("python") if "import Client" in block]
+
+    # When it runs, and tells in the end what it has loaded
+    state, *rows, loaded = run(f"{example}\nimport sys; print(*sys.modules)")
+
+    # Then it has followed the job to its end
+    assert state.startswith("done 20 0 ") and "model_name=digits" in state
+    assert len(rows) == 20 and all(re.search(r"\.\d{4}", row) for row in rows)
+    assert {"torch", "ray"}.isdisjoint(loaded.split())
 
 
 def test_the_jobs_are_jobs() -> None:

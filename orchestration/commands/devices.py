@@ -11,7 +11,10 @@ from ancestral.orchestration.commands.output import DONE, json_option, print_jso
 @click.option("--pardon", metavar="NAME", help="Give units to this device again.")
 @json_option
 def devices(pardon: str | None, as_json: bool) -> int:
-    """List the devices that get no more units, because different units broke on them alone."""
+    """List the devices that get no more units, because different units broke on them alone.
+
+    The queue of ANCESTRAL_REDIS_URL knows them.
+    """
     from ancestral.jobs.client import Client
     from ancestral.jobs.errors import UsageError
 

@@ -18,7 +18,7 @@ from ancestral.orchestration.commands.output import (
 @click.argument("job_id")
 @json_option
 def recover(job_id: str, as_json: bool) -> int:
-    """Build a job's queue anew from the store.
+    """Build a job's queue anew from the store, on the server of ANCESTRAL_REDIS_URL.
 
     Fleets do this by themselves when a queue was lost. What workers hold now is handed out
     again; if they commit it first, it counts.

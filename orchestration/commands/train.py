@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("recipe_name", metavar="RECIPE")
-@click.option("--budget", metavar="TIME", help="Train for so long, like 90s or 10m.")
+@click.option(
+    "--budget",
+    metavar="TIME",
+    help="Train for so long, like 90s or 10m.  [default: the recipe's, of digits 90m]",
+)
 @click.option(
     "--workers", type=click.IntRange(1), default=2, show_default=True, help="Data-parallel ranks."
 )
@@ -51,7 +55,8 @@ def train(
 
     What was interrupted goes on from its last checkpoint when the same command is given again, or
     begins anew if it has none yet.
-    Curves and samples are in {ANCESTRAL_HOME}/runs: tensorboard --logdir ~/.ancestral/runs
+    Curves and samples are in {ANCESTRAL_HOME}/runs, by default ~/.ancestral/runs. TensorBoard shows
+    them: pip install tensorboard, then tensorboard --logdir ~/.ancestral/runs
 
     \b
     On data that ships:

@@ -1,0 +1,71 @@
+"""Numbers and formats that pages tell are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ancestral.jobs.queue import LEASE_SECONDS
+from ancestral.jobs.requests import PROBLEMS_KEPT
+from ancestral.models.sampling.executor import Executor
+from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
+from ancestral.models.sampling.graph.executor import CUDA_TILE_SLOTS, GraphExecutor
+from ancestral.models.sampling.reference import TILE_SLOTS
+from ancestral.orchestration.cli import LISTED_PROBLEMS
+from ancestral.orchestration.controller import AUDIT_SECONDS
+from ancestral.orchestration.serve import EMBEDDED_LEASE_SECONDS, PATIENCE_SECONDS
+from ancestral.workers.clips import ANIMATION_FORMATS
+from ancestral.workers.images import STILL_FORMATS
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def text_of(page: str) -> str:
+    """The words of a page, one blank between each."""
+    return " ".join((DOCS / page).read_text(encoding="utf-8").split())
+
+
+def between(page: str, before: str, after: str) -> str:
+    (found,) = re.findall(f"{re.escape(before)}(.*?){re.escape(after)}", text_of(page))
+    return str(found)
+
+
+def test_the_formats_of_given_media_are_those_that_can_be_read() -> None:
+    images = re.findall(r"\w+", between("signature.md", "images as ", ", sounds"))
+    clips = re.findall(r"\w+", between("signature.md", "clips as ", ", series"))
+
+    assert {name.upper() for name in images} - {"OR"} == set(STILL_FORMATS)
+    assert {name.upper() for name in clips} - {"OR"} == {*ANIMATION_FORMATS, "MP4"}
+
+
+def test_as_many_wrong_requests_are_listed_as_the_page_says() -> None:
+    listed = between("signature.md", "the command line lists the first ", " and counts all")
+    kept = between("signature.md", "`RequestsInvalid.problems` has the first ", ".")
+
+    assert ({"twenty": 20}[listed], {"hundred": 100}[kept]) == (LISTED_PROBLEMS, PROBLEMS_KEPT)
+
+
+def test_chunks_and_tiles_are_as_long_and_wide_as_the_page_says() -> None:
+    said = between("architecture.md", "**Tiles.**", "**Wide and narrow units.**")
+
+    assert [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", said)] == [
+        Executor.chunk_positions,
+        TILE_SLOTS,
+        GraphExecutor.chunk_positions,
+        FusedExecutor.chunk_positions,
+        CUDA_TILE_SLOTS,
+        TILES["fused"][0],
+        TILES["fused-few"][0],
+    ]
+
+
+def test_orders_are_heard_as_soon_as_the_page_says() -> None:
+    said = between("guarantees.md", "**Pause and cancel act within one heartbeat**", " apart")
+
+    # A lease has four heartbeats, and "a minute" stands for the audit.
+    assert re.findall(r"(\d+) s", said) == [
+        f"{LEASE_SECONDS / 4:.0f}",
+        f"{EMBEDDED_LEASE_SECONDS / 4:.0f}",
+    ]
+    assert "within about a minute" in said and AUDIT_SECONDS == 60
+    assert "wait a minute for a queue" in text_of("guarantees.md") and PATIENCE_SECONDS == 60
