@@ -25,7 +25,8 @@ class DarnConfig:
     reach: int = 5
     #: Units of the encoder's hidden layer.
     encoder: int = 500
-    #: The share of pixels that the pixels behind them do not see in training.
+    #: The share of pixels that the pixels behind them do not see in training, but by the local
+    #: layer.
     dropout: float = 0.0
     #: Codes of an image that its score is from.
     score_codes: int = 100

@@ -53,8 +53,8 @@ class TrainProgress:
     validation_bits_per_dim: float | None = None
 
 
-#: What a training can be continued from: plain numbers, lists and tensors under "step", "network",
-#: "average", "optimizers", "best" and "heard".
+#: What a training can be continued from: plain numbers, lists and tensors under "step", "fraction",
+#: "network", "average", "optimizers", "best" and "heard".
 TrainState = Mapping[str, Any]
 
 
@@ -99,18 +99,22 @@ def train(
     is shown the averaged network, and `save` is called. It also is whenever `save_due()`, asked
     before the first step and after each, says so: the same to every rank.
 
-    Returns the number of steps. Raises ModelError when the loss is no longer finite, or when the
+    Returns the number of steps. Raises ModelError when the loss or its gradient is no longer
+    finite, which moves nothing; when `resume` is of another network or optimizer; or when the
     batches end first: they go round and round (`shuffled_batches`).
     """
     optimizers = optimizers_of(network, settings)
     average = deepcopy(network).eval()
     step, best, heard = 0, Best(), list[float]()
-    if resume is not None:
+    if resume is None:
+        fraction = fraction_done(step)
+    else:
+        take_up(resume, network, average, optimizers)
         step, best, heard = int(resume["step"]), Best(**resume["best"]), list(resume["heard"])
-        network.load_state_dict(resume["network"])
-        average.load_state_dict(resume["average"])
-        for optimizer, kept in zip(optimizers, resume["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
+        # Not by the clock, which may be past a validation that is still to be made.
+        fraction = float(resume["fraction"])
+        # It is as large as all that was made of it, and training may take days.
+        del resume
     watch = Stopwatch()
 
     def keep() -> None:
@@ -118,6 +122,7 @@ def train(
             save(
                 {
                     "step": step,
+                    "fraction": fraction,
                     "network": network.state_dict(),
                     "average": average.state_dict(),
                     "optimizers": [optimizer.state_dict() for optimizer in optimizers],
@@ -127,7 +132,6 @@ def train(
             )
 
     module.train()
-    fraction = fraction_done(step)
     if save_due():
         keep()
     while fraction < 1 and (settings.patience is None or best.since < settings.patience):
@@ -137,10 +141,15 @@ def train(
                 parts = list(islice(batches, settings.accumulate))
             if not parts:
                 raise ModelError(f"the batches end after {step} steps, before the budget is used")
-            bits, norm = _move(module, optimizers, parts, rate, settings)
+            bits, norm = _pull(module, parts, settings, summed)
             step += 1
-            if not math.isfinite(bits):
-                raise ModelError(f"the loss of step {step} is not finite: lower the learning rate")
+            # The gradient is that of all ranks, so that they end together.
+            if not (math.isfinite(bits) and math.isfinite(norm)):
+                raise ModelError(
+                    f"the loss or the gradient of step {step} is not finite: lower the learning "
+                    "rate"
+                )
+            _move(optimizers, rate)
             _average(average, network, min(settings.ema_decay, step / (step + 10)))
         heard.append(bits)
         before, fraction = fraction, min(1.0, fraction_done(step))
@@ -200,31 +209,58 @@ def _score(
     return nats_in_all / (symbols * math.log(2)) if symbols else None
 
 
-def _move(
-    module: nn.Module,
+def take_up(
+    state: TrainState,
+    network: nn.Module,
+    average: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
+) -> None:
+    """Give weights and optimizers what was kept of them. Raises ModelError when it does not fit."""
+    try:
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+            # An optimizer would go on in the very tensors that it is given.
+            optimizer.load_state_dict(deepcopy(kept))
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            "training cannot go on from this state, which is of another network or optimizer"
+        ) from error
+
+
+def _pull(
+    module: nn.Module,
     parts: Sequence[Batch],
-    rate: float,
     settings: TrainSettings,
+    summed: Callable[[Tensor], Tensor],
 ) -> tuple[float, float]:
-    """One step of the optimizer; returns the bits per symbol before it, and the gradient's norm."""
-    for optimizer in optimizers:
-        optimizer.zero_grad()
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-    symbols = sum(float(part.weights.sum()) for part in parts)
+    """The gradient of a step, clipped; returns the bits per symbol of this rank's batches, and the
+    norm of the gradient before.
+    """
+    # All that there is: what has learnt something first may have left gradients, too.
+    module.zero_grad()
+    mine = sum(float(part.weights.sum()) for part in parts)
+    counted = torch.tensor([mine, 1.0], dtype=torch.float64, device=parts[0].weights.device)
+    symbols, ranks = summed(counted).tolist()
     bits = 0.0
     for number, part in enumerate(parts, start=1):
         with _alone(module, number < len(parts)):
             with _computing(part, settings.precision):
                 nats: Tensor = module(part.x, part.conditions)
-            share = (nats * part.weights).sum() / (symbols * math.log(2))
-            torch.autograd.backward(share)
+            share = (nats * part.weights).sum() / math.log(2)
+            # Ranks take the mean of their gradients: so each symbol weighs alike, whosever it is.
+            torch.autograd.backward(share / (symbols / ranks))
         bits += float(share.detach())
     norm = nn.utils.clip_grad_norm_(module.parameters(), settings.gradient_clip)
+    return bits / mine, float(norm)
+
+
+def _move(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
+    """One step, by the gradient that the weights have."""
     for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         optimizer.step()
-    return bits, float(norm)
 
 
 def _alone(module: nn.Module, more_to_come: bool) -> AbstractContextManager[None]:

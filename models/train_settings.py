@@ -31,7 +31,8 @@ class TrainSettings:
     weight_decay: float = 0.0
     #: The longest gradient (2-norm of all weights together) that is taken as it is.
     gradient_clip: float = 1.0
-    #: Batches of one step: memory holds one at a time, and the step is that of all together.
+    #: Batches of one step: memory holds activations of one at a time, and the step is that of all
+    #: together.
     accumulate: int = 1
     #: Of products: one of PRECISIONS.
     precision: str = "float32"

@@ -1,4 +1,4 @@
-"""What rank 0 of a training run tells whoever watches, by way of an actor."""
+"""What the ranks of a training run tell whoever watches, by way of an actor."""
 
 from __future__ import annotations
 
@@ -29,11 +29,18 @@ class Picture:
     png: bytes
 
 
-News = Began | Said | Picture | TrainProgress
+@dataclass(frozen=True)
+class GaveUp:
+    """A rank ended by an error that would come again, however often it were tried."""
+
+    text: str
+
+
+News = Began | Said | Picture | GaveUp | TrainProgress
 
 
 class Board:
-    """A Ray actor on which rank 0 writes, for the process that shows it."""
+    """A Ray actor on which ranks write, for the process that shows it."""
 
     def __init__(self) -> None:
         self._news: list[News] = []

@@ -5,7 +5,8 @@
                            checkpoints/000000240     the last one, from which training goes on
 
 Each checkpoint is whole: with the weights of the best validation so far besides the last ones. The
-last two are kept. All are gone once the model is in a registry or a folder.
+last two are kept. All are gone once the model is in a registry or a folder; of a run that nobody
+goes on with they stay, until its folder is removed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from ancestral.jobs.store import open_store
 from ancestral.models.train import TrainState
 from ancestral.models.visits import Place
 from ancestral.orchestration.errors import TrainingFailed
+
+#: Of what a checkpoint holds, as this program writes and reads it.
+FORMAT = 1
 
 #: Checkpoints that are kept: the last one, and that before it for whoever is reading it just then.
 KEPT = 2
@@ -90,10 +94,15 @@ class Checkpoints:
         return sorted(int(path.rpartition("/")[2]) for path in paths)
 
     def load(self, step: int) -> Checkpoint:
-        """The checkpoint of that step. Raises NotFound."""
+        """The checkpoint of that step.
+
+        Raises NotFound, and TrainingFailed when another version of this program made it.
+        """
         data = self._store.read(self._path(f"checkpoints/{step:09d}"))
         # Tensors and plain values only: nothing in it can run.
         kept = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if kept.get("format") != FORMAT:
+            raise other_version(self._run)
         places = [Place(*numbers) for numbers in kept["places"]]
         return Checkpoint(kept["state"], kept["seconds"], places)
 
@@ -106,9 +115,17 @@ class Checkpoints:
         return f"training/{self._run}/{name}"
 
 
+def other_version(run: str) -> TrainingFailed:
+    """What is to be raised when nobody can go on from a checkpoint as it is."""
+    return TrainingFailed(
+        f"the checkpoint of {run} was made by another version of this program: begin anew with "
+        "--fresh"
+    )
+
+
 def _encoded(checkpoint: Checkpoint) -> bytes:
     file = io.BytesIO()
     places = [(place.epoch, place.block, place.taken) for place in checkpoint.places]
-    kept = {"state": dict(checkpoint.state), "seconds": checkpoint.seconds, "places": places}
-    torch.save(kept, file)
+    state, seconds = dict(checkpoint.state), checkpoint.seconds
+    torch.save({"format": FORMAT, "state": state, "seconds": seconds, "places": places}, file)
     return file.getvalue()

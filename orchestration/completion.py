@@ -29,21 +29,31 @@ def complete(recipe: Recipe) -> Recipe:
     """The recipe with everything in its model that the training rows tell.
 
     Raises SpecError when there is no such family, file, column or row, and DataError, which names
-    the row, when one lacks a field or a sound of it cannot be read.
+    the row, when one lacks a field, holds several values of it, or has a sound that cannot be read.
     """
     data, keys = recipe.data, _keys(recipe.family)
     model = dict(recipe.model)
-    if any(f"{name}s" in keys - set(model) for name in data.fields):
-        rows = read_rows(data, (), lambda row: fields_of(row, data))
-        for name in data.fields:
-            if f"{name}s" in keys:
-                model.setdefault(f"{name}s", sorted({fields[name] for fields in rows}))
+    listed = [name for name in data.fields if f"{name}s" in keys - set(model)]
+    if listed:
+        rows = read_rows(data, (), lambda row: [_value_of(row, data, name) for name in listed])
+        for index, name in enumerate(listed):
+            model[f"{name}s"] = sorted({values[index] for values in rows})
     if "text" in data.fields and "characters" in keys - set(model):
         texts = read_rows(data, (), lambda row: _text_of(row, data))
         model["characters"] = alphabet(texts)
     if "digit" in data.fields and "seconds" in keys - set(model):
         model["seconds"] = _durations(recipe, model)
     return recipe.model_copy(update={"model": model})
+
+
+def _value_of(row: Row, data: TrainingData, name: str) -> Any:
+    """What a row shows of a field. Raises DataError when it is more than a single value."""
+    value = fields_of(row, data)[name]
+    if isinstance(value, list | dict):
+        raise DataError(
+            f"the column {data.fields[name]!r} holds {shown(value)}, which is no single value"
+        )
+    return value
 
 
 def _text_of(row: Row, data: TrainingData) -> str:
@@ -69,13 +79,15 @@ def _durations(recipe: Recipe, model: Mapping[str, Any]) -> list[list[float]]:
     A digit that a speaker is not heard to say takes as long as the speaker's other ones.
     """
 
+    data = recipe.data
+
     def spoken(row: Row) -> tuple[Any, Any, float]:
-        fields = fields_of(row, recipe.data)
+        speaker = _value_of(row, data, "speaker") if "speaker" in data.fields else None
         seconds = len(sound_of(row)) / row["sample_rate"]
-        return fields.get("speaker"), fields["digit"], seconds
+        return speaker, _value_of(row, data, "digit"), seconds
 
     heard: defaultdict[tuple[Any, Any], list[float]] = defaultdict(list)
-    for speaker, digit, seconds in read_rows(recipe.data, SOUND_COLUMNS, spoken):
+    for speaker, digit, seconds in read_rows(data, SOUND_COLUMNS, spoken):
         heard[speaker, digit].append(seconds)
     table = []
     for speaker in model.get("speakers") or (None,):

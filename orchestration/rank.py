@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from ancestral.jobs.recipe import Recipe, Training
 from ancestral.models import (
     Autoregressive,
     Batch,
+    ModelError,
     TrainingLoss,
     TrainProgress,
     TrainSettings,
@@ -41,11 +43,11 @@ from ancestral.models.ahead import ahead
 from ancestral.models.augmentation import Augmentation
 from ancestral.models.train import TrainState
 from ancestral.models.visits import Place, batches, visits
-from ancestral.orchestration.board import Began, News, Picture, Said
+from ancestral.orchestration.board import Began, GaveUp, News, Picture, Said
 from ancestral.orchestration.card import write_card
 from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
 from ancestral.orchestration.clock import Clock
-from ancestral.orchestration.cluster import ray_module
+from ancestral.orchestration.cluster import ray, ray_module
 from ancestral.orchestration.contact_sheet import draw_contact_sheet
 from ancestral.orchestration.examples import Events, network
 from ancestral.orchestration.held_out import HeldOut, held_out_metrics
@@ -87,7 +89,12 @@ def train_rank(config: dict[str, Any]) -> Trained | None:
         number=context.get_world_rank(),
         ranks=context.get_world_size(),
     )
-    return rank.run()
+    try:
+        return rank.run()
+    except ModelError as error:
+        # Ray would try it again.
+        ray.get(config["board"].write.remote(GaveUp(f"{type(error).__name__}: {error}")))
+        raise
 
 
 @dataclass
@@ -134,17 +141,25 @@ class _Rank:
         device = ray_torch.get_device()
         before = self._last(checkpoints, device)
         learns = before is None and self._learn_first(net)
+        step, seconds, states = 0, 0.0, list[TrainState]()
         if before is not None:
+            step, seconds, states = before.step, before.seconds, [before.state]
             net.load_state_dict(before.state["network"])
             self.place = before.place(self.number, self.ranks)
-        # The wrapper gives rank 0's weights to all. No network changes its buffers in training.
+        # It is several times as large as the network: whoever goes on from it lets it go.
+        del before
+        # The wrapper gives rank 0's weights to all. No network changes its buffers in training:
+        # they are given once, for what was learnt first lies in them, too.
         module: nn.Module = ray_torch.prepare_model(
             TrainingLoss(net), parallel_strategy_kwargs={"broadcast_buffers": False}
         )
+        if distributed.is_initialized():
+            for buffer in net.buffers():
+                distributed.broadcast(buffer, src=0)
         # Items are made in another thread, by a network that nobody trains meanwhile.
         maker = deepcopy(net).cpu()
-        clock = Clock(training, before.seconds if before else 0.0, device, at_once=learns)
-        told: list[TrainProgress] = []
+        clock = Clock(training, seconds, device, at_once=learns)
+        told = deque[TrainProgress](maxlen=1)
 
         def report(progress: TrainProgress) -> None:
             told.append(progress)
@@ -156,12 +171,12 @@ class _Rank:
                 checkpoints.save(Checkpoint(state, clock.seconds, places))
             clock.saved()
 
-        self._tell(Began(before.step if before else 0))
+        self._tell(Began(step))
         held_out = Events(self.recipe, net.signature, held_out=True)
         steps = train(
             module,
             net,
-            self._batches(maker, training, device, before.step if before else 0),
+            self._batches(maker, training, device, step),
             train_settings(training),
             fraction_done=clock.fraction_done,
             validation=HeldOut(held_out, maker, device, self.number, self.ranks),
@@ -170,7 +185,7 @@ class _Rank:
             look=self._look,
             save=save,
             save_due=clock.save_due,
-            resume=before.state if before else None,
+            resume=states.pop() if states else None,
         )
         metrics: dict[str, Any] = {"steps": steps, "seconds": round(clock.seconds, 1)}
         return {**metrics, "train_bits_per_dim": told[-1].bits_per_dim} if told else metrics
@@ -222,7 +237,7 @@ class _Rank:
             crop_samples=training.crop_samples,
             place=self.place,
         )
-        size = max(1, training.batch_size // (self.ranks * parts))
+        size = training.batch_size // (self.ranks * parts)
         made = ahead(batches(visited, size))
         for number, (batch, place) in enumerate(made, start=steps_before * parts):
             # So that what is random in a step is the same however often the run was interrupted.

@@ -2,7 +2,8 @@
 
     recipe ──► completed, checked ──► ranks (rank.py) ──► bundle files ──► registry, or a folder
                and kept                 │ a rank or its node died: all begin again from
-                                        └ the last checkpoint, a few times
+                                        └ the last checkpoint, a few times;
+                                          but not after an error that would come again
 
 A run is known by its recipe: whoever trains by the same one goes on from its last checkpoint, until
 its model is kept somewhere. Checkpoints lie in the state store, written by the same code as
@@ -24,8 +25,10 @@ from ancestral.jobs.errors import SpecError, StoreDenied
 from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.models import Autoregressive, ModelError, TrainProgress
-from ancestral.orchestration.board import Board, News, Said
-from ancestral.orchestration.checkpoints import Checkpoints
+from ancestral.models.optimizer import optimizers_of
+from ancestral.models.train import take_up
+from ancestral.orchestration.board import Board, GaveUp, News, Said
+from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints, other_version
 from ancestral.orchestration.cluster import ray, ray_module
 from ancestral.orchestration.completion import complete
 from ancestral.orchestration.errors import TrainingFailed
@@ -47,6 +50,9 @@ RESTARTS = 3
 
 #: For ranks to end when training is stopped.
 ABORT_SECONDS = 10.0
+
+#: For ranks to wait for each other.
+WAIT_SECONDS = 86_400
 
 #: Between two looks at the board, in seconds.
 LOOK_SECONDS = 0.5
@@ -72,8 +78,9 @@ def plan_training(recipe: Recipe, state_uri: str, *, fresh: bool = False) -> Tra
     """The run of a recipe, checked on its rows: the one in the state store that did not come to its
     end, or a new one, which is kept there. With `fresh` it begins anew in any case.
 
-    Raises SpecError when nothing can be trained by the recipe as it is, and StoreError when the
-    state cannot be written.
+    Raises SpecError when nothing can be trained by the recipe as it is, TrainingFailed when the run
+    is there but of another version of this program, and StoreError when the state cannot be
+    written.
     """
     data = recipe.data.model_copy(update={"path": absolute_table(recipe.data.path)})
     recipe = recipe.model_copy(update={"data": data})
@@ -92,6 +99,12 @@ def plan_training(recipe: Recipe, state_uri: str, *, fresh: bool = False) -> Tra
         checkpoints.end()
     if checkpoints.recipe() is None:
         checkpoints.begin(recipe)
+    steps = checkpoints.steps()
+    if steps:
+        try:
+            _take_up(checkpoints.load(steps[-1]), recipe, net)
+        except ModelError as error:
+            raise other_version(name) from error
     return TrainingRun(
         name=name,
         recipe=recipe,
@@ -99,13 +112,16 @@ def plan_training(recipe: Recipe, state_uri: str, *, fresh: bool = False) -> Tra
         training_rows=learnt,
         held_out_rows=held_out,
         parameters=sum(weights.numel() for weights in net.parameters()),
-        step=next(iter(checkpoints.steps()[-1:]), 0),
+        step=steps[-1] if steps else 0,
     )
 
 
 def recipe_digest(recipe: Recipe) -> str:
-    """What two recipes have in common only if they are the same."""
-    document = json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+    """What two recipes have in common only if they are the same.
+
+    A key that a later version knows, too, changes nothing as long as it is not given.
+    """
+    document = json.dumps(recipe.model_dump(mode="json", exclude_none=True), sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()
 
 
@@ -126,11 +142,10 @@ def train(
     validations and at the end. After the death of a rank all begin again from the last checkpoint,
     `restarts` times. The run stays in the state store: see `end_training`.
 
-    Raises SpecError when there are fewer rows than ranks, TrainingFailed when ranks keep dying or
-    training diverges, and Stopped when interrupted.
+    Raises SpecError when ranks cannot share rows or batches evenly, TrainingFailed when they keep
+    dying or training diverges, and Stopped when interrupted.
     """
-    if run.training_rows < workers:
-        raise SpecError(f"{run.training_rows} training rows cannot be shared by {workers} workers")
+    check_shares(run, workers)
     # What shows progress and what starts ranks live and die with this process, and its node.
     here = ray_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
@@ -147,13 +162,14 @@ def train(
         while not fitted:
             fitted, _ = ray.wait([fitting], timeout=LOOK_SECONDS)
             if interrupt.asked:
-                # Ray Train takes this for Ctrl-C: it ends all ranks and gives back their places.
-                ray.cancel(fitting)
-                ray.wait([fitting], timeout=ABORT_SECONDS)
+                _abort(fitting)
                 kept = Checkpoints(run.state_uri, run.name).steps()
                 then = "goes on from the last checkpoint" if kept else "begins anew"
                 raise Stopped(f"training was stopped; the same command {then}")
             for news in ray.get(board.read.remote()):
+                if isinstance(news, GaveUp):
+                    _abort(fitting)
+                    raise TrainingFailed(f"training ended without a model: {news.text}")
                 watch(news)
                 listen(news)
     try:
@@ -257,6 +273,13 @@ def check_training(recipe: Recipe, net: Autoregressive) -> None:
             f"the recipe {recipe.name!r}: 'training.augmentation' is for images, and a "
             f"{recipe.family} makes {net.signature['medium']}"
         )
+    if training.augmentation is not None and any(
+        field["type"] == "map" for field in net.signature["fields"].values()
+    ):
+        raise SpecError(
+            f"the recipe {recipe.name!r}: 'training.augmentation' moves images, but not the maps "
+            "that say what is where in them: leave out one of them"
+        )
     if training.crop_samples is not None and len(net.signature["shape"]) > 1:
         raise SpecError(
             f"the recipe {recipe.name!r}: 'training.crop_samples' is for sounds and series, and a "
@@ -264,16 +287,48 @@ def check_training(recipe: Recipe, net: Autoregressive) -> None:
         )
 
 
+def check_shares(run: TrainingRun, workers: int) -> None:
+    """Raises SpecError when there are fewer rows than ranks, or when batches do not divide."""
+    if run.training_rows < workers:
+        raise SpecError(f"{run.training_rows} training rows cannot be shared by {workers} workers")
+    training = run.recipe.training
+    if training is None:
+        return
+    size, parts = training.batch_size, training.accumulate or 1
+    shares = workers * parts
+    if size % shares:
+        less = size - size % shares
+        raise SpecError(
+            f"the recipe {run.recipe.name!r}: 'training.batch_size' is {size}, which {workers} "
+            f"workers cannot share evenly{f' in {parts} parts each' if parts > 1 else ''}: "
+            f"{f'{less} or ' if less else ''}{less + shares} would do"
+        )
+
+
+def _take_up(kept: Checkpoint, recipe: Recipe, net: Autoregressive) -> None:
+    """Raises ModelError when training cannot go on from there."""
+    assert recipe.training is not None, "what is fitted in closed form has no checkpoints"
+    take_up(kept.state, net, net, optimizers_of(net, train_settings(recipe.training)))
+
+
+def _abort(fitting: Any) -> None:
+    """Ray Train takes this for Ctrl-C: it ends all ranks and gives back their places."""
+    ray.cancel(fitting)
+    ray.wait([fitting], timeout=ABORT_SECONDS)
+
+
 def _fit(plan: RankPlan, board: Any, workers: int, device: str, restarts: int) -> Trained | None:
     """Run all ranks to the end, in a task of its own; what rank 0 returned."""
     # Here, because it takes seconds to import, and only this task needs it.
-    ray_train = ray_module("ray.train")
+    ray_train, ray_torch = ray_module("ray.train"), ray_module("ray.train.torch")
     logging_config = ray_module("ray.train.v2.api.config").LoggingConfig(log_level="ERROR")
     with tempfile.TemporaryDirectory(prefix="ancestral-train-") as scratch:
-        trainer = ray_module("ray.train.torch").TorchTrainer(
+        trainer = ray_torch.TorchTrainer(
             train_rank,
             train_loop_config={"plan": plan, "board": board},
             scaling_config=ray_train.ScalingConfig(num_workers=workers, use_gpu=device == "cuda"),
+            # The others wait for what rank 0 learns first, which may take hours.
+            torch_config=ray_torch.TorchConfig(timeout_s=WAIT_SECONDS),
             run_config=ray_train.RunConfig(
                 name=plan.run,
                 storage_path=scratch,

@@ -139,6 +139,8 @@ def _descend(
             name = type(net).__name__.lower()
             report(f"{name}: step {step + 1:,} of {steps:,}, loss {float(loss.detach()):.3f}")
     net.requires_grad_(False)
+    # What learns no more pulls at nothing.
+    net.zero_grad()
 
 
 def _batch(features: Sequence[Tensor]) -> Tensor:

@@ -36,8 +36,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 RANK = "ray::RayTrainWorker"
 
 #: So many steps that none has ended when the first checkpoint is there; and checkpoints by the
-#: clock, at steps that are no validations.
-SETTINGS = {"steps": 500, "checkpoint_seconds": 0.2}
+#: clock, at steps that are no validations. Both optimizers are at work.
+SETTINGS = {"steps": 500, "checkpoint_seconds": 0.2, "optimizer": "muon"}
 
 #: For a checkpoint, on a busy machine.
 PATIENCE_SECONDS = 300.0

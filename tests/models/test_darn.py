@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ancestral.models.darn import Darn
 from ancestral.models.darn_config import DarnConfig, binarized_mnist, digits20
+from ancestral.models.description_length import opposite_codes
 from ancestral.models.errors import ConditionError, ConfigError
 from tests.models import laws
 
@@ -197,6 +198,31 @@ def test_training_lowers_the_bound() -> None:
 
     # Then an image is little more than one bit of news, instead of nine
     assert math.log(2) - 0.02 < -net.score(images[:2], {}).mean() < math.log(2) + 0.3
+
+
+def test_unlikely_bits_are_drawn_as_often_by_either_code_in_bfloat16(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given an encoder that says 0.002 of each bit
+    net = Darn(DarnConfig(2, 2, code=100, deterministic=0, encoder=1))
+    net.encoder.logits.weight.data.zero_()
+    net.encoder.logits.bias.data.fill_(math.log(0.002 / 0.998))
+    drawn: list[Tensor] = []
+
+    def watched(logits: Tensor) -> Tensor:
+        drawn.append(opposite_codes(logits))
+        return drawn[-1]
+
+    monkeypatch.setattr("ancestral.models.darn.opposite_codes", watched)
+
+    # When a million are drawn, and products are of bfloat16
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        net.training_nats(torch.zeros(10_000, 2, 2), {})
+
+    # Then so many are 1
+    shares = drawn[0].float().mean((1, 2))
+    assert shares.tolist() == pytest.approx([0.002, 0.002], rel=0.1)
 
 
 def test_pixels_are_left_out_in_training_alone() -> None:

@@ -39,6 +39,19 @@ def test_nothing_stays_nothing() -> None:
     assert orthogonal(torch.zeros(3, 5)).equal(torch.zeros(3, 5))
 
 
+@pytest.mark.parametrize("flush", [False, True], ids=["denormal", "flushed"])
+def test_a_gradient_that_dies_away_keeps_its_directions(flush: bool) -> None:
+    # Given a matrix of numbers whose squares are too small for float32
+    torch.manual_seed(0)
+    matrix = torch.randn(6, 9)
+    torch.set_flush_denormal(flush)
+    try:
+        even = orthogonal(1e-30 * matrix)
+        torch.testing.assert_close(even, orthogonal(matrix))
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_a_move_is_as_long_as_adamw_would_make_it() -> None:
     # Given a kernel of 12 outputs that read 40 values each, and a gradient of any size
     torch.manual_seed(0)

@@ -3,7 +3,9 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from typing import Any
 
@@ -138,16 +140,112 @@ def test_a_state_survives_a_file_that_holds_no_code(optimizer: str, tmp_path: An
         fraction_done=steps(4),
         save=states.append,
     )
-    torch.save(states[-1], tmp_path / "state")
+    torch.save(states[-2], tmp_path / "state")
     state = torch.load(tmp_path / "state", weights_only=True)
+    assert state["step"] == 3
     train(
         TrainingLoss(net),
         net,
         cycle(stripes()),
         TrainSettings(optimizer),
-        fraction_done=steps(6),
+        fraction_done=steps(4),
         resume=state,
     )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_state_can_be_gone_on_from_twice(optimizer: str) -> None:
+    state = states_of(4, optimizer)[1]
+
+    def ended() -> GatedPixelCNN:
+        net = GatedPixelCNN(STRIPES)
+        settings = TrainSettings(optimizer)
+        batches = islice(cycle(stripes()), state["step"], None)
+        train(TrainingLoss(net), net, batches, settings, fraction_done=steps(4), resume=state)
+        return net
+
+    first, second = ended(), ended()
+
+    assert all(map(torch.equal, first.parameters(), second.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("config", "optimizer"),
+    [(STRIPES, "muon"), (replace(STRIPES, layers=3), "adamw"), (replace(STRIPES, head=9), "adamw")],
+    ids=["another optimizer", "more layers", "a wider head"],
+)
+def test_a_state_of_something_else_is_refused(config: GatedPixelCNNConfig, optimizer: str) -> None:
+    state, net = states_of(4, "adamw")[1], GatedPixelCNN(config)
+    with pytest.raises(ModelError, match="from this state, which is of another network or opt"):
+        train(
+            TrainingLoss(net),
+            net,
+            never(),
+            TrainSettings(optimizer),
+            fraction_done=steps(4),
+            resume=state,
+        )
+
+
+def states_of(count: int, optimizer: str) -> list[TrainState]:
+    """After each of so many steps."""
+    net, states = fresh(), list[TrainState]()
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(stripes()),
+        TrainSettings(optimizer, validations=count),
+        fraction_done=steps(count),
+        save=lambda state: states.append(copy.deepcopy(state)),
+    )
+    return states
+
+
+def test_a_state_is_let_go_once_training_goes_on() -> None:
+    # Given a state that nobody else holds
+    states, net, alive = [states_of(4, "adamw")[1]], fresh(), list[bool]()
+    kept = weakref.ref(states[0]["network"]["logits.weight"])
+
+    train(
+        TrainingLoss(net),
+        net,
+        cycle(stripes()),
+        TrainSettings(validations=4),
+        fraction_done=steps(4),
+        look=lambda step, average: alive.append(kept() is not None),
+        resume=states.pop(),
+    )
+
+    assert alive == [False, False]
+
+
+def test_a_validation_that_was_due_when_it_was_interrupted_is_made() -> None:
+    # Given a state from just before half of the budget, which the clock is past by now
+    whole, states, seen = fresh(), list[TrainState](), list[TrainProgress]()
+    settings = TrainSettings(validations=2)
+    train(
+        TrainingLoss(whole),
+        whole,
+        cycle(stripes()),
+        settings,
+        fraction_done=steps(10),
+        save=lambda state: states.append(copy.deepcopy(state)),
+        save_due=lambda: True,
+    )
+
+    train(
+        TrainingLoss(whole),
+        whole,
+        cycle(stripes()),
+        settings,
+        fraction_done=lambda step: 0.6 if step < 9 else 1.0,
+        validation=stripes(),
+        report=seen.append,
+        resume=states[4],
+    )
+
+    # Then it is made after the next step
+    assert [p.step for p in seen if p.validation_bits_per_dim is not None] == [5, 9]
 
 
 def test_padding_weighs_nothing() -> None:
@@ -219,8 +317,55 @@ def test_a_loss_that_explodes_is_an_error_that_says_where() -> None:
     net = fresh()
     with torch.no_grad():
         net.logits.bias[0] = float("nan")
-    with pytest.raises(ModelError, match="the loss of step 1 is not finite"):
+    with pytest.raises(ModelError, match="loss or the gradient of step 1 is not finite"):
         train(TrainingLoss(net), net, cycle(stripes()), TrainSettings(), fraction_done=steps(5))
+
+
+class Steep(TrainingLoss):
+    """Has a gradient that is not finite from its third call on, though the loss is."""
+
+    calls = 0
+
+    def forward(self, *arguments: Any) -> torch.Tensor:
+        self.calls += 1
+        nats: torch.Tensor = super().forward(*arguments)
+        # The root of 0 is 0, and infinitely steep.
+        return nats + (nats * 0).abs().sqrt() if self.calls == 3 else nats
+
+
+def test_a_gradient_that_explodes_moves_nothing() -> None:
+    net, states = fresh(), list[TrainState]()
+    with pytest.raises(ModelError, match="loss or the gradient of step 3 is not finite"):
+        train(
+            Steep(net),
+            net,
+            cycle(stripes()),
+            TrainSettings(),
+            fraction_done=steps(5),
+            save=lambda state: states.append(copy.deepcopy(state)),
+            save_due=lambda: True,
+        )
+    assert [state["step"] for state in states] == [0, 1, 2]
+    for name, weights in net.state_dict().items():
+        assert torch.equal(weights, states[-1]["network"][name])
+        assert weights.isfinite().all()
+
+
+def test_gradients_that_something_else_left_are_no_part_of_a_step() -> None:
+    # Given two networks with weights that do not learn, one of them with a gradient all the same
+    clean, stale = fresh(), fresh()
+    for net in (clean, stale):
+        net.get_parameter("logits.weight").requires_grad_(False)
+    left = stale.get_parameter("logits.weight")
+    left.grad = torch.full_like(left, 100.0)
+
+    for net in (clean, stale):
+        train(
+            TrainingLoss(net), net, cycle(stripes()), TrainSettings("muon"), fraction_done=steps(3)
+        )
+
+    # Then they learn the same
+    assert all(map(torch.equal, clean.parameters(), stale.parameters()))
 
 
 def test_crops_of_recordings_can_be_trained_on() -> None:
@@ -268,6 +413,15 @@ def many(count: int) -> list[Batch]:
     ]
 
 
+def joined(parts: Sequence[Batch]) -> Batch:
+    """One batch of all of them."""
+    return Batch(
+        torch.cat([part.x for part in parts]),
+        {"label": torch.cat([part.conditions["label"] for part in parts])},
+        torch.cat([part.weights for part in parts]),
+    )
+
+
 def items(batch: Batch) -> list[Item]:
     return [
         Item(x, weights, {"label": label[None]})
@@ -291,13 +445,8 @@ def test_a_step_in_parts_is_the_step_of_all_together() -> None:
     # Given four pictures, of which one counts in parts only
     parts = many(4)
     parts[1].weights[0, 2:] = 0
-    whole = Batch(
-        torch.cat([part.x for part in parts]),
-        {"label": torch.cat([part.conditions["label"] for part in parts])},
-        torch.cat([part.weights for part in parts]),
-    )
 
-    together, apart = trained_on([whole]), trained_on(parts, accumulate=4)
+    together, apart = trained_on([joined(parts)]), trained_on(parts, accumulate=4)
 
     for one, other in zip(together.parameters(), apart.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
@@ -442,8 +591,10 @@ def test_what_is_told_after_an_interruption_is_what_would_have_been_told() -> No
 def test_ranks_score_together() -> None:
     net, seen = fresh(), list[TrainProgress]()
     shares = stripes()
-    # Given another rank, whose share of the held-out batches is the second one
-    other = -net.log_prob(shares[1].x, shares[1].conditions).sum() / math.log(2)
+    # Given another rank, which has as many symbols to learn from, and whose share of the held-out
+    # batches is the second one
+    other = -net.log_prob(shares[1].x, shares[1].conditions).sum().detach()
+    theirs = iter([[32.0, 1.0], [float(other), 32.0]])
 
     train(
         TrainingLoss(net),
@@ -452,11 +603,42 @@ def test_ranks_score_together() -> None:
         TrainSettings(learning_rate=1e-12, validations=1),
         fraction_done=steps(1),
         validation=shares[:1],
-        summed=lambda mine: mine + torch.tensor([other * math.log(2), 32.0]).double(),
+        summed=lambda mine: mine + torch.tensor(next(theirs)).double(),
         report=seen.append,
     )
 
     assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net, shares), rel=1e-5)
+
+
+def test_symbols_weigh_alike_whichever_rank_has_them() -> None:
+    # Given two ranks, of which one has three pictures, and the other one a quarter of a picture
+    parts = many(4)
+    parts[3].weights[0, 1:] = 0
+    shares = [joined(parts[:3]), parts[3]]
+    told = list[TrainProgress]()
+
+    def gradient(batch: Batch, others: list[float]) -> list[torch.Tensor]:
+        net = fresh().double()
+        train(
+            TrainingLoss(net),
+            net,
+            iter([batch]),
+            TrainSettings(gradient_clip=1e9, report_every=1),
+            fraction_done=steps(1),
+            summed=lambda mine: mine + torch.tensor(others, dtype=torch.float64),
+            report=told.append,
+        )
+        return [each.grad for each in net.parameters() if each.grad is not None]
+
+    # When they take the mean of their gradients
+    mine, theirs = gradient(shares[0], [4.0, 1.0]), gradient(shares[1], [48.0, 1.0])
+    mean = [(one + other) / 2 for one, other in zip(mine, theirs, strict=True)]
+
+    # Then it is that of one rank that has them all, though each tells of its own batch
+    for one, other in zip(mean, gradient(joined(parts), [0.0, 0.0]), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+    apart = [bits_per_dim(fresh().double(), [share]) for share in shares]
+    assert [each.bits_per_dim for each in told[:2]] == pytest.approx(apart)
 
 
 def test_it_tells_where_the_time_goes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,25 @@ def test_a_checkpoint_whose_answer_was_lost_is_there(checkpoints: Checkpoints) -
     checkpoints.save(checkpoint(30))
 
     assert checkpoints.steps() == [30]
+
+
+def test_a_checkpoint_of_another_format_is_refused(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.save(checkpoint(30))
+    monkeypatch.setattr("ancestral.orchestration.checkpoints.FORMAT", 2)
+
+    with pytest.raises(TrainingFailed, match=r"run was made by another version of .* --fresh"):
+        checkpoints.load(30)
+
+
+def test_a_checkpoint_that_names_no_format_is_refused(checkpoints: Checkpoints) -> None:
+    file = io.BytesIO()
+    torch.save({"state": {"step": 30}, "seconds": 1.5, "places": []}, file)
+    checkpoints._store.create("training/run/checkpoints/000000030", file.getvalue())
+
+    with pytest.raises(TrainingFailed, match="another version"):
+        checkpoints.load(30)
 
 
 def test_a_run_is_there_until_it_has_ended(checkpoints: Checkpoints, tmp_path: Path) -> None:

@@ -98,6 +98,14 @@ def test_a_row_that_lacks_its_field_is_named(tmp_path: Path) -> None:
         complete(words(rows, tmp_path))
 
 
+@pytest.mark.parametrize("value", [[1, 2], {"a": 1}], ids=str)
+def test_a_field_of_several_values_is_named(tmp_path: Path, value: object) -> None:
+    rows = [{"category": value, "split": "train"}]
+
+    with pytest.raises(DataError, match=r"row 0 .*the column 'category' holds .* no single value"):
+        complete(pictures(tmp_path, rows, label="category"))
+
+
 def test_an_unknown_family_is_named(tmp_path: Path) -> None:
     recipe = words([{"audio": b""}], tmp_path).model_copy(update={"family": "wavenets"})
 

@@ -6,26 +6,35 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.recipe import Augmentation
+from ancestral.jobs.recipe import Augmentation, Recipe, Training
 from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress, load_bundle
+from ancestral.models.optimizer import optimizers_of
 from ancestral.models.visits import Place
 from ancestral.orchestration.board import Began, News, Picture
 from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
 from ancestral.orchestration.errors import TrainingFailed
+from ancestral.orchestration.examples import network
 from ancestral.orchestration.interrupt import Interrupt, Stopped
-from ancestral.orchestration.rank import Trained
+from ancestral.orchestration.rank import RankPlan, Trained, train_settings
+from ancestral.orchestration.recipe import find_recipe, shipped
 from ancestral.orchestration.training import (
     TrainingRun,
+    _fit,
+    check_shares,
+    check_training,
     end_training,
     plan_training,
     publish,
+    recipe_digest,
     train,
     write_bundle,
     write_picture,
@@ -189,17 +198,21 @@ def test_a_run_that_was_stopped_without_a_checkpoint_begins_anew(
 
 @ray_test
 def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> None:
-    run = plan(tmp_path, learning_rate=1e30, warmup_steps=1)
+    run, news = plan(tmp_path, learning_rate=1e30, warmup_steps=1), list[News]()
 
-    with pytest.raises(TrainingFailed, match=r"loss of step .* is not finite"):
+    with pytest.raises(TrainingFailed, match=r"loss or the gradient of step .* is not finite"):
         train(
             run,
-            workers=1,
+            workers=2,
             picture=False,
-            restarts=0,
             stream=io.StringIO(),
             interrupt=Interrupt(),
+            listen=news.append,
         )
+
+    # And it is not tried again
+    assert news.count(Began(0)) == 1
+    assert not [each for each in news if isinstance(each, Began) and each.step > 0]
 
 
 @ray_test
@@ -261,6 +274,55 @@ def test_more_ranks_than_rows_are_refused(tmp_path: Path) -> None:
         train(plan(tmp_path), workers=49, stream=io.StringIO(), interrupt=Interrupt())
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "workers", "sentence"),
+    [
+        (8, None, 3, "'training.batch_size' is 8, which 3 workers .* evenly: 6 or 9 would do"),
+        (1, None, 2, "evenly: 2 would do"),
+        (8, 4, 4, "evenly in 4 parts each: 16 would do"),
+    ],
+)
+def test_batches_that_ranks_cannot_share_are_refused(
+    tmp_path: Path, batch_size: int, accumulate: int | None, workers: int, sentence: str
+) -> None:
+    run = plan(tmp_path, batch_size=batch_size, accumulate=accumulate)
+    with pytest.raises(SpecError, match=sentence):
+        train(run, workers=workers, stream=io.StringIO(), interrupt=Interrupt())
+
+
+@pytest.mark.parametrize("name", shipped(".yaml"))
+def test_batches_that_ship_are_shared_by_one_worker_or_two(name: str, tmp_path: Path) -> None:
+    run = replace(plan(tmp_path), recipe=find_recipe(name))
+    for workers in (1, 2):
+        check_shares(run, workers)
+
+
+def test_ranks_wait_as_long_as_one_of_them_learns_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a Ray of which we see only what it is told
+    ray_train = MagicMock()
+    monkeypatch.setattr("ancestral.orchestration.training.ray_module", lambda name: ray_train)
+    run = plan(tmp_path)
+
+    _fit(RankPlan(run.recipe, run.name, run.state_uri, False), None, 2, "cpu", 0)
+
+    # Then it is a day, instead of half an hour, and the rest is as Ray has it
+    ray_train.TorchConfig.assert_called_once_with(timeout_s=86_400)
+    told = ray_train.TorchTrainer.call_args.kwargs
+    assert told["torch_config"] == ray_train.TorchConfig.return_value
+
+
+def test_images_are_not_moved_away_from_their_maps(tmp_path: Path) -> None:
+    # Given a network that is told what is where in its images
+    told = recipe(tmp_path, augmentation={"shift_pixels": 1})
+    model = {**told.model, "labels": [0, 1, 2], "map_shape": [3, 2, 2]}
+    told = told.model_copy(update={"model": model})
+
+    with pytest.raises(SpecError, match=r"'training\.augmentation' moves images, but not the maps"):
+        check_training(told, network(told))
+
+
 def test_only_images_are_augmented(tmp_path: Path) -> None:
     clips = moving_stripes(tmp_path)
     assert clips.training is not None
@@ -273,7 +335,7 @@ def test_only_images_are_augmented(tmp_path: Path) -> None:
 def test_a_run_is_known_by_its_recipe(tmp_path: Path) -> None:
     # Given a run that has come to step 12
     run = plan(tmp_path)
-    Checkpoints(run.state_uri, run.name).save(Checkpoint({"step": 12}, 1.0, [Place()]))
+    Checkpoints(run.state_uri, run.name).save(checkpoint(run.recipe, 12))
 
     same, other = plan(tmp_path), plan(tmp_path, learning_rate=0.02)
     fresh = plan_training(recipe(tmp_path), run.state_uri, fresh=True)
@@ -282,6 +344,56 @@ def test_a_run_is_known_by_its_recipe(tmp_path: Path) -> None:
     assert (other.name != run.name, other.step) == (True, 0)
     assert (fresh.name, fresh.step) == (run.name, 0)
     assert plan(tmp_path).step == 0
+
+
+def checkpoint(recipe: Recipe, step: int) -> Checkpoint:
+    """Of a network that was not trained."""
+    assert recipe.training is not None
+    net = network(recipe)
+    weights = net.state_dict()
+    optimizers = optimizers_of(net, train_settings(recipe.training))
+    return Checkpoint(
+        {
+            "step": step,
+            "network": weights,
+            "average": weights,
+            "optimizers": [each.state_dict() for each in optimizers],
+        },
+        1.0,
+        [Place()],
+    )
+
+
+@pytest.mark.parametrize("change", [{"head": 9}, {"layers": 3}], ids=str)
+def test_a_run_of_another_version_begins_anew_when_it_is_asked_to(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    # Given a checkpoint of the same recipe, by which another network was made then
+    run = plan(tmp_path)
+    other = run.recipe.model_copy(update={"model": {**run.recipe.model, **change}})
+    Checkpoints(run.state_uri, run.name).save(checkpoint(other, 12))
+
+    with pytest.raises(TrainingFailed, match=r"by another version .*: begin anew with --fresh"):
+        plan(tmp_path)
+
+    assert plan_training(recipe(tmp_path), run.state_uri, fresh=True).step == 0
+
+
+def test_keys_that_are_not_given_are_no_part_of_what_a_run_is_known_by(tmp_path: Path) -> None:
+    # Given a program of which recipes know one more key
+    class Longer(Training):
+        another: int | None = None
+
+    class Later(Recipe):
+        training: Longer | None = None
+
+    now = recipe(tmp_path)
+    later, asked = (
+        Later(**{**now.model_dump(), "training": {**dict(now.training or ()), "another": another}})
+        for another in (None, 1)
+    )
+
+    assert recipe_digest(later) == recipe_digest(now) != recipe_digest(asked)
 
 
 def test_a_kept_recipe_is_plain_json(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def test_learning_is_a_function_of_its_seed() -> None:
 
 def test_what_is_learnt_stays(learnt: FrontEnd) -> None:
     assert not any(parameter.requires_grad for parameter in learnt.parameters())
+    assert all(parameter.grad is None for parameter in learnt.parameters())
 
 
 def test_progress_is_told() -> None:
