@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+# Whether its own functions can be interpreted is decided when Triton is imported, which the first
+# test that makes an optimizer of torch's does as well.
+with pytest.MonkeyPatch.context() as environment:
+    environment.setenv("TRITON_INTERPRET", "1")
+    importlib.import_module("triton")
 
 
 @pytest.fixture
