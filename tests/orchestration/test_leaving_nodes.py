@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import pytest
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.redis_queue import RedisQueue
-from ancestral.orchestration.actor import SamplerPlan
 from ancestral.orchestration.cluster import cluster, draining_nodes, ray_module
 from ancestral.orchestration.fleet import Fleet
+from ancestral.orchestration.serve import Service
+from tests.orchestration.test_fleet import plan, tend_until
 from tests.orchestration.tiny import tiny_settings, tiny_spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.redis]
@@ -42,16 +42,17 @@ def test_samplers_of_a_node_that_is_about_to_go_finish_and_others_take_over(
     client = Client(settings, queue)
     first = nodes.add_node(num_cpus=1)
     said: list[str] = []
-    fleet = Fleet(_plan(queue, settings.state_uri, settings.cache_folder), 1, said.append)
+    service = Service(client, queue, 60.0, samplers=1, slots=4, device="cpu")
+    fleet = Fleet(plan(service), 1, said.append)
     fleet.start()
     try:
-        _tend_until(fleet, lambda: bool(fleet.workers))
+        tend_until(fleet, lambda: bool(fleet.workers))
         [leaving] = fleet.workers
         assert draining_nodes() == frozenset()
 
         # When that node is told to go, and another comes
         _drain(nodes.address, first.node_id)
-        _tend_until(fleet, lambda: fleet.workers == [])
+        tend_until(fleet, lambda: fleet.workers == [])
         assert said == [
             f"node {first.node_id} is about to go; its samplers finish, and others take over"
         ]
@@ -59,7 +60,7 @@ def test_samplers_of_a_node_that_is_about_to_go_finish_and_others_take_over(
 
         # Then another sampler draws what is asked for, and none was mourned
         job = client.submit(tiny_spec(tmp_path / "lake"))
-        _tend_until(fleet, lambda: queue.counts(job.job_id).rows_decided == job.rows)
+        tend_until(fleet, lambda: queue.counts(job.job_id).rows_decided == job.rows)
         assert fleet.workers != [leaving]
         assert len(said) == 1
     finally:
@@ -72,22 +73,3 @@ def _drain(address: str, node: str) -> None:
     options = ["--address", address, "--node-id", node, *reason, *deadline]
     command = [sys.executable, "-m", "ray.scripts.scripts", "drain-node", *options]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
-def _plan(queue: RedisQueue, state_uri: str, cache_folder: Path) -> SamplerPlan:
-    return SamplerPlan(
-        queue=queue,
-        lease_seconds=60.0,
-        state_uri=state_uri,
-        cache_folder=cache_folder,
-        slots=4,
-        device="cpu",
-    )
-
-
-def _tend_until(fleet: Fleet, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        fleet.tend(0)
-        time.sleep(0.1)
