@@ -105,8 +105,7 @@ def ours(recipe: Recipe, seconds: float) -> tuple[float, TrainProgress]:
         if each is not None and each.fraction > WARM_UP:
             taken = each.step - (before.step if before is not None else 0)
             steps, stepped = steps + taken, stepped + taken / each.steps_per_second
-    size = recipe.training.batch_size // WORKERS * WORKERS
-    return size * steps / stepped, told[-1]
+    return recipe.training.batch_size * steps / stepped, told[-1]
 
 
 def bare(recipe: Recipe, seconds: float) -> float:

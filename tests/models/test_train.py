@@ -221,27 +221,18 @@ def test_a_state_is_let_go_once_training_goes_on() -> None:
 
 def test_a_validation_that_was_due_when_it_was_interrupted_is_made() -> None:
     # Given a state from just before half of the budget, which the clock is past by now
-    whole, states, seen = fresh(), list[TrainState](), list[TrainProgress]()
-    settings = TrainSettings(validations=2)
-    train(
-        TrainingLoss(whole),
-        whole,
-        cycle(stripes()),
-        settings,
-        fraction_done=steps(10),
-        save=lambda state: states.append(copy.deepcopy(state)),
-        save_due=lambda: True,
-    )
+    state, net, seen = states_of(10, "adamw")[3], fresh(), list[TrainProgress]()
+    assert state["fraction"] == 0.4
 
     train(
-        TrainingLoss(whole),
-        whole,
+        TrainingLoss(net),
+        net,
         cycle(stripes()),
-        settings,
+        TrainSettings(validations=2),
         fraction_done=lambda step: 0.6 if step < 9 else 1.0,
         validation=stripes(),
         report=seen.append,
-        resume=states[4],
+        resume=state,
     )
 
     # Then it is made after the next step

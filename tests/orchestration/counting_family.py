@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from ancestral.models import Family, GatedPixelCNN, GatedPixelCNNConfig
 
@@ -47,6 +48,9 @@ class Counting(GatedPixelCNN):
         seed: int,
         report: Callable[[str], None],
     ) -> None:
+        if distributed.is_initialized():
+            ranks = distributed.group.WORLD._get_backend(torch.device("cpu"))
+            assert ranks.options._timeout == timedelta(days=1), "the others would not wait so long"
         for x, fields in examples:
             assert set(fields) == {"label"}
             self.counts += torch.bincount(x.flatten(), minlength=len(self.counts))

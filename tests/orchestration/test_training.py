@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 
@@ -24,11 +23,10 @@ from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
 from ancestral.orchestration.errors import TrainingFailed
 from ancestral.orchestration.examples import network
 from ancestral.orchestration.interrupt import Interrupt, Stopped
-from ancestral.orchestration.rank import RankPlan, Trained, train_settings
+from ancestral.orchestration.rank import Trained, train_settings
 from ancestral.orchestration.recipe import find_recipe, shipped
 from ancestral.orchestration.training import (
     TrainingRun,
-    _fit,
     check_shares,
     check_training,
     end_training,
@@ -295,22 +293,6 @@ def test_batches_that_ship_are_shared_by_one_worker_or_two(name: str, tmp_path: 
     run = replace(plan(tmp_path), recipe=find_recipe(name))
     for workers in (1, 2):
         check_shares(run, workers)
-
-
-def test_ranks_wait_as_long_as_one_of_them_learns_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a Ray of which we see only what it is told
-    ray_train = MagicMock()
-    monkeypatch.setattr("ancestral.orchestration.training.ray_module", lambda name: ray_train)
-    run = plan(tmp_path)
-
-    _fit(RankPlan(run.recipe, run.name, run.state_uri, False), None, 2, "cpu", 0)
-
-    # Then it is a day, instead of half an hour, and the rest is as Ray has it
-    ray_train.TorchConfig.assert_called_once_with(timeout_s=86_400)
-    told = ray_train.TorchTrainer.call_args.kwargs
-    assert told["torch_config"] == ray_train.TorchConfig.return_value
 
 
 def test_images_are_not_moved_away_from_their_maps(tmp_path: Path) -> None:
