@@ -136,6 +136,22 @@ class Autoregressive(nn.Module, ABC):
         return -self.distribution.log_prob(parameters.to(wide), x)
 
 
+def beginning(
+    net: Autoregressive, fields: Mapping[str, Any], prefix: Tensor | None
+) -> Tensor | None:
+    """The symbols (n,) that an event begins with and that are not drawn: a given prefix, else what
+    the fields fix; None when there is neither.
+
+    Raises ConditionError when the prefix does not begin with what the fields fix.
+    """
+    fixed = net.prefix(fields)
+    if fixed is None or prefix is None:
+        return fixed if prefix is None else prefix
+    if not torch.equal(prefix[: len(fixed)].to(fixed), fixed):
+        raise ConditionError("the prefix does not begin with what the fields fix")
+    return prefix
+
+
 class TrainingLoss(nn.Module):
     """A network as it is called in training: `training_nats` behind `forward`, which is what a
     wrapper for several ranks passes on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, cast
 
 import torch
@@ -28,7 +29,7 @@ def category(fields: Mapping[str, Any], name: str, values: Sequence[int | str]) 
     Raises ConditionError when it is none of them.
     """
     value = fields[name]
-    if isinstance(value, bool) or value not in values:
+    if not (is_whole(value) or isinstance(value, str)) or value not in values:
         allowed = ", ".join(str(value) for value in values)
         raise ConditionError(f"{name} cannot be {value!r}: it is one of {allowed}")
     return values.index(value)
@@ -62,12 +63,13 @@ def number_map(fields: Mapping[str, Any], name: str, shape: Sequence[int]) -> Te
 
     Raises ConditionError when they are not that many finite numbers.
     """
-    flat = fields[name]
-    while isinstance(flat, list | tuple) and any(isinstance(part, list | tuple) for part in flat):
-        if not all(isinstance(part, list | tuple) for part in flat):
-            break
-        flat = [number for part in flat for number in part]
-    return vector({name: flat}, name, math.prod(shape)).view(1, *shape)
+    value = fields[name]
+    if isinstance(value, list | tuple) and any(isinstance(part, list | tuple) for part in value):
+        value = _in_a_row(value, shape)
+        if value is None:
+            sizes = " x ".join(map(str, shape))
+            raise ConditionError(f"{name} must be {sizes} finite numbers, nested or in a row")
+    return vector({name: value}, name, math.prod(shape)).view(1, *shape)
 
 
 def as_batch(index: int) -> Tensor:
@@ -75,6 +77,34 @@ def as_batch(index: int) -> Tensor:
     return torch.tensor([index], dtype=torch.int64)
 
 
+def is_whole(value: object) -> bool:
+    """Whether this is a whole number, be it one of numpy's: True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def whole(fields: Mapping[str, Any], name: str) -> int:
+    """A field's whole number. Raises ConditionError when it is none."""
+    value = fields[name]
+    if not is_whole(value):
+        raise ConditionError(f"{name} must be a whole number, not {value!r}")
+    return int(cast(int, value))
+
+
+def _in_a_row(value: object, shape: Sequence[int]) -> list[object] | None:
+    """What lists nested as `shape` says hold; None for other lists."""
+    if not shape:
+        return [value]
+    if not isinstance(value, list | tuple) or len(value) != shape[0]:
+        return None
+    row: list[object] = []
+    for part in value:
+        held = _in_a_row(part, shape[1:])
+        if held is None:
+            return None
+        row += held
+    return row
+
+
 def _is_finite_number(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, bool)
     return number and math.isfinite(cast(float, value))

@@ -12,7 +12,8 @@ It is kept and computed about its mean μ = c / (1 − Σ δ_i),
 
     x_{t+1} − μ = Σ δ_i (x_{t−i} − μ) + ε
 
-so that the zeros before the first value say that the series stood at its mean until then.
+so that the zeros before the first value say that the series stood at its mean until then, and so
+that a series far from zero keeps its digits: μ and values are of float64, whatever products are of.
 
 Its parameters are found in closed form (linear_fit.py): `fit` is all the training there is.
 
@@ -21,9 +22,9 @@ Shapes: B batch, T values of a series, p order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ from torch.nn import functional as F
 
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
 from ancestral.models.errors import ConditionError, ConfigError
-from ancestral.models.fields import check_names, vector
+from ancestral.models.fields import check_names, vector, whole
 from ancestral.models.linear_fit import is_stationary, least_squares, yule_walker
 from ancestral.models.sampling.distributions import Gaussian
 from ancestral.models.sampling.ops import Dense, Draw, Grid, Read, Register, Value, Write
@@ -74,9 +75,18 @@ class LinearAR(Autoregressive):
         self.config = config
         #: δ, (p,) float64, the coefficient of the latest value first.
         self.coefficients = nn.Parameter(torch.zeros(config.order, dtype=torch.float64))
-        #: μ and log σ, () float64 each.
-        self.mean = nn.Parameter(torch.zeros((), dtype=torch.float64))
+        #: μ, () float64. The distribution has it as a number, so that no gradient could find it.
+        self.mean = nn.Parameter(torch.zeros((), dtype=torch.float64), requires_grad=False)
+        #: log σ, () float64.
         self.log_deviation = nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Who asks for another dtype gets it for all but the mean."""
+        mean = self.mean.detach()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.mean.dtype != mean.dtype:
+            self.mean.data = mean.to(self.mean.device)
+        return self
 
     @torch.no_grad()
     def fit(
@@ -103,7 +113,7 @@ class LinearAR(Autoregressive):
 
     @property
     def distribution(self) -> Gaussian:
-        return Gaussian()
+        return Gaussian(offset=self.mean.item())
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -139,9 +149,7 @@ class LinearAR(Autoregressive):
     def event_shape(self, fields: Mapping[str, Any]) -> tuple[int, ...]:
         config = self.config
         check_names({"initial": None, **fields}, self.signature["fields"])
-        length = fields["length"]
-        if isinstance(length, bool) or not isinstance(length, int):
-            raise ConditionError(f"length must be a whole number, not {length!r}")
+        length = whole(fields, "length")
         initial = self.prefix(fields)
         fixed = 0 if initial is None else len(initial)
         if not fixed < length <= config.max_length:
@@ -168,16 +176,16 @@ class LinearAR(Autoregressive):
         return Projection()
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
-        """Series (B, T) to means and log standard deviations, (B, 2, T)."""
-        before = F.pad((x - self.mean).to(self.mean), (self.config.order, -1))
+        """Series (B, T) to means, less μ, and log standard deviations, (B, 2, T)."""
+        before = F.pad((x - self.mean).to(self.coefficients), (self.config.order, -1))
         kernel = self.coefficients.flip(0).view(1, 1, -1)
-        mean = self.mean + F.conv1d(before.unsqueeze(1), kernel).squeeze(1)
+        mean = F.conv1d(before.unsqueeze(1), kernel).squeeze(1)
         return torch.stack([mean, self.log_deviation.expand_as(mean)], dim=1)
 
     def program(self) -> StepProgram:
         order = self.config.order
         values, value, parameters = Grid(1, order, 1), Register(1), Register(2)
-        coefficients, mean = self.coefficients.detach(), self.mean.detach()
+        coefficients, log_deviation = self.coefficients.detach(), self.log_deviation.detach()
         return StepProgram(
             rows=None,
             columns=None,
@@ -185,11 +193,11 @@ class LinearAR(Autoregressive):
                 Dense(
                     sources=tuple(Read(values, 0, -1 - i) for i in range(order)),
                     weight=torch.stack([coefficients, torch.zeros_like(coefficients)]),
-                    bias=torch.stack([mean, self.log_deviation.detach()]),
+                    bias=torch.stack([torch.zeros_like(log_deviation), log_deviation]),
                     target=parameters,
                 ),
                 Draw(parameters, self.distribution),
-                Value(1.0, -float(mean), value),
+                Value(1.0, -self.mean.item(), value),
                 Write(value, values),
             ),
         )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ancestral.models.autoregressive import Autoregressive
+from ancestral.models.autoregressive import Autoregressive, beginning
 from ancestral.models.sampling.draw import Settings, SettingsBatch
 from ancestral.models.sampling.philox import uniform
 
@@ -38,10 +38,10 @@ def sample_naive(
     """Draw one event by the chain rule, in the network's own dtype.
 
     The symbols of `prefix` (n,), or of what the fields fix, are given and not drawn. Raises
-    ConditionError when the fields do not fit the network.
+    ConditionError when the fields do not fit the network, or the prefix the fields.
     """
     conditions = net.conditions(fields)
-    given = net.prefix(fields) if prefix is None else prefix
+    given = beginning(net, fields, prefix)
     known = 0 if given is None else len(given)
     law, channels = net.distribution, net.channels
     x = torch.zeros(1, *net.event_shape(fields), dtype=law.symbol_dtype)

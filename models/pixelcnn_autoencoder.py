@@ -24,10 +24,12 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
+from ancestral.models.masked import WIDTH
 from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.program import StepProgram
 
@@ -61,6 +63,15 @@ def digits20() -> PixelCNNAutoencoderConfig:
     return PixelCNNAutoencoderConfig(height=20, width=20, levels=16, layers=4)
 
 
+class _SteadyLinear(nn.Linear):
+    """A dense layer, rows of which do not depend on where they stand: see `steady_product`, which
+    makes the outputs wide, too, and with them other bits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        wider = (0, -self.in_features % WIDTH)
+        return F.linear(F.pad(x, wider), F.pad(self.weight, wider), self.bias)
+
+
 class PixelCNNAutoencoder(Autoregressive):
     """p(image | latent vector), and the latent vector of an image."""
 
@@ -78,7 +89,7 @@ class PixelCNNAutoencoder(Autoregressive):
         self.encoder = nn.Sequential(
             *convolutions,
             nn.Flatten(),
-            nn.Linear(channels * height * width, config.latent),
+            _SteadyLinear(channels * height * width, config.latent),
             nn.LayerNorm(config.latent, elementwise_affine=False),
         )
 

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.data import Batch, Item, collate
-from ancestral.models.errors import ConfigError, SlotsFull
-from ancestral.models.sampling.executor import numerics_class, single_threaded
+from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
+from ancestral.models.sampling.executor import device_of, numerics_class, single_threaded
 
 #: Places of a batch, by the most symbols that an event may have for it: some 65,000 in all. More
 #: would gain nothing, and memory is taken for the parameters of every symbol.
@@ -71,7 +71,7 @@ class Scorer:
     ) -> None:
         if slots < 1:
             raise ConfigError(f"a scorer needs at least one slot, not {slots}")
-        self._device = torch.device(device)
+        self._device = device_of(device)
         # A copy, so that the caller's network keeps its own device, dtype and training mode.
         self._net = copy.deepcopy(net).to(self._device, dtype).eval()
         self._places = _places(net.signature)
@@ -96,12 +96,22 @@ class Scorer:
         if not self.free:
             raise SlotsFull(f"all {self.slots} slots are taken: advance() until one is free")
         given = torch.from_numpy(symbols)
+        self._check_symbols(given)
         with single_threaded():
             x, conditions = self._net.example(given, fields)
         weights = torch.zeros(x.shape)
         weights[tuple(slice(size) for size in given.shape)] = 1
         self._waiting.append(_Waiting(key, symbols, Item(x, weights, conditions)))
         return math.ceil(len(self._waiting) / self._places)
+
+    def _check_symbols(self, given: Tensor) -> None:
+        levels = self._net.distribution.levels
+        if levels is None:
+            return
+        if given.dtype.is_floating_point or (
+            given.numel() and not 0 <= given.min() <= given.max() < levels
+        ):
+            raise ConditionError(f"an event holds symbols that are not among {levels} levels")
 
     def drop(self, key: Hashable) -> None:
         """Score an event no more, if it still waits."""

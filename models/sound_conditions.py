@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ancestral.models.alignment import AlignedEncoder, aligned_features
 from ancestral.models.autoregressive import Conditions, Projection
 from ancestral.models.errors import ConditionError
-from ancestral.models.fields import as_batch, category, check_names
+from ancestral.models.fields import as_batch, category, check_names, number
 from ancestral.models.speech.acoustics import FEATURES
 from ancestral.models.speech.front_end import FrontEnd
 from ancestral.models.wavenet_config import WaveNetConfig
@@ -125,6 +125,7 @@ class SoundConditions(nn.Module):
         if config.digits:
             seconds = config.seconds[self.voice(fields)][self._word(fields)]
         else:
+            number(fields, "seconds", 0, config.longest_seconds)
             seconds = fields["seconds"]
         samples = round(seconds * config.sample_rate_hz)
         if not 0 < samples <= config.max_length:

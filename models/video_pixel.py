@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
 from ancestral.models.errors import ConditionError, ConfigError
-from ancestral.models.fields import as_batch, category, check_names
+from ancestral.models.fields import as_batch, category, check_names, whole
 from ancestral.models.frame_decoder import FrameDecoder
 from ancestral.models.frame_encoder import FrameEncoder
 from ancestral.models.layers import SymbolTable
@@ -171,7 +171,7 @@ class VideoPixel(Autoregressive):
         """(F, H, W)."""
         config = self.config
         check_names(fields, self.signature["fields"])
-        frames = fields["frames"] if config.frames_by_request else config.frames
+        frames = whole(fields, "frames") if config.frames_by_request else config.frames
         if not 0 < frames <= config.frames:
             raise ConditionError(f"a clip has 1 to {config.frames} frames, not {frames}")
         return (frames, *self._frame)

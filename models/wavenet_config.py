@@ -82,7 +82,12 @@ class WaveNetConfig:
             raise ConfigError(
                 f"seconds needs {rows} rows (speakers) of {len(self.digits)} (digits)"
             )
-        longest = self.longest_seconds
+        if (self.digits or self.characters) and not self.columns:
+            raise ConfigError(
+                f"hop must be at most max_length, which is {self.max_length}, not {self.hop}"
+            )
+        # What is said takes whole columns.
+        longest = self.columns * self.hop / self.sample_rate_hz
         if any(not 0 < seconds <= longest for row in self.seconds for seconds in row):
             raise ConfigError(f"seconds must lie above 0 and not beyond {longest:g}")
 

@@ -75,9 +75,10 @@ def make_ready(op: Op, memory: TileMemory, span: Span, symbols: Sequence[Tensor]
         case Value():
             number, drawn = _floats(op.target, memory, span), symbols[op.channel]
             scale, shift = op.scale, op.shift
-            return lambda frame, row, column: (
-                number(frame, row, column)[:, 0].copy_(drawn).mul_(scale).add_(shift)
-            )
+            if drawn.is_floating_point():
+                # In float64: real numbers may lie far from zero.
+                return lambda f, r, c: number(f, r, c)[:, 0].copy_(drawn * scale + shift)
+            return lambda f, r, c: number(f, r, c)[:, 0].copy_(drawn).mul_(scale).add_(shift)
         case ColourMixture():
             raw = memory.register(op.raw, span)[:, : op.raw.width]
             target = memory.register(op.target, span)[:, : op.target.width]

@@ -188,8 +188,13 @@ class LogisticMixture(Distribution):
 
 @dataclass(frozen=True)
 class Gaussian(Distribution):
-    """A normal distribution over real numbers: x = mean + standard deviation · Φ⁻¹(u)."""
+    """A normal distribution over real numbers: x = offset + mean + standard deviation · Φ⁻¹(u).
 
+    Far from zero a parameter has too few digits to tell numbers apart, so that `offset`, about
+    which they lie, is added in float64.
+    """
+
+    offset: float = 0.0
     levels: None = field(default=None, init=False)
 
     @property
@@ -198,7 +203,8 @@ class Gaussian(Distribution):
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         mean, log_deviation = parameters.unbind(1)
-        standard = (x.to(mean) - mean) * torch.exp(-log_deviation)
+        about = (x.double() - self.offset).to(mean)
+        standard = (about - mean) * torch.exp(-log_deviation)
         return -0.5 * (standard**2 + math.log(2 * math.pi)) - log_deviation
 
     def draw(self, parameters: Tensor, u: Tensor, settings: SettingsBatch) -> Tensor:
@@ -207,7 +213,7 @@ class Gaussian(Distribution):
         if settings.temperature is not None:
             deviation = deviation * settings.temperature.double().squeeze(1)
         standard: Tensor = torch.special.ndtri(u.double())
-        return mean + deviation * standard
+        return self.offset + (mean + deviation * standard)
 
 
 def _asks(settings: SettingsBatch, levels: int) -> Tensor:

@@ -15,9 +15,13 @@ import torch
 from torch import Tensor
 
 from ancestral.models.errors import ConditionError
+from ancestral.models.fields import is_whole
 
 #: Truncation sorts the alphabet at each symbol; it is offered up to this many levels.
 LARGEST_TRUNCATED_ALPHABET = 256
+#: Top-p leaves at least so much, of weights the largest of which is 1: the likeliest symbol stays,
+#: however little p is.
+LEAST_SHARE = 1e-30
 #: Below, only the likeliest symbols are drawn anyhow; above, all alike.
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-6, 1e6
 
@@ -27,7 +31,7 @@ class Settings:
     """How one request is drawn.
 
     temperature: divides the logits; below 1 is safer, above 1 is bolder.
-    top_k: only the k likeliest symbols; None for all.
+    top_k: only the k likeliest symbols, k being a whole number below 2³¹; None for all.
     top_p: only the likeliest symbols that together hold the share p, 0 < p <= 1; None for all.
 
     Raises ConditionError for values outside these ranges.
@@ -43,8 +47,10 @@ class Settings:
                 f"temperature must lie in [{LOWEST_TEMPERATURE:g}, {HIGHEST_TEMPERATURE:g}], "
                 f"not {self.temperature}"
             )
-        if self.top_k is not None and self.top_k < 1:
-            raise ConditionError(f"top_k must be at least 1, not {self.top_k}")
+        if self.top_k is not None and not (is_whole(self.top_k) and 1 <= self.top_k < 2**31):
+            raise ConditionError(
+                f"top_k must be a whole number of at least 1 and below 2**31, not {self.top_k!r}"
+            )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ConditionError(f"top_p must lie in (0, 1], not {self.top_p}")
 
@@ -112,5 +118,6 @@ def _truncate(weights: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Te
         kept = torch.where(keep, ordered, 0.0)
         running = kept.cumsum(1)
         # A symbol stays while those before it hold less than p; at p = 1 all stay.
-        keep &= (running - kept < top_p * running[:, -1:]) | (top_p == 1)
+        most = (top_p * running[:, -1:]).clamp_min(LEAST_SHARE)
+        keep &= (running - kept < most) | (top_p == 1)
     return torch.where(torch.zeros_like(keep).scatter(1, symbols, keep), weights, 0.0)

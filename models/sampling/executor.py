@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import torch
 
+from ancestral.models.errors import ConfigError
 from ancestral.models.sampling.tile import Drawn, Memory, Start, Tile
 
 
@@ -52,6 +53,17 @@ class Executor(ABC):
         """What is remembered after so many symbols of a prefix, taken in at once; None if this
         executor does so step by step, in a slot."""
         return None
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """The device of that name. Raises ConfigError when torch has none here."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"torch knows no device {name!r}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"torch finds no GPU here for device {name!r}: take 'cpu'")
+    return device
 
 
 @contextmanager

@@ -171,7 +171,8 @@ class Embed:
 
 @dataclass(frozen=True)
 class Value:
-    """target = scale · the symbol just drawn + shift, one float."""
+    """target = scale · the symbol just drawn + shift, one float; of a real number it is computed in
+    float64."""
 
     scale: float
     shift: float

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
+from ancestral.models.autoregressive import Autoregressive, Conditions, Projection, beginning
 from ancestral.models.errors import ConditionError
 from ancestral.models.sampling.aligned import PIECE_COLUMNS
 from ancestral.models.sampling.executor import single_threaded
@@ -76,7 +76,8 @@ class Requests:
         conditioning = self._conditioning(request.fields)
         conditions, asked = conditioning.conditions, conditioning.digest
         length = math.prod(conditioning.shape)
-        prefix = self._net.prefix(request.fields) if request.prefix is None else request.prefix
+        self._check_form(request.prefix)
+        prefix = beginning(self._net, request.fields, request.prefix)
         self._check_prefix(prefix, length)
 
         def further(column: int) -> Tensor:
@@ -132,13 +133,26 @@ class Requests:
             self._warm.keep(digest, projection, projection.bytes)
         return projection
 
+    def _check_form(self, prefix: object) -> None:
+        whole = self._program.levels is not None
+        if prefix is None:
+            return
+        if not isinstance(prefix, Tensor):
+            given = type(prefix).__name__
+        elif prefix.ndim != 1 or (whole and prefix.dtype.is_floating_point):
+            given = f"{tuple(prefix.shape)} of {prefix.dtype}"
+        else:
+            return
+        numbers = "whole numbers" if whole else "numbers"
+        raise ConditionError(f"a prefix is a flat tensor of {numbers}, not {given}")
+
     def _check_prefix(self, prefix: Tensor | None, length: int) -> None:
         if prefix is None:
             return
         levels = self._program.levels
-        if prefix.ndim != 1 or len(prefix) >= length:
+        if len(prefix) >= length:
             raise ConditionError(
-                f"a prefix of {tuple(prefix.shape)} leaves nothing to draw of {length} symbols"
+                f"a prefix of {len(prefix)} symbols leaves nothing to draw of {length}"
             )
         if levels is None and not prefix.isfinite().all():
             raise ConditionError("a prefix holds numbers that are not finite")

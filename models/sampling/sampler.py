@@ -26,7 +26,7 @@ import torch
 
 from ancestral.models.autoregressive import Autoregressive, Projection
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
-from ancestral.models.sampling.executor import Executor
+from ancestral.models.sampling.executor import Executor, device_of
 from ancestral.models.sampling.executors import ExecutorName, executor_for
 from ancestral.models.sampling.native.library import Library
 from ancestral.models.sampling.requests import Asked, Requests
@@ -75,9 +75,7 @@ class Sampler:
             raise ConfigError(f"a sampler needs at least one slot, not {slots}")
         if threads < 1:
             raise ConfigError(f"a sampler needs at least one thread, not {threads}")
-        self._device = torch.device(device)
-        if self._device.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(f"torch finds no GPU here for device {device!r}: sample on 'cpu'")
+        self._device = device_of(device)
         # A copy, so that the caller's network keeps its own device, dtype and training mode.
         computed = torch.float32 if dtype == torch.bfloat16 else dtype
         self._net = copy.deepcopy(net).to(self._device, computed).eval()

@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ancestral.models.errors import ConditionError
+from ancestral.models.fields import is_whole
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.philox import LARGEST_SAMPLE, LARGEST_SEED
 from ancestral.models.sampling.tile import HalfDrawn, Memory
@@ -27,8 +28,8 @@ from ancestral.models.sampling.tile import HalfDrawn, Memory
 class SampleRequest:
     """One event to draw. `key` comes back with the sample and means nothing here.
 
-    `seed` lies in [0, 2⁶³); `sample`, in [0, 2³²), tells the samples of one seed apart; else
-    ConditionError.
+    `seed` lies in [0, 2⁶³); `sample`, in [0, 2³²), tells the samples of one seed apart; they are
+    whole numbers, else ConditionError.
     `prefix` (n,) are the event's first symbols, which are not drawn but given.
     """
 
@@ -40,10 +41,12 @@ class SampleRequest:
     prefix: Tensor | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise ConditionError(f"a seed lies in [0, 2**63), not {self.seed}")
-        if not 0 <= self.sample <= LARGEST_SAMPLE:
-            raise ConditionError(f"a sample number lies in [0, 2**32), not {self.sample}")
+        if not (is_whole(self.seed) and 0 <= self.seed <= LARGEST_SEED):
+            raise ConditionError(f"a seed is a whole number in [0, 2**63), not {self.seed!r}")
+        if not (is_whole(self.sample) and 0 <= self.sample <= LARGEST_SAMPLE):
+            raise ConditionError(
+                f"a sample number is a whole number in [0, 2**32), not {self.sample!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ class SavedSample:
             for number, grid in enumerate(so_far.memory.grids):
                 tensors[f"grid {number}"] = grid.cpu().contiguous()
         # The header of the format holds text alone, so the facts travel as a tensor of bytes.
-        tensors["facts"] = torch.tensor(list(json.dumps(facts).encode()), dtype=torch.uint8)
+        tensors["facts"] = torch.tensor(
+            list(json.dumps(facts, default=_plain).encode()), dtype=torch.uint8
+        )
         return save(tensors)
 
     @staticmethod
@@ -125,3 +130,10 @@ class SavedSample:
             return SavedSample(request, HalfDrawn(symbols, nats, memory), drawn_by, seconds)
         except (ArithmeticError, LookupError, SafetensorError, TypeError, ValueError) as error:
             raise ConditionError(f"these bytes are no saved sample: {error}") from error
+
+
+def _plain(value: object) -> Any:
+    """What JSON holds of a number of numpy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is no plain value")

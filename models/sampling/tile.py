@@ -1,7 +1,8 @@
 """Slots that stand at the same place of a program, and what each of them draws.
 
 A tile knows its slots: who is in them, how far each event has come, what is given and what was
-drawn. How a step is computed is left to the executors, `reference.py` and `native/`.
+drawn. How a step is computed is left to the executors: `reference.py`, `native/`, `graph/` and
+`fused/`.
 
 Shapes: S slots of the tile, K positions of a run, C channels.
 """

@@ -19,7 +19,7 @@ def picture(*shape: int) -> Any:
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     height=st.integers(1, 7),
     width=st.integers(1, 7),
@@ -75,7 +75,7 @@ def test_what_is_slanted_leans_to_the_side_by_its_rows() -> None:
     assert np.array_equal(slanted, 255 * np.eye(9, dtype=np.uint8))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(down=st.floats(-0.9, 0.9), right=st.floats(-0.9, 0.9), colours=st.sampled_from([(), (3,)]))
 def test_between_pixels_a_smooth_surface_goes_on(
     down: float, right: float, colours: tuple[int, ...]

@@ -49,19 +49,19 @@ def requests_of(net: Darn) -> list[dict[str, Any]]:
     return [{"label": label} for label in net.config.labels] or [{}, {}]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), position=st.integers(0, 14), seed=st.integers(0, 999))
 def test_law_of_causality(net: Darn, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: Darn, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999), coded=st.booleans())
 def test_law_of_definition(net: Darn, seed: int, coded: bool) -> None:
     # Given a request that leaves the hidden code to the net, or brings it
@@ -72,7 +72,7 @@ def test_law_of_definition(net: Darn, seed: int, coded: bool) -> None:
     laws.check_definition(net, request, seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: Darn, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)

@@ -73,7 +73,7 @@ def test_a_batch_pads_symbols_weights_and_features_alike() -> None:
     assert SOUNDS(batch.x, batch.conditions).shape == (3, 16, 3 * HOP)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 20),
     world_size=st.integers(1, 4),

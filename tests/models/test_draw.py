@@ -42,6 +42,15 @@ def test_top_p_keeps_the_smallest_set_that_holds_p() -> None:
     assert drawn == {0, 1}
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_however_little_p_is_the_likeliest_is_left(dtype: torch.dtype) -> None:
+    logits = torch.tensor([[0.0, 2.0, 1.0, 2.0]], dtype=dtype)
+    for p in (1e-7, 1e-45, 1e-46, 1e-323):
+        batch = SettingsBatch.of([Settings(top_p=p)], 4, dtype)
+        drawn = {int(draw(logits, torch.tensor([u / 10]), batch)) for u in range(1, 10)}
+        assert drawn == {1}
+
+
 def test_top_k_comes_before_top_p() -> None:
     # Given probabilities 0.4, 0.3, 0.2, 0.1; after top-k of 2 the first holds 0.57
     logits = torch.log(torch.tensor([0.4, 0.3, 0.2, 0.1])).tolist()
@@ -76,6 +85,9 @@ def test_a_row_does_not_see_its_neighbours_settings(
         {"temperature": -1},
         {"temperature": float("nan")},
         {"top_k": 0},
+        {"top_k": 1.5},
+        {"top_k": True},
+        {"top_k": 2**31},
         {"top_p": 0},
         {"top_p": 1.5},
     ],

@@ -34,7 +34,7 @@ def short_advances() -> Iterator[None]:
     slots=st.sampled_from([1, 2, 7, 40]),
     name=st.sampled_from(list(CASES)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_who_is_dropped_leaves_its_slot_and_its_neighbours_as_they_were(
     executor: ExecutorName, rng: random.Random, slots: int, name: str
 ) -> None:

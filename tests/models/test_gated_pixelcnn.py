@@ -45,25 +45,25 @@ def requests_of(net: GatedPixelCNN) -> list[dict[str, Any]]:
     return [random_fields(net.signature, seed) for seed in range(2)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(net=nets(), position=st.integers(0, 29), seed=st.integers(0, 999))
 def test_law_of_causality(net: GatedPixelCNN, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: GatedPixelCNN, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: GatedPixelCNN, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_definition(net: GatedPixelCNN, seed: int) -> None:
     laws.check_definition(net, requests_of(net)[-1], seed)
@@ -169,10 +169,40 @@ def test_a_batch_is_scored_like_its_events_alone(asked: dict[str, Any]) -> None:
     torch.testing.assert_close(net.log_prob(x, together), torch.cat(alone))
 
 
+NUMBERS = [[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]]
+
+
+@pytest.mark.parametrize("given", [NUMBERS, tuple(NUMBERS), [n for row in NUMBERS[0] for n in row]])
+def test_a_map_is_nested_as_its_shape_says_or_in_a_row(given: Any) -> None:
+    net = GatedPixelCNN(GatedPixelCNNConfig(2, 4, 4, map_shape=(1, 2, 4)))
+    assert net.conditions({"map": given})["map"].tolist() == [NUMBERS]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [[[1], [5]], [[2], [6]], [[3], [7]], [[4], [8]]],
+        NUMBERS[0],
+        [[[1, 2, 3], [4, 5, 6, 7, 8]]],
+        [[[1, 2, 3, 4]], [[5, 6, 7, 8]]],
+        [[[1, 2, 3, 4], [5, 6, 7, [8]]]],
+        [[1, 2, 3, 4], 5, 6, 7, 8],
+        [1, 2, 3, 4, 5, 6, 7],
+        "12345678",
+    ],
+    ids=["columns first", "no channels", "ragged", "rows first", "deeper", "mixed", "few", "text"],
+)
+def test_a_map_of_another_shape_is_refused(given: object) -> None:
+    net = GatedPixelCNN(GatedPixelCNNConfig(2, 4, 4, map_shape=(1, 2, 4)))
+    with pytest.raises(ConditionError, match="map must be"):
+        net.conditions({"map": given})
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({}, "the model needs the field 'label'"),
+        ({"label": 3.0}, "label cannot be 3.0"),
         ({"label": "cow"}, "label cannot be 'cow': it is one of cat, dog, 3"),
         ({"label": True}, "label cannot be True"),
         ({"label": "cat", "speaker": "ada"}, "the model has no field 'speaker'"),

@@ -11,7 +11,7 @@ from ancestral.models.sampling.ops import Grid, Register
 HEIGHT, WIDTH = 4, 9
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     top=st.integers(-2, 0),
     rows=st.integers(1, 3),

@@ -114,7 +114,7 @@ def test_series_are_not_joined_at_their_ends() -> None:
     torch.testing.assert_close(twice.coefficients, once.coefficients)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 999), order=st.integers(1, 8), length=st.integers(9, 40))
 def test_levinson_durbin_solves_the_toeplitz_system(seed: int, order: int, length: int) -> None:
     # Given the autocovariance of any series
@@ -129,7 +129,7 @@ def test_levinson_durbin_solves_the_toeplitz_system(seed: int, order: int, lengt
     assert is_stationary(coefficients)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.floats(-1.5, 1.5), min_size=1, max_size=5))
 def test_stationary_is_all_roots_within_the_unit_circle(coefficients: list[float]) -> None:
     largest = max(np.abs(np.roots([1, *(-c for c in coefficients)])), default=0.0)

@@ -52,19 +52,19 @@ def requests_of(net: Made) -> list[dict[str, Any]]:
     return [{"label": label} for label in net.config.labels] or [{}, {}]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), position=st.integers(0, 11), seed=st.integers(0, 999))
 def test_law_of_causality(net: Made, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: Made, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     net=nets(),
     seed=st.integers(0, 999),
@@ -79,7 +79,7 @@ def test_law_of_definition(net: Made, seed: int, temperature: float, given_symbo
     laws.check_definition(net, request, seed, Settings(temperature), prefix)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: Made, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)

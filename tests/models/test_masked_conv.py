@@ -46,7 +46,7 @@ def test_colours_see_each_other_as_drawn(kind: str, picture: str) -> None:
     assert not seen[:, :, 1, 2].any()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     kind=st.sampled_from(["A", "B"]),
     reach=st.integers(1, 3),

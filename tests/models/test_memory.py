@@ -59,7 +59,7 @@ def test_equal_rows_of_a_padded_product_are_equal_wherever_they_stand(
     now=st.integers(0, 40),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_saved_slot_is_found_again_from_wherever_it_goes_on(
     name: str, before: int, now: int, seed: int
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,7 +14,6 @@ from ancestral.models.train_settings import TrainSettings
 MUON = TrainSettings("muon", learning_rate=0.01)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(1e-4, 1e4), st.integers(0, 2**31))
 def test_it_keeps_directions_and_evens_out_how_long_they_are(
     rows: int, columns: int, size: float, seed: int

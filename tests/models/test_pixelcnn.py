@@ -49,19 +49,19 @@ def requests_of(net: PixelCNN) -> list[dict[str, Any]]:
     return [{"label": label} for label in net.config.labels] or [{}, {}]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), position=st.integers(0, 47), seed=st.integers(0, 999))
 def test_law_of_causality(net: PixelCNN, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: PixelCNN, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999), given_symbols=st.integers(0, 47))
 def test_law_of_the_definition(net: PixelCNN, seed: int, given_symbols: int) -> None:
     """From the first symbol, and from somewhere on: a completion."""
@@ -71,7 +71,7 @@ def test_law_of_the_definition(net: PixelCNN, seed: int, given_symbols: int) -> 
     laws.check_definition(net, request, seed, prefix=prefix if len(prefix) else None)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: PixelCNN, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)

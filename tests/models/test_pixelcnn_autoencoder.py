@@ -36,13 +36,13 @@ def nets(draw: st.DrawFn) -> PixelCNNAutoencoder:
     return PixelCNNAutoencoder(config).eval()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), position=st.integers(0, 24), seed=st.integers(0, 999))
 def test_law_of_causality(net: PixelCNNAutoencoder, position: int, seed: int) -> None:
     laws.check_causality(net, random_fields(net.signature, seed), position, seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_laws_of_sameness_definition_and_log_prob(net: PixelCNNAutoencoder, seed: int) -> None:
     fields = random_fields(net.signature, seed)

@@ -67,19 +67,19 @@ def _lively(config: PixelCNNPlusPlusConfig, seed: int) -> PixelCNNPlusPlus:
     return net.eval()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), position=st.integers(0, 400), seed=st.integers(0, 999))
 def test_law_of_causality(net: PixelCNNPlusPlus, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: PixelCNNPlusPlus, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: PixelCNNPlusPlus, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from ancestral.models.errors import ConditionError
+from ancestral.models.naive import sample_naive
 from ancestral.models.sampling import requests
 from ancestral.models.sampling.requests import Requests
 from ancestral.models.sampling.samples import SampleRequest
 from ancestral.models.sampling.warm import WarmCache
-from tests.models.nets import DIGITS, Case, image_case, sound_case
+from tests.models.nets import DIGITS, Case, all_cases, image_case, series_case, sound_case
 
 
 class Counted(Requests):
@@ -108,3 +110,64 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     # Then that was made anew
     assert [fields["label"] for fields in by_label.made] == [*DIGITS[:3], DIGITS[0]]
+
+
+#: A family whose fields fix the first symbols, fields that do, and prefixes that begin so and not.
+CODE, SERIES = {"code": [1, 0, 1, 1, 0]}, {"length": 20, "initial": [1, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "prefix"),
+    [
+        ("darn", CODE, [0]),
+        ("darn", CODE, [1, 0, 1, 1]),
+        ("darn", CODE, [1, 0, 1, 1, 1, 0]),
+        ("linear", SERIES, [1.0, 2.0, 3.5]),
+        ("linear", SERIES, [9.0, 2.0, 3.0, 4.0]),
+    ],
+)
+def test_a_prefix_does_not_override_what_the_fields_fix(
+    family: str, fields: dict[str, Any], prefix: list[float]
+) -> None:
+    net, given = all_cases()[family].net, torch.tensor(prefix)
+    requests = Requests(net, net.program(), torch.device("cpu"), WarmCache())
+    with pytest.raises(ConditionError, match="does not begin with what the fields fix"):
+        requests.ask(SampleRequest("a", fields, seed=1, prefix=given))
+    with pytest.raises(ConditionError, match="does not begin with what the fields fix"):
+        sample_naive(net, fields, seed=1, prefix=given)
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "prefix"),
+    [
+        ("darn", CODE, [1, 0, 1, 1, 0]),
+        ("darn", CODE, [1, 0, 1, 1, 0, 1, 1]),
+        ("linear", SERIES, [1.0, 2.0, 3.0, 4.5]),
+    ],
+)
+def test_a_prefix_goes_on_from_what_the_fields_fix(
+    family: str, fields: dict[str, Any], prefix: list[float]
+) -> None:
+    net, given = all_cases()[family].net, torch.tensor(prefix)
+    requests = Requests(net, net.program(), torch.device("cpu"), WarmCache())
+    asked = requests.ask(SampleRequest("a", fields, seed=1, prefix=given))
+    assert asked.start.prefix is given
+
+
+@pytest.mark.parametrize(
+    ("case", "prefix", "message"),
+    [
+        (image_case, [1, 2], "flat tensor of whole numbers, not list"),
+        (image_case, torch.zeros(2, 3).long(), r"not \(2, 3\) of torch.int64"),
+        (image_case, torch.tensor(3), r"not \(\) of torch.int64"),
+        (image_case, torch.tensor([0.5, 1.0]), r"not \(2,\) of torch.float32"),
+        (series_case, torch.zeros(1, 3), r"flat tensor of numbers, not \(1, 3\) of torch.float32"),
+    ],
+)
+def test_a_prefix_of_another_form_is_refused(
+    case: Callable[[], Case], prefix: Any, message: str
+) -> None:
+    net, fields = case().net, case().requests[0]
+    requests = Requests(net, net.program(), torch.device("cpu"), WarmCache())
+    with pytest.raises(ConditionError, match=message):
+        requests.ask(SampleRequest("a", fields, seed=1, prefix=prefix))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_in_float32_it_departs_from_the_naive_sampler_only_where_u_lies_on_a_ste
     pauses=st.lists(st.integers(0, 3), min_size=8, max_size=8),
     name=st.sampled_from(list(CASES)),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_bits_depend_on_no_slot_neighbour_order_or_pause(
     executor: ExecutorName, order: random.Random, slots: int, pauses: list[int], name: str
 ) -> None:
@@ -265,10 +266,13 @@ def test_a_request_that_does_not_fit_is_refused_before_it_takes_a_slot() -> None
 
 @pytest.mark.parametrize(
     "asked",
-    [{"seed": -1}, {"seed": 2**63}, {"seed": 1, "sample": -1}, {"seed": 1, "sample": 2**32}],
+    [
+        *({"seed": seed} for seed in (-1, 2**63, 1.5, True)),
+        *({"seed": 1, "sample": sample} for sample in (-1, 2**32, 0.5, False)),
+    ],
 )
-def test_numbers_that_the_random_source_has_no_room_for_are_refused(asked: dict[str, int]) -> None:
-    with pytest.raises(ConditionError, match=r"lies in \[0, 2\*\*"):
+def test_numbers_that_the_random_source_has_no_room_for_are_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(ConditionError, match=r"is a whole number in \[0, 2\*\*"):
         SampleRequest(0, {}, **asked)
 
 
@@ -276,7 +280,7 @@ def test_numbers_that_the_random_source_has_no_room_for_are_refused(asked: dict[
 def test_the_largest_numbers_that_can_be_asked_for_are_drawn(executor: ExecutorName) -> None:
     # Given the largest seed and sample number, and more of the likeliest symbols than there are
     case = image_case()
-    largest = SampleRequest(0, {}, 2**63 - 1, 2**32 - 1, Settings(top_k=2**40, top_p=1.0))
+    largest = SampleRequest(0, {}, 2**63 - 1, 2**32 - 1, Settings(top_k=2**31 - 1, top_p=1.0))
     # When it is drawn
     (sample,) = Sampler(case.net, slots=1, executor=executor).sample([largest])
     # Then it is what the naive sampler draws from the whole alphabet
@@ -298,8 +302,13 @@ def test_a_prefix_that_does_not_fit_is_refused(prefix: torch.Tensor, message: st
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match="no GPU here for device 'cuda': sample on 'cpu'"):
+    with pytest.raises(ConfigError, match="no GPU here for device 'cuda': take 'cpu'"):
         Sampler(image_case().net, device="cuda")
+
+
+def test_a_device_that_torch_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match="torch knows no device 'xyz'"):
+        Sampler(image_case().net, device="xyz")
 
 
 @pytest.mark.parametrize(("asked", "message"), [("slots", "one slot"), ("threads", "one thread")])

@@ -84,7 +84,7 @@ def test_a_saved_sample_ends_elsewhere_as_if_it_had_never_moved(
 
 @on_each_executor
 @given(rng=st.randoms(use_true_random=False), name=st.sampled_from(list(CASES)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_no_journey_shows_in_a_sample(
     executor: ExecutorName, rng: random.Random, name: str
 ) -> None:

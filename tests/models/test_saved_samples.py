@@ -68,6 +68,21 @@ def test_bytes_carry_everything_but_the_key(
     assert (waiting.request, waiting.so_far) == (replace(request, key="another"), None)
 
 
+def test_numbers_of_numpy_are_drawn_and_carried_like_others() -> None:
+    # Given a request out of an array
+    sampler = Sampler(image_case(labels=DIGITS).net)
+    asked = SampleRequest("a", {"label": np.int64(2)}, seed=np.int64(7), sample=np.uint32(1))
+    usual = SampleRequest("a", {"label": 2}, seed=7, sample=1)
+
+    # When it is taken out of its slot before it begins
+    sampler.admit(asked)
+    carried = SavedSample.from_bytes(sampler.save("a").to_bytes(), "a")
+
+    assert carried.request == usual
+    [drawn], [expected] = sampler.sample([asked]), sampler.sample([usual])
+    np.testing.assert_array_equal(drawn.symbols, expected.symbols)
+
+
 def _changed(saved: SavedSample, **changes: Any) -> bytes:
     """Its bytes with other facts."""
     tensors = load(saved.to_bytes())

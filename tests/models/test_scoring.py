@@ -13,6 +13,7 @@ import torch
 
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
 from ancestral.models.naive import sample_naive
+from ancestral.models.pixelcnn_autoencoder import PixelCNNAutoencoder, PixelCNNAutoencoderConfig
 from ancestral.models.scoring import Score, Scorer
 from tests.models.nets import DIGITS, Case, all_cases, image_case, sound_case
 
@@ -90,6 +91,32 @@ def test_no_neighbour_and_no_order_changes_a_bit_of_it(name: str) -> None:
     assert [each.log_likelihood_nats for each in together] == [alone[number] for number in order]
 
 
+@pytest.mark.parametrize(("channels", "latent"), [(11, 11), (5, 8), (7, 5)])
+def test_nor_does_its_place_in_the_batch_where_an_encoder_s_widths_are_odd(
+    channels: int, latent: int
+) -> None:
+    # Given an encoder whose last layer reads 2 columns of so many channels
+    torch.manual_seed(0)
+    net = PixelCNNAutoencoder(
+        PixelCNNAutoencoderConfig(
+            3, 5, 5, channels=4, layers=1, latent=latent, encoder=(channels, channels)
+        )
+    )
+    places = 64
+    images = [np.random.default_rng(key).integers(0, 5, (3, 5)) for key in range(places)]
+
+    # When the same images are scored in two orders
+    scores: list[dict[Any, float]] = []
+    for order in (range(places), reversed(range(places))):
+        scorer = Scorer(net, slots=places)
+        for key in order:
+            scorer.admit(key, images[key], {})
+        scores.append({each.key: each.log_likelihood_nats for each in scorer.advance()})
+
+    # Then
+    assert scores[0] == scores[1]
+
+
 def test_a_batch_is_always_full() -> None:
     # Given a network that tells how many events it sees at a time
     case = image_case()
@@ -154,6 +181,29 @@ def test_what_does_not_fit_is_refused() -> None:
         scorer.admit(1, *event)
     with pytest.raises(ConfigError):
         Scorer(case.net, slots=0)
+
+
+@pytest.mark.parametrize("symbol", [-1, 7, 1.5, 2.0])
+def test_a_symbol_that_is_none_costs_its_own_event_and_no_neighbour(symbol: float) -> None:
+    # Given an event that waits
+    case = image_case(labels=DIGITS)
+    scorer = Scorer(case.net)
+    good, (bad, fields) = events_of(case, 2)
+    scorer.admit("good", *good)
+    # When another has a symbol that is not among the 7 levels, or is no whole number
+    bad = bad.astype(type(symbol))
+    bad[2, 3] = symbol
+    with pytest.raises(ConditionError, match="not among 7 levels"):
+        scorer.admit("bad", bad, fields)
+    # Then the first is scored
+    assert [each.key for each in scorer.advance()] == ["good"]
+
+
+def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device, message in (("cuda", "no GPU here"), ("xyz", "knows no device 'xyz'")):
+        with pytest.raises(ConfigError, match=message):
+            Scorer(image_case().net, device=device)
 
 
 def test_an_event_is_scored_within_its_steps_unless_it_is_dropped() -> None:

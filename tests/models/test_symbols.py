@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -32,7 +32,6 @@ def video(levels: int, *colours: int) -> dict[str, Any]:
 SERIES: dict[str, Any] = {"medium": "series", "levels": None, "shape": [None]}
 
 
-@settings(deadline=None)
 @given(levels=st.integers(2, 256))
 def test_every_grey_level_survives_the_journey(levels: int) -> None:
     symbols = np.arange(levels)[None]
@@ -42,7 +41,6 @@ def test_every_grey_level_survives_the_journey(levels: int) -> None:
     assert np.array_equal(from_media(image(levels), grey), symbols)
 
 
-@settings(deadline=None)
 @given(levels=st.integers(2, 256))
 def test_every_colour_and_every_frame_survives_the_journey(levels: int) -> None:
     # Given each level, in red rising, in green falling, in blue in another order
@@ -59,7 +57,6 @@ def test_every_colour_and_every_frame_survives_the_journey(levels: int) -> None:
         assert np.array_equal(from_media(signature, media), symbols)
 
 
-@settings(deadline=None)
 @given(levels=st.integers(2, 512))
 def test_every_mu_law_symbol_survives_the_journey(levels: int) -> None:
     symbols = np.arange(levels)
@@ -69,7 +66,6 @@ def test_every_mu_law_symbol_survives_the_journey(levels: int) -> None:
     assert np.array_equal(from_media(audio(levels), wave), symbols)
 
 
-@settings(deadline=None)
 @given(levels=st.integers(2, 65536) | st.integers(65000, 65536))
 def test_every_linear_symbol_survives_the_journey(levels: int) -> None:
     signature, symbols = audio(levels, "linear"), np.arange(levels)
@@ -89,7 +85,6 @@ def test_linear_symbols_of_16_bits_are_the_samples_themselves() -> None:
     assert np.array_equal(to_media(audio(65536, "linear"), symbols), wave)
 
 
-@settings(deadline=None)
 @given(levels=st.integers(2, 65536), wave=hnp.arrays(np.int16, st.integers(1, 20)))
 def test_a_linear_symbol_is_the_nearest(levels: int, wave: np.ndarray) -> None:
     signature = audio(levels, "linear")
@@ -100,7 +95,6 @@ def test_a_linear_symbol_is_the_nearest(levels: int, wave: np.ndarray) -> None:
     assert np.all(np.abs(found - wave) <= nearest + 1)
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.float64, st.integers(0, 20)))
 def test_a_series_is_itself(values: np.ndarray) -> None:
     media = to_media(SERIES, values)
@@ -109,7 +103,6 @@ def test_a_series_is_itself(values: np.ndarray) -> None:
     np.testing.assert_array_equal(from_media(SERIES, media), values)
 
 
-@settings(deadline=None)
 @given(hidden=st.integers(1, 9), height=st.integers(1, 4), width=st.integers(1, 4))
 def test_a_hidden_code_is_left_out(hidden: int, height: int, width: int) -> None:
     # Given an event of a hidden code of ones, and then an image

@@ -69,25 +69,25 @@ def requests_of(net: VideoPixel) -> list[dict[str, Any]]:
     return requests
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), position=st.integers(0, 63), seed=st.integers(0, 999))
 def test_law_of_causality(net: VideoPixel, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: VideoPixel, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: VideoPixel, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(
     net=nets(),
     seed=st.integers(0, 999),
@@ -185,6 +185,9 @@ def test_a_clip_has_the_frames_that_are_asked_for_and_a_real_one_those_it_has() 
     for frames in (0, 4):
         with pytest.raises(ConditionError, match=f"a clip has 1 to 3 frames, not {frames}"):
             net.event_shape({"frames": frames})
+    for other in (2.5, 2.0, "2", None, True):
+        with pytest.raises(ConditionError, match="frames must be a whole number, not"):
+            net.event_shape({"frames": other})
     with pytest.raises(ConditionError, match="1 to 3 frames, not 4"):
         net.example(torch.zeros(4, 3, 4, dtype=torch.int64), {})
 

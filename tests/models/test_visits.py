@@ -43,7 +43,7 @@ def seen(visited: Iterator[tuple[Item, Place]], count: int) -> list[list[int]]:
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     blocks=st.lists(LENGTHS, min_size=1, max_size=4),
     left_at=st.integers(0, 60),

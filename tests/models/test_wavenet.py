@@ -88,19 +88,19 @@ ALL_CONDITIONINGS = pytest.mark.parametrize(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(net=nets(), position=st.integers(0, 39), seed=st.integers(0, 999))
 def test_law_of_causality(net: WaveNet, position: int, seed: int) -> None:
     laws.check_causality(net, requests_of(net)[-1], position, seed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_sameness(net: WaveNet, seed: int) -> None:
     laws.check_sameness(net, requests_of(net), seed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(net=nets(), seed=st.integers(0, 999))
 def test_law_of_log_prob(net: WaveNet, seed: int) -> None:
     laws.check_log_prob(net, requests_of(net)[0], seed)
@@ -207,7 +207,13 @@ def test_aligned_features_write_one_word_along_its_progress() -> None:
         (SPEAKERS, DIGITS, {"digit": 5, "speaker": "ada"}, "digit cannot be 5: it is one of 0, 7"),
         (SPEAKERS, DIGITS, {"digit": 7, "speaker": "x"}, "one of ada, bob, eve"),
         ((), DIGITS, {"digit": 7, "seconds": 0.01}, "the model has no field 'seconds'"),
-        ((), (), {"seconds": 0.2}, "at most 0.1 seconds"),
+        ((), (), {"seconds": 0.2}, "seconds must be a number from 0 to 0.1, not 0.2"),
+        ((), (), {"seconds": float("nan")}, "seconds must be a number"),
+        ((), (), {"seconds": float("inf")}, "seconds must be a number"),
+        ((), (), {"seconds": "1"}, "seconds must be a number"),
+        ((), (), {"seconds": None}, "seconds must be a number"),
+        ((), (), {"seconds": [1]}, "seconds must be a number"),
+        ((), (), {"seconds": True}, "seconds must be a number"),
         ((), (), {"seconds": 0.0}, "above 0"),
     ],
 )
@@ -238,6 +244,16 @@ def test_features_of_another_length_are_refused() -> None:
         ({"speakers": ("ada", "ada")}, "speakers lists one of them twice"),
         ({"digits": (1, 2), "seconds": ((0.5,),)}, "seconds needs 1 rows"),
         ({"digits": (1,), "seconds": ((9.0,),)}, "not beyond 2.5"),
+        # 100 samples have room for one column of 80
+        (
+            {
+                "sample_rate_hz": 1000,
+                "max_length": 100,
+                "digits": (1,),
+                "seconds": ((0.1,),),
+            },
+            "not beyond 0.08",
+        ),
     ],
 )
 def test_sizes_that_make_no_network_are_named(change: dict[str, Any], message: str) -> None:
@@ -336,6 +352,7 @@ def test_without_texts_nothing_is_learnt_first() -> None:
         ({"characters": " aa"}, "characters lists one of them twice"),
         ({"characters": " a", "digits": (1,), "seconds": ((0.1,),)}, "texts or digits"),
         ({"front_end_steps": 0}, "front_end_steps must be at least 1"),
+        ({"characters": " a", "max_length": 79}, "hop must be at most max_length, which is 79"),
     ],
 )
 def test_a_front_end_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:

@@ -15,6 +15,8 @@ import triton.language as tl
 #: The bits of the largest weight, 1.0, and how often they are halved until one is left.
 LARGEST_WEIGHT_BITS: tl.constexpr = tl.constexpr(0x3F800000)
 HALVINGS: tl.constexpr = tl.constexpr(31)
+#: The likeliest symbol stays, however little p is.
+LEAST_SHARE: tl.constexpr = tl.constexpr(1e-30)
 #: Logistic functions wider than this leave all that can be counted in the tails, and no slope.
 LARGEST_LOG_SCALE: tl.constexpr = tl.constexpr(20.0)
 
@@ -48,7 +50,7 @@ def kept_weights(weights, top_k, top_p):
     keep = above | (level & (tl.cumsum(level.to(tl.int32), 1) <= room[:, None]))
     weights = tl.where(keep, weights, 0.0)
     bits = weights.to(tl.int32, bitcast=True)
-    most = top_p * tl.sum(weights, 1)
+    most = tl.maximum(top_p * tl.sum(weights, 1), LEAST_SHARE)
     low = top_k * 0 - 1
     high = low + 1 + LARGEST_WEIGHT_BITS
     for _ in range(HALVINGS):

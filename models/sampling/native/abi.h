@@ -9,7 +9,7 @@
 namespace ancestral {
 
 // Raised with every change of the structures below or of what is computed; library.py has it too.
-constexpr int32_t ABI = 1;
+constexpr int32_t ABI = 2;
 
 // Outputs of a product are packed in blocks of so many; a wide unit has as many slots.
 constexpr int BLOCK = 16;
@@ -59,7 +59,7 @@ struct Op {
     int32_t aligned;          // CONDITION: 1 for aligned conditioning
     int32_t channel;          // DRAW, EMBED, VALUE, COLOUR_MIXTURE
     int32_t by_column;        // DENSE, CONDITION: 1 if weights or offsets change with the column
-    float scale, shift;       // VALUE
+    double scale, shift;      // VALUE
     const Weights* weight;    // DENSE
     const int32_t* offset;    // CONDITION: the first float of the projection (by column)
     const float* table;       // EMBED: (levels, width)
@@ -78,6 +78,7 @@ struct Program {
     int32_t bfloat16;             // 1: products are of bfloat16 numbers
     int32_t oldest;               // a sound: how many positions back it reads
     int64_t scratch;              // floats of one lane that the registers of a unit take
+    double offset;                // GAUSSIAN: added to what is drawn
     const Register* register_;
     const Grid* grid;
     const Operand* operand;
@@ -122,8 +123,8 @@ static_assert(sizeof(Operand) == 40);
 static_assert(sizeof(Register) == 16);
 static_assert(sizeof(Grid) == 48);
 static_assert(sizeof(Weights) == 24);
-static_assert(sizeof(Op) == 80);
-static_assert(sizeof(Program) == 136);
+static_assert(sizeof(Op) == 88);
+static_assert(sizeof(Program) == 144);
 static_assert(sizeof(Slot) == 72);
 static_assert(sizeof(Unit) == 64);
 static_assert(sizeof(Call) == 48);

@@ -158,6 +158,7 @@ class CompiledProgram:
             bfloat16=self._bfloat16,
             oldest=max((-read.dx * read.grid.column_stride for read in reads), default=0),
             scratch=self._layout.scratch,
+            offset=getattr(distribution, "offset", 0.0),
             register=image.structures(RegisterStructure, self._layout.registers),
             grid=image.structures(GridStructure, grids),
             operand=image.structures(OperandStructure, self._layout.operands),

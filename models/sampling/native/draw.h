@@ -48,11 +48,13 @@ static void truncate(float* weight, int levels, int top_k, float top_p, int32_t*
     const int kept = top_k > 0 && top_k < levels ? top_k : levels;
     float total = 0;
     for (int i = 0; i < kept; i++) total += weight[order[i] * SLOTS];
+    // The likeliest symbol, whose weight is 1, stays, however little p is.
+    const float most = std::max(top_p * total, 1e-30f);
     float before = 0;
     for (int i = 0; i < levels; i++) {
         float& w = weight[order[i] * SLOTS];
         const float own = w;
-        if (i >= kept || (top_p < 1 && !(before < top_p * total))) w = 0;
+        if (i >= kept || (top_p < 1 && !(before < most))) w = 0;
         before += own;
     }
 }
@@ -228,14 +230,16 @@ static void draw_mixture(const float* parameters, const Program& program, Drawin
     }
 }
 
-// A real number: mean + standard deviation * quantile of u.
-static void draw_gaussian(const float* parameters, Drawing& drawing) {
+// A real number: offset + mean + standard deviation * quantile of u.
+static void draw_gaussian(const float* parameters, double offset, Drawing& drawing) {
     for (int slot = 0; slot < SLOTS; slot++) {
         const double mean = parameters[slot], log_deviation = parameters[SLOTS + slot];
         const double deviation = std::exp(log_deviation) * (double)drawing.temperature[slot];
         if (!drawing.is_given[slot])
-            drawing.symbol[slot] = mean + deviation * normal_quantile((double)drawing.u[slot]);
-        const double standard = (drawing.symbol[slot] - mean) * std::exp(-log_deviation);
+            drawing.symbol[slot] =
+                offset + (mean + deviation * normal_quantile((double)drawing.u[slot]));
+        const double standard =
+            (drawing.symbol[slot] - offset - mean) * std::exp(-log_deviation);
         drawing.nats[slot] =
             -0.5 * (standard * standard + 1.8378770664093453) - log_deviation;
     }
@@ -252,7 +256,7 @@ static void draw(const float* parameters, int count, const Program& program, Dra
         case CATEGORICAL: return draw_categorical(parameters, program.levels, drawing, work);
         case BERNOULLI: return draw_bernoulli(parameters, drawing, work);
         case LOGISTIC_MIXTURE: return draw_mixture(parameters, program, drawing, work);
-        default: return draw_gaussian(parameters, drawing);
+        default: return draw_gaussian(parameters, program.offset, drawing);
     }
 }
 

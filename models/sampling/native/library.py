@@ -20,7 +20,7 @@ from pathlib import Path
 from ancestral.models.errors import NativeMissing, NativeStale
 
 #: The version of the C interface and of what is computed; `abi.h` has the same number.
-ABI = 1
+ABI = 2
 
 #: The builds, best first, and what `ancestral_processor()` must at least say for each.
 LEVELS = {"avx512bf16": 3, "avx512": 2, "avx2": 1, "generic": 0}

@@ -191,13 +191,16 @@ class Machine : DrawOps<SLOTS_PER_UNIT> {
             }
     }
 
+    // Real numbers may lie far from zero, where floats have no digits left for what sets them apart.
     void value(const Op& op, Span span) {
+        const float scale = (float)op.scale, shift = (float)op.shift;
         for (int v = 0; v < span.count; v++)
             for (int u = 0; u < call_.units; u++) {
                 float* to = const_cast<float*>(at(program_.operand[op.target], u, span, v));
                 const double* symbols = known(u, op.channel, span, v);
                 for (int slot = 0; slot < L; slot++)
-                    to[slot] = (float)symbols[slot] * op.scale + op.shift;
+                    to[slot] = program_.levels ? (float)symbols[slot] * scale + shift
+                                               : (float)(symbols[slot] * op.scale + op.shift);
             }
     }
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 #: Outputs of a product are packed in blocks of so many; a wide unit has as many slots.
 BLOCK = 16
 
-_int, _long, _float, _pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
+_int, _long, _double, _pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
 class OperandKind(IntEnum):
@@ -84,7 +84,7 @@ class OpStructure(ctypes.Structure):
         *((name, _int) for name in ("kind", "row_step", "row", "column_step", "column")),
         *((name, _int) for name in ("target", "source", "sources", "flag", "aligned")),
         *((name, _int) for name in ("channel", "by_column")),
-        *((name, _float) for name in ("scale", "shift")),
+        *((name, _double) for name in ("scale", "shift")),
         *((name, _pointer) for name in ("weight", "offset", "table")),
     )
 
@@ -98,6 +98,7 @@ class ProgramStructure(ctypes.Structure):
         *((name, _int) for name in ("frame_ops", "row_ops", "step_ops", "forced_ops")),
         *((name, _int) for name in ("forced_columns", "bfloat16", "oldest")),
         ("scratch", _long),
+        ("offset", _double),
         *((name, _pointer) for name in ("register", "grid", "operand")),
         *((name, _pointer) for name in ("frame_op", "row_op", "step_op", "forced_op")),
     )

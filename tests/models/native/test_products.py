@@ -33,7 +33,7 @@ outputs = st.sampled_from([1, 3, 4, 5, 8, 9, 15, 16, 17, 33, 64, 100, 129])
 
 
 @given(widths=widths, outputs=outputs, accumulate=st.booleans(), bias=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_product_is_the_same_in_each_layout_and_build(
     widths: list[int], outputs: int, accumulate: bool, bias: bool
 ) -> None:
@@ -58,7 +58,7 @@ def test_a_product_is_the_same_in_each_layout_and_build(
 
 @pytest.mark.skipif("avx512bf16" not in native.available(), reason="there is no bfloat16 here")
 @given(widths=widths, outputs=outputs, accumulate=st.booleans(), bias=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_products_of_bfloat16_numbers_are_those_of_rounded_ones(
     widths: list[int], outputs: int, accumulate: bool, bias: bool
 ) -> None:
