@@ -34,14 +34,16 @@ from torch import nn
 
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.recipe import Recipe
+from ancestral.jobs.registry import Registry
 from ancestral.models import TrainingLoss, TrainProgress, shuffled_batches
 from ancestral.models.optimizer import optimizers_of
-from ancestral.orchestration.board import News
 from ancestral.orchestration.cluster import cluster
 from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.news import News
 from ancestral.orchestration.rank import train_settings
 from ancestral.orchestration.recipe import find_recipe
-from ancestral.orchestration.training import plan_training, train
+from ancestral.orchestration.training import train
+from ancestral.orchestration.training_run import plan_training
 
 CASES, QUICK_CASES = ("digits", "telephone-digits", "piano"), ("digits",)
 SECONDS, QUICK_SECONDS = 180.0, 20.0
@@ -92,7 +94,7 @@ def ours(recipe: Recipe, seconds: float) -> tuple[float, TrainProgress]:
 
     with tempfile.TemporaryDirectory() as folder, Interrupt() as interrupt:
         train(
-            plan_training(recipe.with_budget(seconds), folder),
+            plan_training(recipe.with_budget(seconds), registry_in(folder)),
             workers=WORKERS,
             picture=False,
             stream=io.StringIO(),
@@ -172,7 +174,11 @@ def measure(names: Sequence[str], seconds: float) -> list[Row]:
 def plan_recipe(recipe: Recipe) -> Recipe:
     """The recipe with what its data tells of the model."""
     with tempfile.TemporaryDirectory() as folder:
-        return plan_training(recipe, folder).recipe
+        return plan_training(recipe, registry_in(folder)).recipe
+
+
+def registry_in(folder: str) -> Registry:
+    return Registry(folder, Path(folder) / "cache")
 
 
 def print_rows(rows: Sequence[Row]) -> None:

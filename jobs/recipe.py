@@ -150,6 +150,10 @@ class Recipe(_Document):
     #: The family's configuration. What lists the values of a field may be left out: the data has
     #: them.
     model: dict[str, Any] = {}
+    #: The model whose weights training starts from: `name`, `name@digest`, or the path or URI of a
+    #: bundle. It is of the same family, and `model` need say no more than what differs, which can
+    #: be nothing that weights depend on. None: weights are random.
+    start: Annotated[str, Field(min_length=1), AfterValidator(without_password)] | None = None
     data: TrainingData
     #: None: the family is fitted in closed form, which takes no steps.
     training: Training | None = None

@@ -92,6 +92,7 @@ class Registry:
     ) -> None:
         """Opens nothing yet. `cache_folder` is a local folder for fetched bundles, and
         `shipped_folder` has those that came with the package; by default none did."""
+        self.state_uri = state_uri
         self._state = open_store(state_uri)
         self._cache_folder = cache_folder
         self._shipped_folder = shipped_folder

@@ -119,17 +119,7 @@ def train(
 
     def keep() -> None:
         with watch.save():
-            save(
-                {
-                    "step": step,
-                    "fraction": fraction,
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                    "best": vars(best),
-                    "heard": list(heard),
-                }
-            )
+            save(_state(step, fraction, network, average, optimizers, best, heard))
 
     module.train()
     if save_due():
@@ -207,6 +197,31 @@ def _score(
         total += scored.double()
     nats_in_all, symbols = summed(total).tolist()
     return nats_in_all / (symbols * math.log(2)) if symbols else None
+
+
+def first_state(network: Autoregressive, settings: TrainSettings) -> TrainState:
+    """What training goes on from that starts with the weights that `network` has."""
+    return _state(0, 0.0, network, network, optimizers_of(network, settings), Best(), [])
+
+
+def _state(
+    step: int,
+    fraction: float,
+    network: nn.Module,
+    average: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    best: Best,
+    heard: Sequence[float],
+) -> TrainState:
+    return {
+        "step": step,
+        "fraction": fraction,
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "best": vars(best),
+        "heard": list(heard),
+    }
 
 
 def take_up(

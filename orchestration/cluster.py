@@ -29,6 +29,8 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Seconds between two looks at training ranks; a run of a minute should not end seconds late.
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+# It would log which nodes are about to go, by a process of its own; ranks go on from checkpoints.
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
 def ray_module(name: str) -> Any:

@@ -26,7 +26,8 @@ from ancestral.orchestration.real import real_ones
 from ancestral.orchestration.recipe import find_recipe
 from ancestral.orchestration.report import write_report
 from ancestral.orchestration.serve import Service, run_job
-from ancestral.orchestration.training import end_training, plan_training, publish, train
+from ancestral.orchestration.training import end_training, publish, train
+from ancestral.orchestration.training_run import plan_training
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Stage:
     def learn(self, recipe: Recipe) -> ModelEntry:
         """A model that learns by a recipe, published. Raises what `train` does."""
         client = self.service.client
-        run = plan_training(recipe, client.settings.state_uri)
+        run = plan_training(recipe, client.registry)
         trained = train(
             run, workers=RANKS, picture=False, stream=self.stream, interrupt=self.interrupt
         )

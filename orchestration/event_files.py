@@ -14,7 +14,7 @@ from tensorboardX import SummaryWriter
 
 from ancestral.jobs.errors import StoreDenied
 from ancestral.models import TrainProgress
-from ancestral.orchestration.board import Began, News, Picture
+from ancestral.orchestration.news import Began, News, Picture
 from ancestral.workers.images import decode_image
 
 #: Until what was told is in a file, in seconds: little is lost with this process.

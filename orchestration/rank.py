@@ -43,7 +43,6 @@ from ancestral.models.ahead import ahead
 from ancestral.models.augmentation import Augmentation
 from ancestral.models.train import TrainState
 from ancestral.models.visits import Place, batches, visits
-from ancestral.orchestration.board import Began, GaveUp, News, Picture, Said
 from ancestral.orchestration.card import write_card
 from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
 from ancestral.orchestration.clock import Clock
@@ -52,6 +51,7 @@ from ancestral.orchestration.contact_sheet import draw_contact_sheet
 from ancestral.orchestration.examples import Events, network
 from ancestral.orchestration.held_out import HeldOut, held_out_metrics
 from ancestral.orchestration.learners import ClosedForm, RawExample, learner
+from ancestral.orchestration.news import Began, GaveUp, News, Picture, Said, as_document
 from ancestral.orchestration.stream import Stream
 
 
@@ -93,7 +93,8 @@ def train_rank(config: dict[str, Any]) -> Trained | None:
         return rank.run()
     except ModelError as error:
         # Ray would try it again.
-        ray.get(config["board"].write.remote(GaveUp(f"{type(error).__name__}: {error}")))
+        gave_up = GaveUp(f"{type(error).__name__}: {error}")
+        ray.get(config["board"].write.remote(as_document(gave_up)))
         raise
 
 
@@ -255,7 +256,7 @@ class _Rank:
 
     def _tell(self, news: News) -> None:
         if self.leads:
-            self.board.write.remote(news)
+            self.board.write.remote(as_document(news))
 
     def _finish(self, net: Autoregressive, metrics: dict[str, Any]) -> Trained:
         device = next(net.parameters()).device

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ancestral.jobs.recipe import Recipe, Training, read_recipe
+from ancestral.jobs.registry import Registry
+from ancestral.jobs.settings import SHIPPED_MODELS
 from ancestral.jobs.spec import JobSpec, load_spec
 from ancestral.models import FAMILIES
 from ancestral.models.train_settings import TrainSettings
 from ancestral.orchestration.completion import complete
 from ancestral.orchestration.examples import network, read_examples
-from ancestral.orchestration.training import check_training
+from ancestral.orchestration.training_run import check_training, plan_training
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, type[BaseModel]] = {"job.md": JobSpec, "recipe.md": Recipe}
@@ -37,9 +41,8 @@ def rows(page: str, head: str) -> list[list[str]]:
     return [re.split(r"\s*\|\s*", line)[1:-1] for line in table.splitlines()]
 
 
-def code_block(page: str, language: str) -> str:
-    (block,) = re.findall(rf"```{language}\n(.*?)```", text_of(page), flags=re.S)
-    return str(block)
+def code_block(page: str, language: str, number: int = 0) -> str:
+    return str(re.findall(rf"```{language}\n(.*?)```", text_of(page), flags=re.S)[number])
 
 
 def types_in(annotation: object) -> Iterator[object]:
@@ -147,6 +150,21 @@ def test_the_recipe_learns_from_the_table_that_is_made_there(
     assert np.array_equal([*held_out.arrays, *learnt.arrays], images)
     assert recipe.model["labels"] == [0, 1, 2, 3, 4]
     check_training(recipe, net)
+
+
+def test_the_recipe_that_starts_from_a_model_that_ships_says_nothing_of_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two images of each split, as large as the model's
+    monkeypatch.chdir(tmp_path)
+    rows = [{"split": split, "image": bytes(20 * 20), "label": 7} for split in ("train", "test")]
+    pq.write_table(pa.Table.from_pylist(2 * rows), "my-handwriting.parquet")
+    registry = Registry(str(tmp_path / "state"), tmp_path / "cache", SHIPPED_MODELS)
+
+    run = plan_training(read_recipe(yaml.safe_load(code_block("recipe.md", "yaml", 1))), registry)
+
+    assert run.recipe.model["labels"] == list(range(10))
+    assert run.recipe.start == f"digits@{registry.resolve('digits').digest[:12]}"
 
 
 @pytest.mark.parametrize("page", PAGES)

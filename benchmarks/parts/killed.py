@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress
-from ancestral.orchestration.board import Began, News
 from ancestral.orchestration.cluster import cluster
 from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.news import Began, News
 from ancestral.orchestration.recipe import find_recipe
-from ancestral.orchestration.training import plan_training, train
+from ancestral.orchestration.training import train
+from ancestral.orchestration.training_run import plan_training
 
 STEPS, QUICK_STEPS = 600, 60
 #: So that something is done again.
@@ -223,7 +225,7 @@ def main() -> None:
 
         with Interrupt() as interrupt:
             train(
-                plan_training(recipe, str(folder / "state")),
+                plan_training(recipe, Registry(str(folder / "state"), folder / "cache")),
                 workers=2,
                 picture=False,
                 stream=sys.stderr,

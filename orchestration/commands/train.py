@@ -13,9 +13,10 @@ import click
 from ancestral.orchestration.commands.output import DONE, json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from ancestral.jobs.registry import Registry
     from ancestral.jobs.settings import Settings
     from ancestral.orchestration.rank import Trained
-    from ancestral.orchestration.training import TrainingRun
+    from ancestral.orchestration.training_run import TrainingRun
 
 
 @click.command()
@@ -91,9 +92,10 @@ def train(
     if output is not None:
         make_folder(Path(output).absolute())
     # From here on it takes seconds to import things.
-    from ancestral.orchestration.training import end_training, plan_training
+    from ancestral.orchestration.training import end_training
+    from ancestral.orchestration.training_run import plan_training
 
-    run = plan_training(recipe, settings.state_uri, fresh=fresh)
+    run = plan_training(recipe, _registry(settings), fresh=fresh)
     say(
         f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
         f"{run.training_rows:,} rows to learn from, {run.held_out_rows:,} held out"
@@ -137,6 +139,12 @@ def make_folder(folder: Path) -> None:
         )
 
 
+def _registry(settings: Settings) -> Registry:
+    from ancestral.jobs.registry import Registry
+
+    return Registry(settings.state_uri, settings.cache_folder, settings.shipped_folder)
+
+
 def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> Trained:
     from ancestral.orchestration.cluster import cluster
     from ancestral.orchestration.event_files import EventFiles
@@ -158,10 +166,9 @@ def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> T
 
 def keep(trained: Trained, settings: Settings, name: str, output: str | None) -> dict[str, Any]:
     """Put the model where it was asked for; what is known of it."""
-    from ancestral.jobs.registry import Registry
     from ancestral.orchestration.training import publish, write_bundle, write_picture
 
-    registry = Registry(settings.state_uri, settings.cache_folder)
+    registry = _registry(settings)
     if output is not None:
         folder = Path(output).absolute()
         write_bundle(trained, folder)

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from ancestral.models import TrainProgress
-from ancestral.orchestration.board import Began, News
 from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.cluster import OBJECT_STORE_BYTES, cluster, ray_module
 from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.news import Began, News
 from ancestral.orchestration.rank import Trained
 from ancestral.orchestration.training import TrainingRun, train
 from tests.orchestration.event_curves import read_curve

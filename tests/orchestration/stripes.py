@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ancestral.jobs.recipe import Recipe, read_recipe
+from ancestral.jobs.registry import Registry
 from ancestral.orchestration.rank import Trained
-from ancestral.orchestration.training import TrainingRun, plan_training
+from ancestral.orchestration.training_run import TrainingRun, plan_training
 
 
 def table_of_stripes(folder: Path) -> str:
@@ -47,7 +48,11 @@ def recipe(folder: Path, **training: Any) -> Recipe:
 
 
 def plan(folder: Path, **training: Any) -> TrainingRun:
-    return plan_training(recipe(folder, **training), str(folder / "state"))
+    return plan_training(recipe(folder, **training), registry_in(folder))
+
+
+def registry_in(folder: Path) -> Registry:
+    return Registry(str(folder / "state"), folder / "cache")
 
 
 def moving_stripes(folder: Path) -> Recipe:

@@ -9,8 +9,8 @@ import pytest
 
 from ancestral.jobs.errors import StoreDenied
 from ancestral.models import TrainProgress
-from ancestral.orchestration.board import Began, Picture, Said
 from ancestral.orchestration.event_files import EventFiles
+from ancestral.orchestration.news import Began, Picture, Said
 from ancestral.workers.images import encode_image
 from tests.orchestration.event_curves import read_curve, read_events
 

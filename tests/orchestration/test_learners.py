@@ -10,12 +10,13 @@ import pytest
 
 from ancestral.jobs.recipe import Recipe
 from ancestral.models import build, load_bundle
-from ancestral.orchestration.board import News, Said
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.learners import learner
-from ancestral.orchestration.training import plan_training, train, write_bundle
+from ancestral.orchestration.news import News, Said
+from ancestral.orchestration.training import train, write_bundle
+from ancestral.orchestration.training_run import plan_training
 from tests.orchestration.counting_family import install
-from tests.orchestration.stripes import recipe
+from tests.orchestration.stripes import recipe, registry_in
 from tests.orchestration.tiny import small_ray
 
 
@@ -41,7 +42,6 @@ def test_only_those_that_say_so_learn_first(counting: Recipe) -> None:
 @pytest.mark.ray
 def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) -> None:
     # Given a run that was stopped as soon as the network had learnt
-    state_uri = str(tmp_path / "state")
     news: list[News] = []
 
     class StopAtOnce(Interrupt):
@@ -49,7 +49,7 @@ def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) ->
         def asked(self) -> bool:
             return bool(list(tmp_path.glob("state/training/*/checkpoints/0*")))
 
-    run = plan_training(counting, state_uri)
+    run = plan_training(counting, registry_in(tmp_path))
     with small_ray():
         with pytest.raises(Stopped):
             train(
@@ -63,7 +63,7 @@ def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) ->
 
         # When it goes on
         trained = train(
-            plan_training(counting, state_uri),
+            plan_training(counting, registry_in(tmp_path)),
             workers=2,
             picture=False,
             stream=io.StringIO(),

@@ -17,7 +17,7 @@ from ancestral.orchestration.cli import cli
 from ancestral.orchestration.completion import complete
 from ancestral.orchestration.examples import items_of, network, read_examples
 from ancestral.orchestration.recipe import SHIPPED, find_recipe, parse_budget
-from ancestral.orchestration.training import check_training
+from ancestral.orchestration.training_run import check_training
 from tests.orchestration.sounds import RATE_HZ, noise
 
 SHIPPED_NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))

@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ancestral.jobs.errors import SpecError
-from ancestral.jobs.recipe import Augmentation, Recipe, Training
 from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress, load_bundle
-from ancestral.models.optimizer import optimizers_of
-from ancestral.models.visits import Place
-from ancestral.orchestration.board import Began, News, Picture
-from ancestral.orchestration.checkpoints import Checkpoint, Checkpoints
+from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.errors import TrainingFailed
-from ancestral.orchestration.examples import network
 from ancestral.orchestration.interrupt import Interrupt, Stopped
-from ancestral.orchestration.rank import Trained, train_settings
-from ancestral.orchestration.recipe import find_recipe, shipped
+from ancestral.orchestration.news import Began, News, Picture
+from ancestral.orchestration.rank import Trained
 from ancestral.orchestration.training import (
-    TrainingRun,
-    check_shares,
-    check_training,
     end_training,
-    plan_training,
     publish,
-    recipe_digest,
     train,
     write_bundle,
     write_picture,
 )
+from ancestral.orchestration.training_run import TrainingRun, plan_training
 from ancestral.workers.images import decode_image
-from tests.orchestration.stripes import digest, moving_stripes, plan, recipe, waves
+from tests.orchestration.stripes import digest, moving_stripes, plan, registry_in, waves
 from tests.orchestration.tiny import small_ray
 
 ray_test = pytest.mark.ray
@@ -201,7 +190,7 @@ def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> No
     with pytest.raises(TrainingFailed, match=r"loss or the gradient of step .* is not finite"):
         train(
             run,
-            workers=2,
+            workers=1,
             picture=False,
             stream=io.StringIO(),
             interrupt=Interrupt(),
@@ -216,7 +205,7 @@ def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> No
 @ray_test
 def test_what_has_a_closed_form_is_fitted_at_once(ray_cluster: None, tmp_path: Path) -> None:
     # Given series in which a value is 3/4 of the one before it, and unit noise
-    run = plan_training(waves(tmp_path), str(tmp_path / "state"))
+    run = plan_training(waves(tmp_path), registry_in(tmp_path))
 
     trained = train(run, workers=2, stream=io.StringIO(), interrupt=Interrupt())
 
@@ -232,39 +221,13 @@ def test_what_has_a_closed_form_is_fitted_at_once(ray_cluster: None, tmp_path: P
 
 @ray_test
 def test_clips_are_trained_on(ray_cluster: None, tmp_path: Path) -> None:
-    run = plan_training(moving_stripes(tmp_path), str(tmp_path / "state"))
+    run = plan_training(moving_stripes(tmp_path), registry_in(tmp_path))
 
-    trained = train(run, workers=2, stream=io.StringIO(), interrupt=Interrupt())
+    trained = train(run, workers=1, stream=io.StringIO(), interrupt=Interrupt())
 
     assert (run.training_rows, run.held_out_rows) == (8, 2)
     assert trained.metrics["held_out_bits_per_dim"] < 1
     assert trained.picture is not None
-
-
-def test_a_closed_form_takes_no_steps(tmp_path: Path) -> None:
-    steps = recipe(tmp_path).training
-    wrong = waves(tmp_path).model_copy(update={"training": steps})
-
-    with pytest.raises(SpecError, match="linear is fitted in closed form: leave out 'training'"):
-        plan_training(wrong, str(tmp_path / "state"))
-
-
-def test_a_run_is_checked_before_it_begins(tmp_path: Path) -> None:
-    good = recipe(tmp_path)
-    assert good.training is not None
-    for wrong, sentence in (
-        ({"model": {**good.model, "layerss": 3}}, "no 'layerss'"),
-        ({"model": {**good.model, "height": 5}}, "has 16 bytes, not 5 x 4 bytes"),
-        ({"model": {**good.model, "labels": [0, 1]}}, "label cannot be 2"),
-        ({"training": good.training.model_copy(update={"ema_decay": 2.0})}, "ema_decay"),
-        ({"training": good.training.model_copy(update={"crop_samples": 4})}, "makes image"),
-        ({"training": good.training.model_copy(update={"accumulate": 0})}, "accumulate must be"),
-        ({"training": None}, "the key 'training' is missing"),
-    ):
-        with pytest.raises(SpecError, match=sentence):
-            plan_training(good.model_copy(update=wrong), str(tmp_path / "state"))
-
-    assert not (tmp_path / "state").exists()
 
 
 def test_more_ranks_than_rows_are_refused(tmp_path: Path) -> None:
@@ -286,101 +249,3 @@ def test_batches_that_ranks_cannot_share_are_refused(
     run = plan(tmp_path, batch_size=batch_size, accumulate=accumulate)
     with pytest.raises(SpecError, match=sentence):
         train(run, workers=workers, stream=io.StringIO(), interrupt=Interrupt())
-
-
-@pytest.mark.parametrize("name", shipped(".yaml"))
-def test_batches_that_ship_are_shared_by_one_worker_or_two(name: str, tmp_path: Path) -> None:
-    run = replace(plan(tmp_path), recipe=find_recipe(name))
-    for workers in (1, 2):
-        check_shares(run, workers)
-
-
-def test_images_are_not_moved_away_from_their_maps(tmp_path: Path) -> None:
-    # Given a network that is told what is where in its images
-    told = recipe(tmp_path, augmentation={"shift_pixels": 1})
-    model = {**told.model, "labels": [0, 1, 2], "map_shape": [3, 2, 2]}
-    told = told.model_copy(update={"model": model})
-
-    with pytest.raises(SpecError, match=r"'training\.augmentation' moves images, but not the maps"):
-        check_training(told, network(told))
-
-
-def test_only_images_are_augmented(tmp_path: Path) -> None:
-    clips = moving_stripes(tmp_path)
-    assert clips.training is not None
-    wrong = clips.training.model_copy(update={"augmentation": Augmentation(shift_pixels=1)})
-
-    with pytest.raises(SpecError, match=r"'training\.augmentation' is for images"):
-        plan_training(clips.model_copy(update={"training": wrong}), str(tmp_path / "state"))
-
-
-def test_a_run_is_known_by_its_recipe(tmp_path: Path) -> None:
-    # Given a run that has come to step 12
-    run = plan(tmp_path)
-    Checkpoints(run.state_uri, run.name).save(checkpoint(run.recipe, 12))
-
-    same, other = plan(tmp_path), plan(tmp_path, learning_rate=0.02)
-    fresh = plan_training(recipe(tmp_path), run.state_uri, fresh=True)
-
-    assert (same.name, same.step) == (run.name, 12)
-    assert (other.name != run.name, other.step) == (True, 0)
-    assert (fresh.name, fresh.step) == (run.name, 0)
-    assert plan(tmp_path).step == 0
-
-
-def checkpoint(recipe: Recipe, step: int) -> Checkpoint:
-    """Of a network that was not trained."""
-    assert recipe.training is not None
-    net = network(recipe)
-    weights = net.state_dict()
-    optimizers = optimizers_of(net, train_settings(recipe.training))
-    return Checkpoint(
-        {
-            "step": step,
-            "network": weights,
-            "average": weights,
-            "optimizers": [each.state_dict() for each in optimizers],
-        },
-        1.0,
-        [Place()],
-    )
-
-
-@pytest.mark.parametrize("change", [{"head": 9}, {"layers": 3}], ids=str)
-def test_a_run_of_another_version_begins_anew_when_it_is_asked_to(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
-    # Given a checkpoint of the same recipe, by which another network was made then
-    run = plan(tmp_path)
-    other = run.recipe.model_copy(update={"model": {**run.recipe.model, **change}})
-    Checkpoints(run.state_uri, run.name).save(checkpoint(other, 12))
-
-    with pytest.raises(TrainingFailed, match=r"by another version .*: begin anew with --fresh"):
-        plan(tmp_path)
-
-    assert plan_training(recipe(tmp_path), run.state_uri, fresh=True).step == 0
-
-
-def test_keys_that_are_not_given_are_no_part_of_what_a_run_is_known_by(tmp_path: Path) -> None:
-    # Given a program of which recipes know one more key
-    class Longer(Training):
-        another: int | None = None
-
-    class Later(Recipe):
-        training: Longer | None = None
-
-    now = recipe(tmp_path)
-    later, asked = (
-        Later(**{**now.model_dump(), "training": {**dict(now.training or ()), "another": another}})
-        for another in (None, 1)
-    )
-
-    assert recipe_digest(later) == recipe_digest(now) != recipe_digest(asked)
-
-
-def test_a_kept_recipe_is_plain_json(tmp_path: Path) -> None:
-    run = plan(tmp_path)
-
-    kept = json.loads((tmp_path / "state/training" / run.name / "recipe.json").read_bytes())
-
-    assert kept["model"]["labels"] == [0, 1, 2]
