@@ -107,6 +107,8 @@ class MemoryJob:
     hungry_until: float = AT_ONCE
     #: Why a worker left the job to others.
     declined: str = ""
+    #: The devices on which it was declined since they last held a unit of it.
+    declined_on: set[str] = field(default_factory=set)
 
     def knows(self, unit: Unit) -> bool:
         return any(unit in state for state in (self.ready, self.leased, self.rows, self.split))

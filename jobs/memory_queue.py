@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ancestral.jobs.errors import UnknownJob
 from ancestral.jobs.intents import Wanted
@@ -64,8 +64,10 @@ class MemoryQueue:
             built = MemoryJob(job, epoch, self._state.server, self._clock())
             if before is not None:
                 if before.epoch >= epoch:
-                    return False
+                    # An epoch is one caller's: who says it twice did not hear the first answer.
+                    return before.epoch == epoch and before.rebuilding
                 built.wanted, built.intent = before.wanted, before.intent
+                built.declined_on = before.declined_on
             self._state.jobs[job.job_id] = built
             return True
 
@@ -114,6 +116,7 @@ class MemoryQueue:
         device: str = "",
         among_others: bool = False,
         ticket: str = "",
+        without: Collection[str] = (),
     ) -> list[Lease]:
         with self._lock:
             now = self._clock()
@@ -125,11 +128,14 @@ class MemoryQueue:
             if limit < 1 or self._state.is_drained(device):
                 return []
             self._state.see_device(device, now)
-            patience = self._state.patience(device, now, self._lease_seconds)
             if among_others and device in self._state.probation:
                 return []
-            jobs = self._state.may_claim(job_id)
-            due = [(job, unit) for job in jobs for unit in job.due(device, now, patience)]
+            jobs = self._state.may_claim(job_id, without)
+            due = [
+                (job, unit)
+                for job in jobs
+                for unit in self._state.due(job, device, now, self._lease_seconds)
+            ]
             free = [each for each in due if not (among_others and each[0].is_charged(each[1]))]
             leases = [
                 self._lease(job, unit, worker, device, now)
@@ -205,7 +211,9 @@ class MemoryQueue:
                 return False
             job, holding = held
             job.end(lease.unit, holding, AT_ONCE)
-            job.declined = clip_error(declined) or job.declined
+            if declined:
+                job.declined = clip_error(declined)
+                job.declined_on |= {holding.device} - {""}
             return True
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
@@ -222,6 +230,11 @@ class MemoryQueue:
             if job is None:
                 raise UnknownJob(f"the queue knows no job {job_id!r}")
             return job.count(self._clock(), stale=job.server != self._state.server)
+
+    def untold(self, job_id: str) -> list[Unit]:
+        with self._lock:
+            job = self._state.jobs.get(job_id)
+            return sorted(unit for unit, told in job.rows.items() if told is None) if job else []
 
     def jobs(self) -> list[QueuedJob]:
         with self._lock:
@@ -266,6 +279,7 @@ class MemoryQueue:
             kept_from=whole.fence if whole else None,
         )
         job.hold(unit, holding)
+        job.declined_on.discard(device)
         return job.lease(unit, holding, len(self._state.workers))
 
     def _keep(

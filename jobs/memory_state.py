@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ancestral.jobs.intents import Wanted
@@ -54,12 +54,15 @@ class MemoryState:
     def is_open(self, job: MemoryJob) -> bool:
         return job.server == self.server and not job.rebuilding
 
-    def may_claim(self, job_id: str | None) -> list[MemoryJob]:
+    def may_claim(self, job_id: str | None, without: Collection[str]) -> list[MemoryJob]:
         """The jobs to claim from, in order; just this one, if it is named."""
         return [
             job
             for job in self.in_order()
-            if job_id in (None, job.facts.job_id) and self.is_open(job) and job.wanted is Wanted.RUN
+            if job_id in (None, job.facts.job_id)
+            and job.facts.job_id not in without
+            and self.is_open(job)
+            and job.wanted is Wanted.RUN
         ]
 
     def standing(self, lease: Lease) -> tuple[MemoryJob, Holding] | None:
@@ -140,11 +143,16 @@ class MemoryState:
         if device and not self.is_drained(device):
             self.devices[device] = now
 
-    def patience(self, device: str, now: float, lease_seconds: float) -> float:
-        """Seconds that a unit which broke on this device is left to others, if there are others."""
+    def due(self, job: MemoryJob, device: str, now: float, lease_seconds: float) -> list[Unit]:
+        """The units of a job that may be claimed on a device, in order.
+
+        A unit that broke there is left to others for a while, if there are others that do not
+        decline the job.
+        """
         then = now - lease_seconds
         self.devices = {name: seen for name, seen in self.devices.items() if seen > then}
-        return OTHERS_FIRST * lease_seconds if self.devices.keys() - {device} else 0.0
+        others = self.devices.keys() - {device} - job.declined_on
+        return job.due(device, now, OTHERS_FIRST * lease_seconds if others else 0.0)
 
     def draws_alone(self, job: MemoryJob, unit: Unit, device: str) -> bool:
         """Whether a unit that is claimed on a device must be drawn alone."""

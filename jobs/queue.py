@@ -46,7 +46,7 @@ is drained: it gets no more units, and heartbeats say DRAIN.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -181,7 +181,9 @@ class Queue(Protocol):
         """Make a job known, without units, and closed until `end_rebuild`.
 
         Of a job that is known already the units, leases and charges are forgotten; what is wanted
-        of it stays. False, and nothing happens, when it is at that epoch or a later one already.
+        of it, and on which devices it was declined, stays. Nothing happens when it is at that epoch
+        or a later one already: True while it is being built at that one, for an epoch is one
+        caller's, who can say it again when the answer was lost; else False.
         """
 
     def restore(
@@ -217,21 +219,22 @@ class Queue(Protocol):
         device: str = "",
         among_others: bool = False,
         ticket: str = "",
+        without: Collection[str] = (),
     ) -> list[Lease]:
         """Lease up to `limit` ready units (at most `LARGEST_BATCH`), of one job if it is named.
 
         Expired leases are reaped first. Units come from the job of highest priority, among equals
         from the oldest; within a job in the order of rows, those that failed after the others, and
         for `OTHERS_FIRST` leases' time not on the device that they broke on, if there is another
-        (one heard of within the last lease's time). Nothing for a drained device. With
-        `among_others`, only leases that need not be drawn alone, and so nothing at all on a device
-        on probation: who has other units in hand takes no suspect, for it would be charged with
-        what they do.
+        (one heard of within the last lease's time, on which the job was not declined). Nothing for
+        a drained device, and nothing of the jobs `without`. With `among_others`, only leases that
+        need not be drawn alone, and so nothing at all on a device on probation: who has other units
+        in hand takes no suspect, for it would be charged with what they do.
 
         When nothing is ready, holders of units with unbegun rows are asked to SHARE, and a unit
         that is slow (see `SLOW`) is leased as a copy, unless it was charged before, `worker` holds
-        it, it has a copy already, or had one and either broke. Neither is done when it is for
-        `among_others` that nothing is given.
+        it, it has a copy already, or had one and either broke. Neither is done to the jobs
+        `without`, nor to any when it is for `among_others` that nothing is given.
 
         A claim whose answer was lost can be said again under its `ticket`, any name for it: what
         still stands of its leases is given again, the same ones, renewed, and nothing new. Only the
@@ -282,7 +285,8 @@ class Queue(Protocol):
         """End the lease without charging an attempt; False if it is lost.
 
         Unless another worker holds the unit too, it is ready again at once. `declined` says why the
-        worker leaves the whole job to others, if it does, for `counts` to tell.
+        worker leaves the whole job to others, if it does, for `counts` to tell; no unit of the job
+        waits for its device then, until it holds one again.
         """
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
@@ -298,6 +302,10 @@ class Queue(Protocol):
         Raises:
             UnknownJob: it was never built, or it was forgotten.
         """
+
+    def untold(self, job_id: str) -> list[Unit]:
+        """The units that are decided as rows, and of which it was not told how they ended, by
+        rising ordinals. It looks at all that are decided. None of an unknown job."""
 
     def jobs(self) -> list[QueuedJob]:
         """Every job that is known, in the order in which they are claimed from."""

@@ -2,7 +2,7 @@
 
     recover   epochs/{n} ─► begin_rebuild ─► intents/, ranges/, splits/ ─► restore ─► end_rebuild
     audit     the same reading into the epoch that stands: units are mended, leases live on
-    recount   how the rows ended that were decided before; many records are read for it
+    recount   how the rows ended that were decided before, from the records of those untold
 
 Submitting a job, resuming it, and mending a queue that forgot it are the same steps. Any number of
 processes may take them at once: the latest epoch wins, and all calls of the others are refused.
@@ -16,8 +16,9 @@ from ancestral.jobs.errors import AlreadyExists, UnknownJob
 from ancestral.jobs.intents import latest_intent
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.queue import Queue, QueuedJob
+from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.spec import Job
-from ancestral.jobs.store import Store
+from ancestral.jobs.store import Store, ahead
 
 #: A rebuild of which nothing was heard for so long was given up by whoever began it.
 REBUILD_SECONDS = 60.0
@@ -73,9 +74,11 @@ def recount(queue: Queue, store: Store, job: Job) -> None:
     except UnknownJob:
         return
     if counts.rows_ok + counts.rows_failed + counts.rows_rejected < counts.rows_decided:
-        for record in Ledger(store, job.job_id).records(job):
-            # No device is named: this is the past, and speaks against none.
-            queue.complete(job.job_id, record.unit, record.counts)
+        ledger = Ledger(store, job.job_id)
+        for record in ahead(ledger.lookup, queue.untold(job.job_id)):
+            if isinstance(record, RowsRecord):
+                # No device is named: this is the past, and speaks against none.
+                queue.complete(job.job_id, record.unit, record.counts)
 
 
 def latest_epoch(store: Store, job_id: str) -> int:

@@ -26,6 +26,8 @@ picking the job and leasing its units is one script. Times are microseconds of t
     {ancestral}:decided:{job}  hash     unit -> "split AT", "rows", or "rows OK FAILED REJECTED"
     {ancestral}:trouble:{job}  hash     unit -> JSON, what it was charged with, and where it broke
     {ancestral}:pace:{job}     list     microseconds per row of the latest units
+    {ancestral}:declined:{job} set      devices on which the job was declined since they last held
+                                        a unit of it; kept when it is built anew
 
 A ready unit that never failed costs one sorted-set member, a decided one a hash field; no more.
 Scripts are handed the shard's prefix as KEYS[1] and derive every other key from it. Those that must
@@ -35,7 +37,7 @@ go on when the server's memory is full, so that finished work lands, say so in t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -64,6 +66,9 @@ from ancestral.jobs.redis_scripts import Scripts, parse_lease
 from ancestral.jobs.units import RowCounts, Unit
 
 Item = TypeVar("Item")
+
+#: Decided units of which one call of the server tells.
+SCANNED_AT_ONCE = 1000
 
 
 class RedisQueue:
@@ -146,9 +151,17 @@ class RedisQueue:
         device: str = "",
         among_others: bool = False,
         ticket: str = "",
+        without: Collection[str] = (),
     ) -> list[Lease]:
         found = self._run(
-            "claim", worker, _within_batch(limit), device, job_id or "", int(among_others), ticket
+            "claim",
+            worker,
+            _within_batch(limit),
+            device,
+            job_id or "",
+            int(among_others),
+            ticket,
+            *without,
         )
         return [parse_lease(told) for told in found]
 
@@ -216,6 +229,14 @@ class RedisQueue:
         return QueueCounts(
             epoch, bool(rebuilding), rebuilt / 1e6, bool(stale), Wanted(wanted), *rest
         )
+
+    def untold(self, job_id: str) -> list[Unit]:
+        key = f"{self._shard}:decided:{job_id}"
+        with translated_errors(self._address):
+            decided = self._client.hscan_iter(key, count=SCANNED_AT_ONCE)
+            # A scan may come upon a unit twice.
+            names = {name for name, how in decided if how == "rows"}
+        return sorted(map(Unit.parse, names))
 
     def jobs(self) -> list[QueuedJob]:
         with translated_errors(self._address):

@@ -186,7 +186,10 @@ class HeldLeases:
 
     def lose(self, hold: Hold, lease: Lease) -> None:
         """The queue says that this lease is somebody else's, or nobody's."""
-        if hold.lease == lease and not hold.changing and self._drop(hold):
+        with self._lock:
+            # Both at one moment: a split sets them together.
+            lost = hold.lease == lease and not hold.changing
+        if lost and self._drop(hold):
             self._listener(UnitLost(self._worker, lease.job_id, lease.unit))
 
     def boundary(self, holds: Iterable[Hold]) -> Boundary:

@@ -32,6 +32,10 @@ from ancestral.workers.workplace import Workplace
 #: Pauses double no more often than this: long before, they are as long as they get.
 MOST_DOUBLINGS = 20
 
+#: With nothing in hand, pauses grow to so many times the idle seconds: who has had nothing to do
+#: for a while troubles the queue less often.
+LONGEST_IDLE = 10.0
+
 
 class Intake:
     """Claims units, of one job if it is named, and delivers them with their rows; None is the last.
@@ -64,6 +68,8 @@ class Intake:
         self._rows_taken = 0
         #: Calls of the queue that failed, since one answered.
         self._outages = 0
+        #: Claims that gave nothing to empty hands, since there was something.
+        self._idle_claims = 0
         #: Of the next claim; the same until one is answered, so that none is lost with its answer.
         self._ticket = uuid.uuid4().hex
         #: The unit claimed last, if it is a suspect.
@@ -74,10 +80,11 @@ class Intake:
     def run(self) -> None:
         """Keep rows waiting until closed, or until the job is done; see `step`."""
         while (pause := self.step()) is not None:
-            if pause:
-                # Until rows were taken, or for so long: a closed intake notices within this time.
-                self._wake.wait(pause)
-                self._wake.clear()
+            # Until rows were taken, or for so long. It is closed by a flag alone, hence the slices.
+            while pause > 0 and not self._closed and not self._wake.is_set():
+                self._wake.wait(min(pause, self._idle_seconds))
+                pause -= self._idle_seconds
+            self._wake.clear()
 
     def step(self) -> float | None:
         """Claim and start a unit if rows should wait; the seconds until the next step is due, None
@@ -107,10 +114,13 @@ class Intake:
             place.listener(Hiccup(place.worker, "claiming units", one_line(error), pause))
             return pause
         self._outages = 0
+        if not leases:
+            return self._idle_pause()
+        self._idle_claims = 0
         for lease in leases:
             self._job_seen = True
             self._start(place.held.add(lease))
-        return self._pause(place.held.troubles) if leases else self._idle_seconds
+        return self._pause(place.held.troubles)
 
     def close(self) -> None:
         """Claim no more. Sets a flag and nothing else, so that a signal handler may call it."""
@@ -124,34 +134,30 @@ class Intake:
 
     def _claim(self) -> list[Lease]:
         """A unit, but none of a job that was refused."""
-        if not self._refused:
-            return self._claim_from(self._job_id)
-        known = [job.job_id for job in self._place.queue.jobs()]
-        self._refused = {each: self._refused[each] for each in known if each in self._refused}
-        for job_id in known:
-            if job_id not in self._refused and (leases := self._claim_from(job_id)):
-                return leases
-        return []
-
-    def _claim_from(self, job_id: str | None) -> list[Lease]:
         place = self._place
+        if self._refused:
+            known = {job.job_id for job in place.queue.jobs()}
+            self._refused = {
+                job_id: error for job_id, error in self._refused.items() if job_id in known
+            }
         return place.queue.claim(
             place.worker,
             1,
-            job_id,
+            self._job_id,
             place.device,
             among_others=self._busy() or not place.held.empty,
             ticket=self._ticket,
+            without=self._refused,
         )
 
     def _start(self, hold: Hold) -> None:
         place = self._place
         self._suspect = hold if hold.lease.alone else None
         with place.held.boundary([hold]):
-            opened = self._starter.look_up(hold)
-            if opened is None:
-                return
             try:
+                opened = self._starter.look_up(hold)
+                if opened is None:
+                    return
                 work = self._starter.read(hold, opened)
             except JobRefused as error:
                 self._refuse(hold, error)
@@ -182,6 +188,14 @@ class Intake:
         if counts.rebuilding or counts.stale:
             return False
         return counts.wanted is Wanted.CANCEL or counts.ready + counts.leased == 0
+
+    def _idle_pause(self) -> float:
+        """The idle seconds while something is in hand; else twice as long after each claim."""
+        if not self._place.held.empty:
+            self._idle_claims = 0
+        longer = min(2.0**self._idle_claims, LONGEST_IDLE)
+        self._idle_claims = min(self._idle_claims + 1, MOST_DOUBLINGS)
+        return longer * self._idle_seconds
 
     def _pause(self, failures: int) -> float:
         """No pause without failures; with each of them it is twice as long."""

@@ -32,6 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ancestral.jobs.queue import LEASE_SECONDS, STALL_SECONDS, Order, Queue
+from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
 from ancestral.workers.events import Listener, log_event
 from ancestral.workers.heartbeat import Heartbeat
@@ -39,7 +40,7 @@ from ancestral.workers.held import HeldLeases, Hold
 from ancestral.workers.intake import Intake
 from ancestral.workers.patience import Patience
 from ancestral.workers.sampling import Sampling, Told
-from ancestral.workers.work import WarmModels
+from ancestral.workers.work import WarmModel, WarmModels
 from ancestral.workers.workplace import Workplace
 from ancestral.workers.writer import Writer
 
@@ -49,10 +50,12 @@ class Pace:
     """How long a worker waits for what.
 
     beat_seconds: between heartbeats; a quarter of the queue's lease.
-    idle_seconds: between two looks at a queue that has nothing to claim.
+    idle_seconds: between two looks at a queue that has nothing to claim; with nothing in hand,
+        doubled with each look, up to ten times as long.
     patience_seconds: for a queue or store that does not answer, before a unit is handed back.
     rest_seconds: before a unit that broke can be leased again; doubled with each attempt.
     stall_seconds: without progress, before the worker is said to hang.
+    load_seconds: for a model to be fetched and loaded, which counts as progress for so long.
     backlog_rows: ended rows that may wait to be written; with more, sampling waits.
     """
 
@@ -61,6 +64,7 @@ class Pace:
     patience_seconds: float = 120.0
     rest_seconds: float = 1.0
     stall_seconds: float = STALL_SECONDS
+    load_seconds: float = 3600.0
     backlog_rows: int = 256
 
 
@@ -68,6 +72,46 @@ _USUAL_PACE = Pace()
 
 #: Why units are released that are still in hand when the trip breaks off.
 STOPPED = "the worker stopped"
+
+
+class TimedModels:
+    """`WarmModels` that know how long they took to load: so many seconds of each, at most."""
+
+    def __init__(
+        self, models: WarmModels, longest_seconds: float, clock: Callable[[], float]
+    ) -> None:
+        self._models = models
+        self._longest_seconds = longest_seconds
+        self._clock = clock
+        # Of the loads so far, and since when one is under way: changed at once, for another thread
+        # asks for it.
+        self._timed: tuple[float, float | None] = (0.0, None)
+
+    @property
+    def seconds(self) -> float:
+        """Of all loads so far; only ever rises."""
+        before, started = self._timed
+        if started is None:
+            return before
+        return before + min(self._clock() - started, self._longest_seconds)
+
+    @property
+    def device(self) -> str:
+        return self._models.device
+
+    @property
+    def slots(self) -> int:
+        return self._models.slots
+
+    def get(self, job: Job) -> WarmModel:
+        self._timed = self.seconds, self._clock()
+        try:
+            return self._models.get(job)
+        finally:
+            self._timed = self.seconds, None
+
+    def forget(self, model: WarmModel) -> None:
+        self._models.forget(model)
 
 
 class Worker:
@@ -110,8 +154,9 @@ class Worker:
         )
         self.writer = Writer(place, pace.backlog_rows)
         self.sampling = Sampling(models, self.held, self.writer, self._taken, self._check_threads)
+        self._models = TimedModels(models, pace.load_seconds, clock)
         self.intake = Intake(
-            place, models, pace.idle_seconds, job_id, self.sampling.inbox.put, self._busy
+            place, self._models, pace.idle_seconds, job_id, self.sampling.inbox.put, self._busy
         )
         self.heartbeat = Heartbeat(
             place,
@@ -197,8 +242,10 @@ class Worker:
             self.sampling.inbox.put(Told(hold, order))
 
     def _progress(self) -> int:
-        """Rises while the worker draws, writes, or waits for a queue or store that is away."""
-        return self.sampling.steps + self.writer.rows + self._patience.retries
+        """Rises while the worker draws, writes, loads a model, or waits for a queue or store that
+        is away."""
+        loading = int(self._models.seconds)
+        return self.sampling.steps + self.writer.rows + self._patience.retries + loading
 
 
 def unique_name() -> str:

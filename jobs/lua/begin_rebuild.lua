@@ -1,10 +1,13 @@
 #!lua
--- ARGV: job, output, priority, rows, epoch. Returns 1, or 0 if the job is at that epoch already.
+-- ARGV: job, output, priority, rows, epoch. Returns 1, or 0 if the job is at a later epoch, or open
+-- at that one.
 local job, output, priority, rows, epoch = unpack(ARGV)
 
-local place, before = unpack(redis.call("HMGET", key("job", job), "place", "epoch"))
+local place, before, rebuilding = unpack(
+    redis.call("HMGET", key("job", job), "place", "epoch", "rebuilding"))
 if before and tonumber(before) >= tonumber(epoch) then
-    return 0
+    -- An epoch is one caller's: who says it twice did not hear the first answer.
+    return before == epoch and rebuilding == "1" and 1 or 0
 end
 if not place then
     place = string.format("%016d:%s", redis.call("INCR", shard .. ":sequence"), job)

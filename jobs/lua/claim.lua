@@ -1,9 +1,14 @@
 #!lua
 -- ARGV: worker, limit (at most 100), device or "", job or "" for any, 1 for what may be drawn among
--- others, ticket or "".
+-- others, ticket or "", then the jobs to leave to others.
 -- Returns a list of leases, as `tell` says them.
 local worker, limit, device, named_job = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local among_others, ticket = ARGV[5] == "1", ARGV[6]
+-- As many jobs are looked at besides these.
+local without, most_jobs = {}, 100 + #ARGV - 6
+for i = 7, #ARGV do
+    without[ARGV[i]] = true
+end
 
 -- Renew those of the leases that stand; returns them.
 local function renew(given)
@@ -33,15 +38,8 @@ end
 local time = now()
 local leases = {}
 
--- Whether another device was heard of within the last lease's time.
-local function others_are_there()
-    local devices = shard .. ":devices"
-    see_device(device)
-    redis.call("ZREMRANGEBYSCORE", devices, "-inf", text(time - LEASE))
-    return redis.call("ZCARD", devices) > (device ~= "" and 1 or 0)
-end
-
-local leaves_to_others = others_are_there()
+see_device(device)
+redis.call("ZREMRANGEBYSCORE", shard .. ":devices", "-inf", text(time - LEASE))
 local on_probation = redis.call("ZSCORE", shard .. ":probation", device) ~= false
 if among_others and on_probation then
     return {}
@@ -57,14 +55,26 @@ local function give()
 end
 
 local function may_claim(job)
-    return redis.call("HGET", key("job", job), "wanted") == "run" and is_open(job)
+    return not without[job]
+        and redis.call("HGET", key("job", job), "wanted") == "run" and is_open(job)
+end
+
+local others = {}
+
+-- Whether another device was heard of within the last lease's time that does not decline the job.
+local function others_are_there(job)
+    if others[job] == nil then
+        local devices = redis.call("ZDIFF", 2, shard .. ":devices", key("declined", job))
+        others[job] = #devices > 1 or #devices == 1 and devices[1] ~= device
+    end
+    return others[job]
 end
 
 -- Whether a unit should first be seen by another device than the one that it broke on.
 local function waits(job, unit)
-    local trouble = device ~= "" and leaves_to_others and read("trouble", job, unit)
+    local trouble = device ~= "" and read("trouble", job, unit)
     return trouble and trouble.device == device
-        and tonumber(trouble.broke_at) + OTHERS_FIRST * LEASE > time
+        and tonumber(trouble.broke_at) + OTHERS_FIRST * LEASE > time and others_are_there(job)
 end
 
 -- Returns whether charged units are left that may not be drawn among others.
@@ -100,14 +110,21 @@ local function slow_unit(job)
     local slow = SLOW * tonumber(pace[math.floor((#pace + 1) / 2)])
     local oldest = redis.call("ZRANGE", key("leased", job), 0, 99, "WITHSCORES")
     for i = 1, #oldest, 2 do
-        local unit, since = oldest[i], tonumber(oldest[i + 1])
-        local original = read("lease", job, unit)
-        local copy = read("lease", job, unit .. "#copy")
-        local held_once = not (original and copy)
-        local lease = original or copy
-        if held_once and lease.worker ~= worker and time - since > slow * rows_in(unit)
-            and not lease.last_standing and not is_charged(job, unit) then
-            return unit
+        local unit, seconds = oldest[i], time - tonumber(oldest[i + 1])
+        if seconds <= slow then
+            -- No unit has fewer rows than one, and the others are younger still.
+            return nil
+        end
+        -- Only then the leases, which take the longest to read.
+        if seconds > slow * rows_in(unit) then
+            local original = read("lease", job, unit)
+            local copy = read("lease", job, unit .. "#copy")
+            local held_once = not (original and copy)
+            local lease = original or copy
+            if held_once and lease.worker ~= worker
+                and not lease.last_standing and not is_charged(job, unit) then
+                return unit
+            end
         end
     end
 end
@@ -116,12 +133,12 @@ local left = false
 if named_job ~= "" then
     left = may_claim(named_job) and claim_from(named_job)
 else
-    for _, place in ipairs(redis.call("ZRANGE", shard .. ":runnable", 0, 99)) do
+    for _, place in ipairs(redis.call("ZRANGE", shard .. ":runnable", 0, most_jobs - 1)) do
         local job = string.sub(place, 18)
         if #leases == limit then
             break
         elseif is_open(job) then
-            left = claim_from(job) or left
+            left = not without[job] and claim_from(job) or left
         else
             -- It is stale, and listed again when it was built anew.
             redis.call("ZREM", shard .. ":runnable", place)
@@ -136,7 +153,7 @@ local busy = {}
 if named_job ~= "" then
     busy[1] = named_job
 else
-    for _, place in ipairs(redis.call("ZRANGE", shard .. ":jobs", 0, 99)) do
+    for _, place in ipairs(redis.call("ZRANGE", shard .. ":jobs", 0, most_jobs - 1)) do
         busy[#busy + 1] = string.sub(place, 18)
     end
 end

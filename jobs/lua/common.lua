@@ -231,6 +231,7 @@ local function hold(job, unit, worker, device, alone, since, kept_from)
         moved = "0", moved_at = text(time), stalled = false, kept_from = kept_from,
     }
     write("lease", job, slot, lease)
+    redis.call("SREM", key("declined", job), device)
     redis.call("ZREM", key("ready", job), unit)
     -- Of a copy, the first lease is the older one.
     redis.call("ZADD", key("leased", job), "NX", text(since), unit)

@@ -7,5 +7,5 @@ if place then
     redis.call("ZREM", shard .. ":jobs", place)
     redis.call("ZREM", shard .. ":runnable", place)
     redis.call("UNLINK", key("job", job), key("ready", job), key("leased", job), key("lease", job),
-        key("decided", job), key("trouble", job), key("pace", job))
+        key("decided", job), key("trouble", job), key("pace", job), key("declined", job))
 end

@@ -3,12 +3,15 @@
 -- lost.
 local job, unit, worker, fence, declined = unpack(ARGV)
 
-local slot = standing(job, unit, worker, fence)
+local slot, lease = standing(job, unit, worker, fence)
 if not slot or not is_open(job) then
     return 0
 end
 end_lease(job, unit, slot, 0)
 if declined ~= "" then
     redis.call("HSET", key("job", job), "declined", declined)
+    if lease.device ~= "" then
+        redis.call("SADD", key("declined", job), lease.device)
+    end
 end
 return 1

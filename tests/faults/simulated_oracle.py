@@ -121,6 +121,9 @@ class Oracle:
             raise Violation(f"epoch {epoch} of job {job_id} is not in the store")
         if epoch <= told.epoch and self._is_open(job_id):
             raise Violation(f"epoch {epoch} of job {job_id} came after epoch {told.epoch}")
+        if epoch == told.epoch:
+            # Said again, it changes nothing.
+            return
         told.epoch, told.restored, told.void = epoch, [], self._fence
         told.owed = (told.believed, self._stands(job_id))
 

@@ -21,7 +21,7 @@ from ancestral.jobs.intents import Wanted
 from ancestral.jobs.queue import Queue
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job
-from ancestral.jobs.states import State, can_follow
+from ancestral.jobs.states import State
 from ancestral.jobs.status import status_of
 from ancestral.jobs.store import Store
 from ancestral.orchestration.controller import Controller
@@ -29,6 +29,7 @@ from tests.faults.simulated_queue import QueueDoor
 from tests.faults.simulated_scene import Scene
 from tests.faults.simulated_store import StoreDoor
 from tests.faults.simulated_world import Process, Violation
+from tests.jobs.moves import can_follow
 
 #: Seconds between two looks of a controller.
 LOOK_SECONDS = 5.0

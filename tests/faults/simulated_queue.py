@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from ancestral.jobs.errors import QueueUnavailable
@@ -81,10 +81,11 @@ class QueueDoor:
         device: str = "",
         among_others: bool = False,
         ticket: str = "",
+        without: Collection[str] = (),
     ) -> list[Lease]:
         def effect() -> list[Lease]:
             open_before = self._oracle.open_jobs()
-            leases = self._queue.claim(worker, limit, job_id, device, among_others, ticket)
+            leases = self._queue.claim(worker, limit, job_id, device, among_others, ticket, without)
             self._oracle.claimed(leases, among_others, open_before)
             for lease in leases:
                 self._faults.world.tell(f"{worker} has {_named(lease.job_id, lease.unit)}: {lease}")
@@ -146,6 +147,9 @@ class QueueDoor:
     def counts(self, job_id: str) -> QueueCounts:
         return self._call(f"counts {job_id}", lambda: self._queue.counts(job_id), again=False)
 
+    def untold(self, job_id: str) -> list[Unit]:
+        return self._call(f"asks after {job_id}", lambda: self._queue.untold(job_id), again=False)
+
     def jobs(self) -> list[QueuedJob]:
         return self._call("lists jobs", self._queue.jobs, again=False)
 
@@ -184,11 +188,20 @@ class QueueDoor:
     ) -> Answer:
         """`growing`: whether it is refused by a server whose memory is full."""
         service = "queue that grows" if growing else "queue"
+
+        def heard() -> Answer:
+            """A client that lost its connection says it again, and goes by the second answer."""
+            answer = effect()
+            if again and self._faults.happens(self._faults.rates.lost):
+                self._faults.world.tell(f"{self._process.name} {name}: said again")
+                answer = effect()
+            return answer
+
         return self._faults.call(
             self._process,
             service,
             name,
-            effect,
+            heard,
             QueueUnavailable,
             again=again,
             again_charges=again_charges,

@@ -8,7 +8,7 @@ from tests.faults.planted import PLANTED, planted
 from tests.faults.simulation import play
 
 #: Every planted bug must be found within so many seeds.
-SEEDS = 2000
+SEEDS = 200
 
 
 @pytest.mark.parametrize("name", PLANTED)

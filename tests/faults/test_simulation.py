@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.simulation import play
 
-SEEDS = 500
+SEEDS = 200
 BATCH = 50
 
 #: What some world should go through; a simulation in which it never happens shows nothing of it.
@@ -27,6 +27,7 @@ HAPPENS = {
     "an answer is lost": r": its answer was lost$",
     "a creation meets its own object": r": met its own$",
     "a call arrives twice": r": delivered again$",
+    "a call is said again": r": said again$",
     "the store is away": r"store: the store is away",
     "the store denies all": r"store: the store says no",
     "the queue is away": r"queue: the queue is away",

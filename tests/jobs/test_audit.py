@@ -153,7 +153,7 @@ def test_a_rebuild_is_left_alone_until_nothing_is_heard_of_it(local_store: Store
 moves = st.tuples(st.sampled_from(["commit", "split", "fail", "hold"]), st.booleans())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(moves, max_size=12))
 def test_whatever_the_queue_was_not_told_an_audit_mends(made: list[tuple[str, bool]]) -> None:
     # Given workers that obey the rules, and die now and then before they tell the queue

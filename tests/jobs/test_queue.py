@@ -77,7 +77,6 @@ def test_a_later_epoch_supersedes_the_ones_before_it(queue: Queue) -> None:
     assert queue.begin_rebuild(JOB, 3)
 
     assert not queue.begin_rebuild(JOB, 2)
-    assert not queue.begin_rebuild(JOB, 3)
     assert not queue.restore("job", 1, [Unit(10, 20)])
     assert not queue.end_rebuild("job", 1)
 
@@ -86,6 +85,21 @@ def test_a_later_epoch_supersedes_the_ones_before_it(queue: Queue) -> None:
     assert queue.restore("job", 3, [Unit(20, 30)])
     assert queue.end_rebuild("job", 3)
     assert units_of(queue.claim("ann", 9)) == [Unit(20, 30)]
+
+
+def test_an_epoch_is_begun_once_however_often_it_is_said(queue: Queue) -> None:
+    # Given an epoch that was begun, as its caller did not hear
+    assert queue.begin_rebuild(JOB, 1)
+    assert queue.restore("job", 1, [Unit(0, 10)])
+
+    # When it is said again, then it is begun still, and nothing is forgotten
+    assert queue.begin_rebuild(JOB, 1)
+    assert standing(queue) == (1, 0, 0)
+    assert queue.end_rebuild("job", 1)
+
+    # But one that has ended is not begun again
+    assert not queue.begin_rebuild(JOB, 1)
+    assert units_of(queue.claim("ann", 9)) == [Unit(0, 10)]
 
 
 def test_building_anew_forgets_leases_charges_and_counts_but_not_what_is_wanted(
@@ -172,6 +186,7 @@ def test_an_unknown_job_is_named_or_ignored(queue: Queue) -> None:
     assert not queue.want("nobody", Wanted.PAUSE, 1)
     assert queue.split("nobody", Unit(0, 2), 1) is None
     queue.complete("nobody", Unit(0, 1), RowCounts(ok=1))
+    assert queue.untold("nobody") == []
     queue.forget("nobody")
 
     assert queue.claim("ann", 1, "nobody") == []

@@ -40,6 +40,21 @@ def test_a_unit_restored_as_decided_is_counted_by_the_first_call(queue: Queue) -
     assert rows(queue) == (10, 9, 0, 1)
 
 
+def test_the_units_are_named_of_which_it_was_not_told_how_they_ended(queue: Queue) -> None:
+    # Given many units that are decided as rows, and others that are not
+    add(queue, units=1)
+    decided = [Unit(start, start + 10) for start in range(100, 15_000, 10)]
+    queue.restore("job", 1, rows=reversed(decided), split={Unit(10, 20): 14})
+    assert queue.untold("job") == decided
+
+    # When it is told of some of them, and of one that it did not know
+    for unit in (decided[1], decided[3], Unit(20, 30)):
+        queue.complete("job", unit, TEN)
+
+    # Then it waits for the others
+    assert queue.untold("job") == [decided[0], decided[2], *decided[4:]]
+
+
 def test_the_loser_of_a_race_completes_and_the_holder_learns_of_it(rig: Rig) -> None:
     add(rig.queue, units=1)
     (lost,) = rig.queue.claim("ann", 1)

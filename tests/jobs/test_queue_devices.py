@@ -3,7 +3,7 @@
 import pytest
 
 from ancestral.jobs.intents import Wanted
-from ancestral.jobs.queue import OTHERS_FIRST, Lease, Order, Queue
+from ancestral.jobs.queue import OTHERS_FIRST, Lease, Order, Queue, QueuedJob
 from ancestral.jobs.units import Unit
 from tests.jobs.rigs import LEASE_SECONDS, TEN, Rig, add, beat, units_of
 
@@ -108,6 +108,69 @@ def test_a_device_that_draws_is_there_though_it_claims_nothing(rig: Rig) -> None
 
     # Then it waits for the good one
     assert rig.queue.claim("ann", 1, device=SICK) == []
+
+
+# Declined jobs
+
+
+def decline(queue: Queue, device: str, job_id: str = "job") -> None:
+    """Let a worker on that device leave a job to others."""
+    (lease,) = queue.claim("bob", 1, job_id, device)
+    assert queue.release(lease, "it cannot be drawn here")
+
+
+def test_a_unit_does_not_wait_for_a_device_that_declined_its_job(queue: Queue) -> None:
+    # Given a unit that broke, and another device, which declined the job
+    add(queue, units=1)
+    decline(queue, WELL)
+    broken = break_on(queue, SICK)
+    show(queue, WELL)
+
+    # Then it is given to its device again at once
+    (lease,) = queue.claim("ann", 1, device=SICK)
+    assert lease.unit == broken.unit
+
+    # But it waits for a third device
+    queue.fail(lease, "broken")
+    show(queue, "node-3/cuda:0")
+    assert queue.claim("ann", 1, device=SICK) == []
+
+
+def test_a_unit_waits_for_a_device_that_declined_another_job(queue: Queue) -> None:
+    add(queue, units=1)
+    add(queue, "other", units=1)
+    decline(queue, WELL, "other")
+    break_on(queue, SICK)
+
+    assert queue.claim("ann", 1, "job", SICK) == []
+
+
+def test_a_device_that_holds_a_unit_declines_its_job_no_more(queue: Queue) -> None:
+    add(queue, units=2)
+    decline(queue, WELL)
+    queue.claim("bob", 1, device=WELL)
+
+    break_on(queue, SICK)
+
+    assert queue.claim("ann", 1, device=SICK) == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_who_declined_a_job_is_forgotten_with_it_and_not_before(queue: Queue, kept: bool) -> None:
+    # Given a job that was declined
+    (unit,) = add(queue, units=1)
+    decline(queue, WELL)
+
+    # When it is built anew, or forgotten and built
+    if not kept:
+        queue.forget("job")
+    assert queue.begin_rebuild(QueuedJob("job", "/lake/job", 0, 10), 2)
+    assert queue.restore("job", 2, [unit])
+    assert queue.end_rebuild("job", 2)
+
+    # Then its units wait for that device only where it was forgotten
+    break_on(queue, SICK)
+    assert len(queue.claim("ann", 1, device=SICK)) == kept
 
 
 # Blame

@@ -49,6 +49,43 @@ def test_a_claim_may_name_its_job(queue: Queue) -> None:
     assert standing(queue, "high") == (3, 0, 0)
 
 
+@pytest.mark.parametrize("named", [None, "high"])
+def test_a_claim_may_leave_jobs_to_others(queue: Queue, named: str | None) -> None:
+    add(queue, "high", units=1, priority=1)
+    add(queue, "low", units=2)
+
+    leases = queue.claim("ann", 2, named, without=["high", "a job that nobody knows"])
+
+    assert [lease.job_id for lease in leases] == ([] if named else ["low", "low"])
+    assert standing(queue, "high") == (1, 0, 0)
+
+
+def test_a_job_that_is_left_to_others_is_not_shared(queue: Queue) -> None:
+    for job_id in ("one", "two"):
+        add(queue, job_id, units=1)
+    leases = queue.claim("ann", 2)
+
+    assert queue.claim("bob", 1, without={"one"}) == []
+
+    orders = [beat(queue, lease, unbegun=9) for lease in leases]
+    assert orders == [Order.CONTINUE, Order.SHARE]
+
+
+def test_more_jobs_left_to_others_than_one_script_may_look_at_do_not_stand_in_the_way(
+    queue: Queue,
+) -> None:
+    others = [f"high-{number}" for number in range(LARGEST_BATCH + 1)]
+    for job_id in others:
+        add(queue, job_id, units=1, priority=1)
+    add(queue, "low", units=1)
+
+    (lease,) = queue.claim("ann", 5, without=others)
+    assert lease.job_id == "low"
+
+    queue.claim("bob", 5, without=others)
+    assert beat(queue, lease, unbegun=9) is Order.SHARE
+
+
 def test_a_job_without_ready_units_does_not_stand_in_the_way(queue: Queue) -> None:
     add(queue, "high", units=1, priority=1)
     add(queue, "low", units=1)

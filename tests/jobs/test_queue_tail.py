@@ -148,6 +148,13 @@ def test_a_unit_is_copied_only_when_nothing_else_is_ready(rig: Rig) -> None:
     assert [[lease.job_id for lease in claim] for claim in claims] == [["other"], ["job"]]
 
 
+def test_a_unit_of_a_job_that_is_left_to_others_is_not_copied(rig: Rig) -> None:
+    have_slow_unit(rig)
+
+    assert rig.queue.claim("bob", 5, without=["job"]) == []
+    assert len(rig.queue.claim("bob", 5)) == 1
+
+
 def test_a_unit_that_was_charged_is_not_copied(rig: Rig) -> None:
     add(rig.queue, units=4)
     rig.queue.fail(rig.queue.claim("ann", 1)[0], "broken")
@@ -182,15 +189,15 @@ def test_what_is_slow_is_measured_by_rows(rig: Rig) -> None:
 def test_the_median_is_that_of_the_latest_units(rig: Rig) -> None:
     add(rig.queue, units=2 * MEDIAN_UNITS + 1)
     last = rig.queue.claim("zoe", 1)[0]
-    for seconds in (1.0, 100.0):
+    for seconds in (10.0, 1000.0):
         for lease in rig.queue.claim("ann", MEDIAN_UNITS):
             rig.pass_time(seconds / MEDIAN_UNITS)
             rig.queue.complete("job", lease.unit, TEN)
     beat(rig.queue, last)
 
-    # The last 31 took from 3 to 100 seconds, the 31 before them one at most.
+    # The last 31 took from 32 to 1000 seconds, the 31 before them ten at most.
     assert rig.queue.claim("bob", 1) == []
-    rig.pass_time(10)
+    rig.pass_time(100)
     assert units_of(rig.queue.claim("bob", 1)) == [last.unit]
 
 

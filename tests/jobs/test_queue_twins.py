@@ -126,13 +126,21 @@ class Twins(RuleBasedStateMachine):
         device=DEVICES,
         among_others=st.booleans(),
         ticket=st.sampled_from(["", "one", "two"]),
+        without=st.just(set()) | st.sets(JOBS, max_size=2),
     )
     def claim(
-        self, worker: str, limit: int, job: str | None, device: str, among_others: bool, ticket: str
+        self,
+        worker: str,
+        limit: int,
+        job: str | None,
+        device: str,
+        among_others: bool,
+        ticket: str,
+        without: set[str],
     ) -> object:
         self.let_pass()
-        ours = self.memory.queue.claim(worker, limit, job, device, among_others, ticket)
-        theirs = self.redis.queue.claim(worker, limit, job, device, among_others, ticket)
+        asked = worker, limit, job, device, among_others, ticket, without
+        ours, theirs = (rig.queue.claim(*asked) for rig in (self.memory, self.redis))
         pairs = zip(ours, theirs, strict=True)
         return multiple(*(new for pair in pairs for new in self.agree(*pair)))
 
@@ -226,6 +234,7 @@ class Twins(RuleBasedStateMachine):
             ours = self.memory.queue.counts(job.job_id)
             theirs = self.redis.queue.counts(job.job_id)
             assert replace(ours, rebuilt_seconds=theirs.rebuilt_seconds) == theirs
+            assert self.memory.queue.untold(job.job_id) == self.redis.queue.untold(job.job_id)
             assert ours.rebuilt_seconds == pytest.approx(theirs.rebuilt_seconds, abs=HOUR / 100)
         self.both(lambda queue: queue.drained_devices())
 
@@ -237,7 +246,6 @@ def test_both_queues_answer_alike_whatever_is_asked(redis_url: str) -> None:
         settings=settings(
             max_examples=50,
             stateful_step_count=40,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )

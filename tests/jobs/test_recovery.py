@@ -14,7 +14,7 @@ from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.queue import LARGEST_BATCH, Lease, Queue, QueuedJob
-from ancestral.jobs.recovery import latest_epoch, recount, recover
+from ancestral.jobs.recovery import audit, latest_epoch, recount, recover
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import RowCounts, Unit
@@ -51,7 +51,7 @@ def test_a_job_is_queued_as_the_store_has_it(queue: Queue, store: Store) -> None
     assert (counts.leased, counts.done, counts.rows_decided) == (3, 2, 7)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(decisions(), max_size=8), st.lists(decisions(), max_size=4), st.data())
 def test_from_any_state_what_is_undecided_is_ready(
     made: list[Decision], later: list[Decision], data: st.DataObject
@@ -252,6 +252,26 @@ def test_rows_that_are_counted_are_not_read_again(local_store: Store) -> None:
     recount(queue, store, job)
     assert store.read_records == once
     assert queue.counts(job.job_id).rows_ok == 3
+
+
+def test_only_what_was_not_told_is_read(local_store: Store) -> None:
+    # Given a worker that died between a record and its report, and others that reported
+    store, job, queue = Reads(local_store.uri), make_job(20, 5), MemoryQueue()
+    assert recover(queue, store, job)
+    for start in (0, 5, 10):
+        record = commit(store, job, Unit(start, start + 5), "oofro")
+        if start != 5:
+            queue.complete(job.job_id, record.unit, record.counts)
+    assert audit(queue, store, job)
+    store.read_records = 0
+
+    # When the rows are counted
+    recount(queue, store, job)
+
+    # Then its record is the only one that is read
+    assert store.read_records == 1
+    counts = queue.counts(job.job_id)
+    assert (counts.rows_ok, counts.rows_failed, counts.rows_rejected) == (9, 3, 3)
 
 
 def test_a_job_that_the_queue_does_not_know_is_not_counted(local_store: Store) -> None:

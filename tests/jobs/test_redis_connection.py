@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[Queue], object]] = {
     "reap": lambda queue: queue.reap(),
     "expire": lambda queue: queue.expire("ann"),
     "counts": lambda queue: queue.counts("job"),
+    "untold": lambda queue: queue.untold("job"),
     "jobs": lambda queue: queue.jobs(),
     "drained_devices": lambda queue: queue.drained_devices(),
     "pardon": lambda queue: queue.pardon("node/cuda:0"),

@@ -84,11 +84,11 @@ def test_every_key_carries_the_hash_tag_of_its_shard(
     queue.fail(broken, "broken")
     queue.complete("job", done.unit, TEN)
     queue.complete("job", failed.unit, TEN, "node/cuda:1")
-    queue.release(released)
+    queue.release(released, "it cannot be drawn here")
 
     keys = list(client.scan_iter(f"*{namespace}*"))
 
-    assert len(keys) == 16  # as drawn in the legend
+    assert len(keys) == 17  # as drawn in the legend
     assert {key.split(":")[0] for key in keys} == {f"{{{namespace}}}"}
 
 
@@ -129,6 +129,8 @@ def test_a_job_that_ends_leaves_no_units(
     leases = queue.claim("ann", 2)
     queue.fail(leases[0], "broken")
     queue.complete("job", Unit(20, 30), TEN)
+    (declined,) = queue.claim("bob", 1, device="node/cpu")
+    queue.release(declined, "it cannot be drawn here")
 
     if end == "forgotten":
         queue.forget("job")
@@ -138,7 +140,9 @@ def test_a_job_that_ends_leaves_no_units(
     client.zadd(f"{{{namespace}}}:expiry", {f"job/{leases[1].unit.name}": 1})
     assert queue.reap() == 0
 
-    kept = {"fence", "sequence", "workers"} | ({"jobs", "job:job"} if end != "forgotten" else set())
+    kept = {"fence", "sequence", "workers", "devices"}
+    if end != "forgotten":
+        kept |= {"jobs", "job:job", "declined:job"}
     assert {*client.scan_iter(f"{{{namespace}}}:*")} == {f"{{{namespace}}}:{name}" for name in kept}
 
 

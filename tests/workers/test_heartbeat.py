@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -10,6 +10,7 @@ from ancestral.jobs.errors import QueueUnavailable
 from ancestral.jobs.intents import Wanted
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.queue import Lease, Order, Progress, QueuedJob
+from ancestral.jobs.spec import Job
 from ancestral.jobs.store import open_store
 from ancestral.jobs.units import RowCounts, Unit
 from ancestral.workers.events import Hiccup, UnitLost, WorkerHung
@@ -17,7 +18,8 @@ from ancestral.workers.heartbeat import Heartbeat
 from ancestral.workers.held import HeldLeases, Hold
 from ancestral.workers.patience import Patience
 from ancestral.workers.workplace import Workplace
-from tests.workers.fakes import Clock, Diary
+from tests.workers.by_hand import ByHand, statuses
+from tests.workers.fakes import Clock, Diary, FakeModels, FakeSampler, House
 
 
 class Ward:
@@ -186,3 +188,45 @@ def test_a_queue_that_is_away_is_asked_again_at_the_next_beat() -> None:
 
     assert [event.doing for event in ward.diary.of(Hiccup)] == ["renewing leases"]
     assert ward.queue.claim("bob", 2) == []
+
+
+class Loading(FakeModels):
+    """Models that take `seconds` to load, during which a heart beats every 50 seconds."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__()
+        self.clock = clock
+        self.seconds = seconds
+        self.beat: Callable[[], None]
+
+    def get(self, job: Job) -> FakeSampler:
+        if not self.samplers:
+            end = self.clock.now + self.seconds
+            while self.clock.now < end:
+                self.clock.now += 50
+                self.beat()
+        return super().get(job)
+
+
+@pytest.mark.parametrize(("minutes", "hangs"), [(50, 0), (75, 1)])
+def test_a_model_may_take_longer_to_load_than_a_worker_may_stand_still(
+    house: House, minutes: int, hangs: int
+) -> None:
+    # Given a model that takes longer than the ten minutes after which a worker hangs
+    job = house.submit(["plain"] * 4)
+    models = Loading(house.clock, minutes * 60)
+    ann = ByHand(house, job, models=models)
+
+    def beat() -> None:
+        house.queue.reap()
+        ann.worker.heartbeat.beat()
+
+    models.beat = beat
+
+    # When it is loaded
+    ann.finish()
+
+    # Then the worker is said to hang, and its unit lost, only where that took more than an hour
+    assert len(ann.diary.of(WorkerHung)) == hangs
+    assert len(ann.diary.of(UnitLost)) == hangs
+    assert [status for _, status in statuses(house, job)] == ["ok"] * 4

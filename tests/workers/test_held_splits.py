@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import astuple
 from typing import Any
 
 from ancestral.jobs.memory_queue import MemoryQueue
@@ -52,7 +55,7 @@ def test_a_unit_that_was_lost_before_it_is_split_stays_lost() -> None:
 class Interrupted(MemoryQueue):
     """A queue during whose split something else happens."""
 
-    meanwhile: Callable[[], None] | None = None
+    meanwhile: Callable[[], object] | None = None
 
     def split(self, *given: Any, **named: Any) -> Lease | None:
         lease = super().split(*given, **named)
@@ -69,6 +72,45 @@ def test_a_heartbeat_that_comes_in_the_middle_of_a_split_loses_nothing() -> None
 
     assert hands.held.split(hold, split_record(Unit(0, 2), 1), keep=True)
 
+    assert hold.held
+    assert hands.diary.of(UnitLost) == []
+
+
+class Compared(Lease):
+    """A lease, and what happens while it is compared to another."""
+
+    meanwhile: Callable[[], object]
+
+    def __eq__(self, other: object) -> bool:
+        self.meanwhile()
+        return isinstance(other, Lease) and astuple(self) == astuple(other)
+
+    __hash__ = Lease.__hash__
+
+
+def test_a_split_that_ends_while_a_heartbeat_looks_at_the_lease_loses_nothing() -> None:
+    # Given a split that the queue has not answered yet
+    queue, told, may_end = Interrupted(), threading.Event(), threading.Event()
+    hands = Hands(queue)
+    hold = hands.holds[0]
+    queue.meanwhile = lambda: (told.set(), may_end.wait(60))
+    with ThreadPoolExecutor(1) as pool:
+        splitting = pool.submit(hands.held.split, hold, split_record(Unit(0, 2), 1), keep=True)
+        assert told.wait(60)
+
+        # When a heartbeat calls the old lease lost, and the split tries to end just then
+        old = Compared(**vars(hold.lease))
+
+        def end() -> None:
+            may_end.set()
+            wait([splitting], 0.1)
+
+        object.__setattr__(old, "meanwhile", end)
+        hands.held.lose(hold, old)
+        may_end.set()
+
+        # Then the half that is kept is held
+        assert splitting.result()
     assert hold.held
     assert hands.diary.of(UnitLost) == []
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from ancestral.jobs import layout
 from ancestral.jobs.errors import QueueUnavailable
-from ancestral.jobs.queue import Lease
+from ancestral.jobs.queue import Lease, Order
 from ancestral.jobs.spec import Job
 from ancestral.workers.errors import JobRefused
 from ancestral.workers.events import JobDeclined, UnitCommitted, UnitFailed, UnitGivenUp
 from ancestral.workers.worker import Worker
+from tests.jobs.rigs import beat
 from tests.workers.by_hand import ByHand, statuses
 from tests.workers.fakes import QUICK, Diary, FakeModels, FakeSampler, House
 
@@ -90,6 +92,25 @@ def test_a_worker_for_all_jobs_leaves_one_and_draws_the_others(house: House) -> 
     assert (lease.attempts, lease.alone) == (0, False)
 
 
+def test_a_job_whose_output_is_gone_is_left_to_others(house: House) -> None:
+    # Given a job that comes first and whose spec.json cannot be had here, and another
+    gone = house.submit(["plain"] * 4, priority=9, max_attempts=1)
+    job = house.submit(["plain"] * 4)
+    (house.folder / "lake" / layout.spec_path(gone.job_id)).unlink()
+    ann = Fleetless(house, FakeModels())
+
+    # When
+    while not ann.diary.of(UnitCommitted):
+        ann.go_on()
+
+    # Then it is told of once, and costs no unit an attempt
+    assert [event.job_id for event in ann.diary.of(JobDeclined)] == [gone.job_id]
+    assert not ann.diary.of(UnitFailed)
+    assert [status for _, status in statuses(house, job)] == ["ok"] * 4
+    (lease,) = house.queue.claim("bob", 1, gone.job_id)
+    assert (lease.attempts, lease.alone) == (0, False)
+
+
 def test_a_mixed_fleet_draws_what_one_of_it_cannot(house: House) -> None:
     # Given
     job = house.submit(["plain"] * 12, max_attempts=1)
@@ -104,6 +125,25 @@ def test_a_mixed_fleet_draws_what_one_of_it_cannot(house: House) -> None:
     # Then
     assert [status for _, status in statuses(house, job)] == ["ok"] * 12
     assert not ann.diary.of(UnitCommitted)
+
+
+def test_a_worker_that_left_a_job_to_others_takes_what_is_ready_before_it_asks_them_to_share(
+    house: House,
+) -> None:
+    # Given a worker that left a job to others, a job that is all in hand, and one that is ready
+    refused = house.submit(["plain"] * 4, priority=9)
+    ann = Fleetless(house, Refusing(refused))
+    ann.go_on()
+    held = house.submit(["plain"] * 4, priority=5)
+    (lease,) = house.queue.claim("bob", 1, held.job_id)
+    house.submit(["plain"] * 4)
+
+    # When it claims a unit
+    ann.worker.intake.step()
+
+    # Then it is one of those that are ready, and nobody shares
+    assert len(ann.units) == 1
+    assert beat(house.queue, lease, unbegun=4) is Order.CONTINUE
 
 
 def test_what_was_refused_is_forgotten_with_the_job(house: House) -> None:
