@@ -30,7 +30,7 @@ from ancestral.jobs.errors import (
 )
 from ancestral.jobs.kinds import signature_of
 from ancestral.jobs.registry import ModelEntry
-from ancestral.jobs.request_shards import LocalShard, staging
+from ancestral.jobs.request_shards import LocalShard, request_bytes, staging
 from ancestral.jobs.requests import PreparedRequests, prepare_requests
 from ancestral.jobs.signature import check_settings
 from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard
@@ -161,20 +161,20 @@ def _job(
         signature=signature,
         requests=prepared.requests,
         rows=rows,
-        unit_rows=_unit_rows(spec, rows),
+        unit_rows=_unit_rows(spec, rows, request_bytes(prepared.shards)),
         shards=shards,
         inputs=prepared.inputs,
         submitted_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
 
 
-def _unit_rows(spec: JobSpec, rows: int) -> int:
+def _unit_rows(spec: JobSpec, rows: int, of_request: int) -> int:
     if rows > MOST_ROWS:
         raise SpecError(
             f"{rows // spec.sampling.samples:,} requests of {spec.sampling.samples:,} samples are "
             f"{rows:,} rows, of which a job has at most {MOST_ROWS:,}: submit several"
         )
-    unit_rows = spec.unit.rows or default_unit_rows(rows)
+    unit_rows = spec.unit.rows or default_unit_rows(rows, of_request // spec.sampling.samples)
     if rows > unit_rows * MOST_UNITS:
         raise SpecError(
             f"units of {unit_rows:,} rows make more than {MOST_UNITS:,} of {rows:,} rows: leave "

@@ -43,13 +43,16 @@ def read_table(
     """The rows of a Parquet file, or of a glob of them sorted by name, with these columns.
 
     With `split`, only the rows that hold it in the column `split_column`. Memory does not grow
-    with the rows. Raises SpecError when there is no such file, column or split.
+    with the rows. Raises SpecError when there is no such file, column or split, or when the column
+    holds no texts.
     """
     wanted = list(columns) if split is None else [*columns, split_column]
     empty = True
     for each in expand(uri):
         with opened(each) as file:
             table = _table(file, each, wanted)
+            if split is not None:
+                _check_texts(table, each, split_column)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
                 for row in batch.to_pylist():
                     if split is None or row[split_column] == split:
@@ -79,12 +82,13 @@ def row_groups(
 ) -> list[RowGroup]:
     """Where the rows of a split lie in a Parquet file, or in a glob of them sorted by name.
 
-    Raises SpecError when there is no such file, column or split.
+    Raises SpecError when there is no such file, column or split, or when the column holds no texts.
     """
     found = []
     for each in expand(uri):
         with opened(each) as file:
             table = _table(file, each, [*columns, split_column])
+            _check_texts(table, each, split_column)
             for number in range(table.num_row_groups):
                 splits = table.read_row_group(number, columns=[split_column]).column(0)
                 places = np.flatnonzero(pc.equal(splits, split).fill_null(False).to_numpy())
@@ -127,6 +131,18 @@ def _table(file: Any, uri: str, columns: Sequence[str]) -> pq.ParquetFile:
         if column not in names:
             raise SpecError(f"{uri}: has no column {column!r}{did_you_mean(column, names)}")
     return table
+
+
+def _check_texts(table: pq.ParquetFile, uri: str, column: str) -> None:
+    """Raises SpecError when no split can be told by a column, as it does not hold texts."""
+    kind = table.schema_arrow.field(column).type
+    held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if not any(is_text(held) for is_text in (*texts, pa.types.is_null)):
+        raise SpecError(
+            f"{uri}: the column {column!r} holds {held}, and should hold texts like 'train' and "
+            "'test'"
+        )
 
 
 def _bytes(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:

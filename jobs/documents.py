@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from typing import Any, TypeVar, get_args
@@ -150,7 +151,8 @@ def _keys_beside(model_class: type[BaseModel], location: tuple[int | str, ...]) 
 class _StrictLoader(yaml.SafeLoader):
     """Refuses what YAML lets pass in silence: a key that is given twice, of which one would win.
 
-    What is no value of its type, such as a date of a 31st month, is refused with its line.
+    What is no value of its type, such as a date of a 31st month, is refused with its line. And 1e-3
+    is a number, as YAML 1.2 has it; to YAML 1.1 only 1.0e-3 was one.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -174,3 +176,10 @@ class _StrictLoader(yaml.SafeLoader):
                     )
                 seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from ancestral.jobs import layout
 from ancestral.jobs.cover import Cover
 from ancestral.jobs.errors import AlreadyExists, RowsMissing
-from ancestral.jobs.intents import Wanted, latest_intent
+from ancestral.jobs.intents import Intent, Wanted, latest_intent
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import Manifest, Part
-from ancestral.jobs.public_table import Decided, encode_parts, plan_parts
+from ancestral.jobs.public_table import Decided, decided_by_part, encode_parts, plan_parts
+from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.spec import Job
 from ancestral.jobs.states import final_state
 from ancestral.jobs.store import Store
@@ -38,24 +39,74 @@ def finalise(store: Store, job_id: str) -> Manifest:
     RowsMissing, naming the rows, while some are undecided in another job; CorruptObject when what
     was committed is not there any more.
     """
+    *_, manifest = finalise_by_parts(store, job_id)
+    assert manifest is not None
+    return manifest
+
+
+def finalise_by_parts(store: Store, job_id: str) -> Iterator[Manifest | None]:
+    """`finalise`, one number of parts at a time: None while there are more, then the manifest."""
     path = layout.manifest_path(job_id)
     if not store.exists(path):
         job = Job.from_json(store.read(layout.spec_path(job_id)))
-        decided = _decided(store, job)
-        manifest = _manifest(store, job, decided)
-        _write_parts(store, job, decided, manifest.parts)
-        packs = [fact.path for record in decided.records for fact in record.packs]
-        lines = "".join(f"{store.uri_of(pack)}\n" for pack in packs)
-        _create(store, layout.packs_list_path(job_id), lines.encode())
+        ledger = Ledger(store, job_id)
+        cover, intent = _decided(store, job, ledger)
+        folder = layout.artifacts_folder(job.model.name, job.submitted_at[:10], job_id)
+        totals = _Totals(cover, intent)
+        parts: list[Part] = []
+        for decided in decided_by_part(ledger, cover, intent, job.rows):
+            planned = plan_parts(folder, decided)
+            _write_parts(store, job, decided, planned)
+            totals.add(store, decided)
+            parts += planned
+            if decided.rows.end < job.rows:
+                yield None
+        _create(store, layout.packs_list_path(job_id), memoryview(totals.packs))
+        manifest = _manifest(store, job, folder, parts, totals)
         _create(store, path, manifest.to_json())
     standing = store.read(path)
     digest = hashlib.sha256(standing).hexdigest()
     _create(store, layout.success_path(job_id), f"{digest}\n".encode())
-    return Manifest.from_json(standing)
+    yield Manifest.from_json(standing)
 
 
-def _decided(store: Store, job: Job) -> Decided:
-    ledger = Ledger(store, job.job_id)
+class _Totals:
+    """What the records of a job tell together, part by part."""
+
+    def __init__(self, cover: Cover, intent: Intent) -> None:
+        self.cancelled = cover.cancelled
+        self.cancelled_for = intent.reason
+        self.counts = RowCounts(cancelled=sum(unit.rows for unit in cover.cancelled))
+        self.numerics: set[str] = set()
+        #: The lines of packs.txt, which are as many as units.
+        self.packs = bytearray()
+        self.pack_count = 0
+        self.pack_bytes = 0
+        self.sampling_seconds = 0.0
+        self.finished_at: datetime | None = None
+        if cover.cancelled:
+            self.finished_at = datetime.fromisoformat(intent.created_at)
+
+    def add(self, store: Store, decided: Decided) -> None:
+        """What became of the next part."""
+        for record in decided.records:
+            # One that reaches into several parts counts in its first.
+            if record.start >= decided.rows.start:
+                self._add(store, record)
+
+    def _add(self, store: Store, record: RowsRecord) -> None:
+        self.counts += record.counts
+        self.numerics.add(record.numerics)
+        for fact in record.packs:
+            self.packs += f"{store.uri_of(fact.path)}\n".encode()
+            self.pack_count += 1
+            self.pack_bytes += fact.bytes
+        self.sampling_seconds += record.sampling_seconds
+        self.finished_at = max(self.finished_at or record.created_at, record.created_at)
+
+
+def _decided(store: Store, job: Job, ledger: Ledger) -> tuple[Cover, Intent]:
+    """What became of every row; for a cancelled job, by which intent. Raises RowsMissing."""
     cover = ledger.cover(job)
     # In this order: a job that nobody had cancelled yet is sealed by what was seen here, or more.
     intent = latest_intent(store, job.job_id)
@@ -64,7 +115,7 @@ def _decided(store: Store, job: Job) -> Decided:
         cover = ledger.cover(job)
     if not cover.complete:
         raise RowsMissing(_missing(job, cover))
-    return Decided(tuple(ledger.read(cover)), cover.cancelled, intent)
+    return cover, intent
 
 
 def _missing(job: Job, cover: Cover) -> str:
@@ -78,13 +129,13 @@ def _missing(job: Job, cover: Cover) -> str:
     )
 
 
-def _manifest(store: Store, job: Job, decided: Decided) -> Manifest:
-    cancelled = sum(unit.rows for unit in decided.cancelled)
-    counts = sum((record.counts for record in decided.records), RowCounts(cancelled=cancelled))
+def _manifest(
+    store: Store, job: Job, folder: str, parts: Sequence[Part], totals: _Totals
+) -> Manifest:
+    counts = totals.counts
     assert counts.total == job.rows, f"{counts} are not the {job.rows} rows of {job.job_id}"
-    state, reason = final_state(counts, decided.intent.reason)
-    packs = [fact for record in decided.records for fact in record.packs]
-    folder = layout.artifacts_folder(job.model.name, job.submitted_at[:10], job.job_id)
+    assert totals.finished_at is not None
+    state, reason = final_state(counts, totals.cancelled_for)
     return Manifest(
         job_id=job.job_id,
         name=job.spec.name,
@@ -95,36 +146,25 @@ def _manifest(store: Store, job: Job, decided: Decided) -> Manifest:
         rows_failed=counts.failed,
         rows_rejected=counts.rejected,
         rows_cancelled=counts.cancelled,
-        cancelled=decided.cancelled,
+        cancelled=totals.cancelled,
         model=job.model.name,
         model_digest=job.model.digest,
-        numerics=tuple(sorted({record.numerics for record in decided.records})),
+        numerics=tuple(sorted(totals.numerics)),
         index=store.uri_of(folder),
-        parts=tuple(plan_parts(folder, decided)),
+        parts=tuple(parts),
         packs=store.uri_of(layout.packs_list_path(job.job_id)),
-        pack_count=len(packs),
-        pack_bytes=sum(fact.bytes for fact in packs),
-        sampling_seconds=sum(record.sampling_seconds for record in decided.records),
-        finished_at=f"{_finished_at(decided):%Y-%m-%dT%H:%M:%SZ}",
+        pack_count=totals.pack_count,
+        pack_bytes=totals.pack_bytes,
+        sampling_seconds=totals.sampling_seconds,
+        finished_at=f"{totals.finished_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
 
 
-def _finished_at(decided: Decided) -> datetime:
-    moments = [record.created_at for record in decided.records]
-    if decided.cancelled:
-        moments.append(datetime.fromisoformat(decided.intent.created_at))
-    return max(moments).astimezone(UTC)
-
-
-def _write_parts(store: Store, job: Job, decided: Decided, parts: Iterable[Part]) -> None:
-    by_number: dict[int, list[Part]] = {}
-    for part in parts:
-        by_number.setdefault(part.number, []).append(part)
-    for outcomes in by_number.values():
-        # Another finaliser may have come this far, here or on another machine.
-        if not all(store.exists(part.path) for part in outcomes):
-            for part, data in encode_parts(store, job, decided, outcomes):
-                _create(store, part.path, data)
+def _write_parts(store: Store, job: Job, decided: Decided, parts: Sequence[Part]) -> None:
+    # Another finaliser may have come this far, here or on another machine.
+    if not all(store.exists(part.path) for part in parts):
+        for part, data in encode_parts(store, job, decided, parts):
+            _create(store, part.path, data)
 
 
 def _create(store: Store, path: str, data: bytes | memoryview) -> None:

@@ -37,6 +37,9 @@ FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": 
 #: A line longer than this is no request; reading on would only fill the memory.
 LONGEST_LINE_BYTES = 16 * 2**20
 
+# Python's own limit, of 128 KiB, would call a longer cell a broken file.
+csv.field_size_limit(LONGEST_LINE_BYTES)
+
 #: Rows of a Parquet file that are held as Python values at a time, and their bytes; a row may hold
 #: a whole image or sound. What is not just numbers may take more than the file tells, since equal
 #: values are stored once.
@@ -214,12 +217,15 @@ def _batch_rows(table: pq.ParquetFile) -> int:
 
 def _csv_records(rows: Any, header: tuple[str, ...], uri: str) -> Iterator[Record]:
     with reading(uri):
+        # The line that a record begins in: a quoted cell may go on in the next ones.
+        first = rows.line_num + 1
         for cells in rows:
             if len(cells) == len(header):
-                yield Record(rows.line_num, dict(zip(header, cells, strict=True)))
+                yield Record(first, dict(zip(header, cells, strict=True)))
             elif cells:
                 problem = f"has {len(cells)} cells where the header has {len(header)}"
-                yield Record(rows.line_num, {}, problem)
+                yield Record(first, {}, problem)
+            first = rows.line_num + 1
 
 
 def _jsonl_records(file: io.BufferedReader, uri: str) -> Iterator[Record]:

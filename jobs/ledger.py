@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ancestral.jobs import layout
@@ -23,7 +23,7 @@ from ancestral.jobs.cover import Cover, descend
 from ancestral.jobs.errors import AlreadyExists, CorruptObject, NotFound
 from ancestral.jobs.records import RangeRecord, RowsRecord, SplitRecord, parse_record
 from ancestral.jobs.store import Store, ahead
-from ancestral.jobs.units import Unit, merge
+from ancestral.jobs.units import Unit, is_root, merge
 
 if TYPE_CHECKING:
     from ancestral.jobs.spec import Job
@@ -61,19 +61,21 @@ class Ledger:
 
     def cover(self, job: Job) -> Cover:
         """What is decided of `job`. Two listings, and the records of splits are read."""
-        # In this order: whatever record was listed had its marker before.
         recorded = self._units(layout.records_folder(self._job_id))
-        marked = self._units(layout.splits_folder(self._job_id))
-        split = {
-            record.unit: record.at
-            for record in ahead(self._read_of, [unit for unit in marked if unit in recorded])
-            if isinstance(record, SplitRecord)
-        }
-        return descend(job.units(), recorded, split, self.cancelled())
+        return self._cover(job.units(), recorded)
+
+    def begun(self, job: Job) -> Cover:
+        """The cover of the root units of which something is decided.
+
+        It has the same `rows` as that of all, and costs nothing for what nobody has begun.
+        """
+        recorded = self._units(layout.records_folder(self._job_id))
+        roots = (unit for unit in recorded if is_root(unit, job.rows, job.unit_rows))
+        return self._cover(roots, recorded)
 
     def records(self, job: Job) -> Iterator[RowsRecord]:
         """The records that count, by rising ordinals."""
-        return self.read(self.cover(job))
+        return self.read(self.begun(job))
 
     def read(self, cover: Cover) -> Iterator[RowsRecord]:
         """The records of a cover's rows, by rising ordinals."""
@@ -103,6 +105,16 @@ class Ledger:
             return ()
         except (ValueError, TypeError, KeyError) as error:
             raise CorruptObject(f"{self._store.uri_of(path)} lists no ranges") from error
+
+    def _cover(self, roots: Iterable[Unit], recorded: Mapping[Unit, None]) -> Cover:
+        # After the records: whatever record was listed had its marker before.
+        marked = self._units(layout.splits_folder(self._job_id))
+        split = {
+            record.unit: record.at
+            for record in ahead(self._read_of, [unit for unit in marked if unit in recorded])
+            if isinstance(record, SplitRecord)
+        }
+        return descend(roots, recorded, split, self.cancelled())
 
     def _units(self, folder: str) -> dict[Unit, None]:
         """The units after which the objects of a folder are named, in the order of the listing."""

@@ -34,7 +34,8 @@ _PIECE_KEYS = ("uri", "offset", "length")
 class MediaValue:
     """An image, sound, clip or series that a request gave: its file's bytes, and where they were.
 
-    `uri` is absolute, and None where the request held the bytes themselves.
+    `uri` is absolute, without the query of an HTTP address, which may hold a signature; None where
+    the request held the bytes themselves.
     """
 
     data: bytes = field(repr=False)
@@ -57,17 +58,25 @@ class MediaReference:
     def read(self, folder: str) -> MediaValue:
         """What lies there; `folder` is where relative paths begin. Raises RequestProblem."""
         uri = _absolute(self.uri, folder)
+        shown_uri = _without_query(uri)
         wanted = LARGEST_MEDIA_BYTES + 1 if self.length is None else self.length
         try:
-            with reading(uri):
+            with reading(shown_uri):
                 # Without the cache of listings, a file that was replaced is read as it is now.
                 files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
                 data = files.cat_file(path, start=self.offset, end=self.offset + wanted)
+                if self.length is None:
+                    too_much = self.offset > 0 and len(data) == files.size(path)
+                else:
+                    too_much = len(data) > self.length
         except SpecError as error:
             raise RequestProblem(str(error)) from error
+        if too_much:
+            # What a web server answers that knows nothing of ranges.
+            raise RequestProblem(f"{shown_uri}: its server gives whole files only, and no pieces")
         if self.length is not None and len(data) < self.length:
-            raise RequestProblem(f"{uri}: ends before byte {self.offset + self.length}")
-        return MediaValue(_sized(data, uri), uri)
+            raise RequestProblem(f"{shown_uri}: ends before byte {self.offset + self.length}")
+        return MediaValue(_sized(data, shown_uri), shown_uri)
 
 
 def media_given(name: str, value: object) -> MediaReference | MediaValue:
@@ -127,6 +136,10 @@ def _sized(data: bytes, origin: str) -> bytes:
     if len(data) > LARGEST_MEDIA_BYTES:
         raise RequestProblem(f"{origin}: is larger than {LARGEST_MEDIA_BYTES} bytes")
     return data
+
+
+def _without_query(uri: str) -> str:
+    return uri.partition("?")[0] if uri.lower().startswith(("http://", "https://")) else uri
 
 
 def _absolute(uri: str, folder: str) -> str:

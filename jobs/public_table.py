@@ -5,16 +5,17 @@
     requests of cancelled rows ─┘
 
 Part k holds the rows [k * 1,000,000, (k + 1) * 1,000,000) that ended in its way, sorted by ordinal,
-so that a part is a function of what was decided, whoever writes it. Memory is bounded by one part,
-however large the job.
+so that a part is a function of what was decided, whoever writes it. The records of one part are
+held at a time, so that memory is bounded by it, however large the job.
 """
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -23,9 +24,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ancestral.jobs import layout
+from ancestral.jobs.cover import Cover
 from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.index import NOTHING, IndexRow, read_part, schema, to_table
 from ancestral.jobs.intents import Intent
+from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import Part
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord
 from ancestral.jobs.request_shards import Row, read_rows
@@ -45,11 +48,13 @@ CANCELLED_ROWS = 4096
 
 @dataclass(frozen=True)
 class Decided:
-    """What became of every row of a job; it never changes."""
+    """What became of the rows of the parts of one number; it never changes."""
 
-    #: By rising ordinals.
+    number: int
+    rows: Unit
+    #: Those that have some of the rows, by rising ordinals; the first and the last may have others.
     records: tuple[RowsRecord, ...]
-    #: The ranges that were cancelled, merged and rising, and by which intent.
+    #: The ranges of the rows that were cancelled, rising, and by which intent.
     cancelled: tuple[Unit, ...]
     intent: Intent
 
@@ -62,30 +67,40 @@ class _Piece:
     record: RowsRecord | None
 
 
-def plan_parts(folder: str, decided: Decided) -> Iterator[Part]:
+def decided_by_part(ledger: Ledger, cover: Cover, intent: Intent, rows: int) -> Iterator[Decided]:
+    """What became of a job's rows, part by part; `cover` is complete. Raises CorruptObject."""
+    for number in range(-(-rows // PART_ROWS)):
+        part = Unit(number * PART_ROWS, min((number + 1) * PART_ROWS, rows))
+        units = tuple(_reaching(cover.rows, part))
+        records = tuple(ledger.read(replace(cover, rows=units)))
+        cancelled = tuple(_common(each, part) for each in _reaching(cover.cancelled, part))
+        yield Decided(number, part, records, cancelled, intent)
+
+
+def plan_parts(folder: str, decided: Decided) -> list[Part]:
     """The parts that have rows, and in any case the first one of `ok`: it shows the columns."""
-    rows: Counter[tuple[int, str]] = Counter({(0, "ok"): 0})
+    rows = Counter({"ok": 0} if decided.number == 0 else {})
     for record in decided.records:
-        for number, unit in _by_part(record.unit):
-            letters = Counter(record.statuses[unit.start - record.start : unit.end - record.start])
-            for outcome, letter in STATUS_LETTERS.items():
-                if letters[letter]:
-                    rows[number, outcome] += letters[letter]
+        unit = _common(record.unit, decided.rows)
+        letters = Counter(record.statuses[unit.start - record.start : unit.end - record.start])
+        for outcome, letter in STATUS_LETTERS.items():
+            if letters[letter]:
+                rows[outcome] += letters[letter]
     for cancelled in decided.cancelled:
-        for number, unit in _by_part(cancelled):
-            rows[number, "cancelled"] += unit.rows
-    for (number, outcome), count in sorted(rows.items()):
-        yield Part(layout.part_path(folder, outcome, number), number, outcome, count)
+        rows["cancelled"] += cancelled.rows
+    return [
+        Part(layout.part_path(folder, outcome, decided.number), decided.number, outcome, count)
+        for outcome, count in sorted(rows.items())
+    ]
 
 
 def encode_parts(
     store: Store, job: Job, decided: Decided, parts: Sequence[Part]
 ) -> Iterator[tuple[Part, memoryview]]:
-    """Each part with its bytes as Parquet; `parts` are the outcomes of the same rows.
+    """Each of the planned parts with its bytes as Parquet.
 
     Raises CorruptObject when what was committed is not there any more.
     """
-    [number] = {part.number for part in parts}
     columns = schema(job.signature)
     sorting = pq.SortingColumn.from_ordering(columns, [("ordinal", "ascending")])
     sinks = [pa.BufferOutputStream() for _ in parts]
@@ -97,7 +112,7 @@ def encode_parts(
             )
             for sink in sinks
         ]
-        pieces = ahead(partial(_table, store, job, decided.intent), _pieces(decided, number))
+        pieces = ahead(partial(_table, store, job, decided.intent), _pieces(decided))
         for window in _windows(pieces, ROW_GROUP_ROWS):
             for part, writer in zip(parts, writers, strict=True):
                 chosen = window.filter(pc.equal(window["status"], part.outcome)).combine_chunks()
@@ -110,25 +125,23 @@ def encode_parts(
         yield part, memoryview(sink.getvalue())
 
 
-def _by_part(unit: Unit) -> Iterator[tuple[int, Unit]]:
-    """A unit's rows, cut where one part ends and the next begins, with the numbers of the parts."""
-    for number in range(unit.start // PART_ROWS, (unit.end - 1) // PART_ROWS + 1):
-        first, end = number * PART_ROWS, (number + 1) * PART_ROWS
-        yield number, Unit(max(unit.start, first), min(unit.end, end))
+def _reaching(units: Sequence[Unit], part: Unit) -> Sequence[Unit]:
+    """Of units that rise and do not overlap, those that have rows of the part."""
+    first = bisect.bisect_right(units, part.start, key=lambda unit: unit.end)
+    end = bisect.bisect_left(units, part.end, key=lambda unit: unit.start)
+    return units[first:end]
 
 
-def _pieces(decided: Decided, number: int) -> list[_Piece]:
-    """All rows of the parts of that number, in order."""
-    pieces = [
-        _Piece(unit, record)
-        for record in decided.records
-        for part, unit in _by_part(record.unit)
-        if part == number
-    ]
+def _common(unit: Unit, part: Unit) -> Unit:
+    """The rows that are in both."""
+    return Unit(max(unit.start, part.start), min(unit.end, part.end))
+
+
+def _pieces(decided: Decided) -> list[_Piece]:
+    """All rows of the part, in order."""
+    pieces = [_Piece(_common(each.unit, decided.rows), each) for each in decided.records]
     for cancelled in decided.cancelled:
-        for part, unit in _by_part(cancelled):
-            if part == number:
-                pieces.extend(_Piece(each, None) for each in unit.cut(CANCELLED_ROWS))
+        pieces.extend(_Piece(each, None) for each in cancelled.cut(CANCELLED_ROWS))
     return sorted(pieces, key=lambda piece: piece.unit)
 
 

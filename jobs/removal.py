@@ -17,6 +17,7 @@ from ancestral.jobs.documents import shortened
 from ancestral.jobs.errors import UnknownJob, UsageError
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.registry import is_path
+from ancestral.jobs.shelves import version_folder
 from ancestral.jobs.store import ahead
 
 #: Jobs that are named by a refusal.
@@ -36,14 +37,15 @@ def remove_models(
     if is_path(model) or ("@" in model) == every:
         raise UsageError("say what to remove: NAME@DIGEST, or NAME --all")
     digests = client.registry.digests(model)
+    name = model.partition("@")[0]
     if not force:
-        _check_needed(client, model, digests)
-    client.registry.remove(model.partition("@")[0], digests)
+        _check_needed(client, model, [version_folder(name, digest) for digest in digests])
+    client.registry.remove(name, digests)
     return digests
 
 
-def _check_needed(client: Client, model: str, digests: Collection[str]) -> None:
-    jobs = [job for job in ahead(partial(_needing, client, digests), client.jobs()) if job]
+def _check_needed(client: Client, model: str, folders: Collection[str]) -> None:
+    jobs = [job for job in ahead(partial(_needing, client, folders), client.jobs()) if job]
     if jobs:
         raise UsageError(
             f"{model} is what unfinished jobs draw with: wait for {shortened(jobs, NAMED_JOBS)} or "
@@ -51,13 +53,14 @@ def _check_needed(client: Client, model: str, digests: Collection[str]) -> None:
         )
 
 
-def _needing(client: Client, digests: Collection[str], job_id: str) -> str | None:
-    """The job, if it is unfinished and pins one of these."""
+def _needing(client: Client, folders: Collection[str], job_id: str) -> str | None:
+    """The job, if it is unfinished and fetches its model from one of these. The same version may
+    well lie under another name, too."""
     try:
         store = client.store(job_id)
         job = read_job(store, job_id)
     except UnknownJob:
         return None
-    if job is None or not job.model.digest.startswith(tuple(digests)):
+    if job is None or not job.model.uri.endswith(tuple(f"/{folder}" for folder in folders)):
         return None
     return None if read_manifest(store, job_id) is not None else job_id

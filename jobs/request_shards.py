@@ -94,6 +94,8 @@ class LocalShard:
     path: Path
     first_request: int
     requests: int
+    #: Of the requests' fields and media, as a worker holds them.
+    data_bytes: int
 
 
 class _Encoded(NamedTuple):
@@ -135,8 +137,13 @@ def write_shards(
     for number, shard in enumerate(_cut(map(_encoded, requests), shard_requests, shard_bytes)):
         path = folder / f"requests-{number:05d}"
         _write(path, shard)
-        yield LocalShard(path, first, len(shard))
+        yield LocalShard(path, first, len(shard), sum(map(_data_bytes, shard)))
         first += len(shard)
+
+
+def request_bytes(shards: Iterable[LocalShard]) -> int:
+    """The bytes of a request, on the average of the shard where they are largest."""
+    return max((shard.data_bytes // shard.requests for shard in shards), default=0)
 
 
 def fail_repeats(shard: LocalShard, errors: Mapping[int, str]) -> list[str]:
@@ -212,6 +219,10 @@ def _encoded(request: Request) -> _Encoded:
     )
 
 
+def _data_bytes(request: _Encoded) -> int:
+    return len(request.fields) + sum(len(each["data"]) for each in request.media)
+
+
 def _cut(
     requests: Iterable[_Encoded], most_requests: int, most_bytes: int
 ) -> Iterator[list[_Encoded]]:
@@ -219,7 +230,7 @@ def _cut(
     held = 0
     for request in requests:
         shard.append(request)
-        held += len(request.fields) + sum(len(each["data"]) for each in request.media)
+        held += _data_bytes(request)
         if len(shard) == most_requests or held >= most_bytes:
             yield shard
             shard, held = [], 0

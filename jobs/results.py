@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 #: Called with the files written so far and the files there will be.
 Progress = Callable[[int, int], None]
+
+#: Its multiples, without what is whole in them, lie evenly between 0 and 1 and never repeat.
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 _EXTENSIONS = {
     "image/png": "png",
@@ -119,7 +124,7 @@ class Results:
         self._ledger = Ledger(store, job.job_id)
 
     def __len__(self) -> int:
-        return sum(unit.rows for unit in self._ledger.cover(self._job).rows)
+        return sum(unit.rows for unit in self._ledger.begun(self._job).rows)
 
     def __iter__(self) -> Iterator[Artifact]:
         """Every row, whatever became of it."""
@@ -134,19 +139,55 @@ class Results:
 
     def table(self) -> pa.Table:
         """The index in memory."""
-        empty = schema(self._job.signature).empty_table()
-        return pa.concat_tables(
-            [empty, *self._parts(self._ledger.records(self._job))]
-        ).combine_chunks()
+        return self._table(self._ledger.records(self._job))
 
-    def download(self, folder: str | Path, progress: Progress | None = None) -> int:
-        """Write each artifact that is ok to a file of `folder`; returns how many there are.
+    def spread(self, rows: int) -> pa.Table:
+        """The index of about so many rows, spread over all, in memory: one in every few units is
+        read, or all where there are no more rows than that."""
+        cover = self._ledger.begun(self._job)
+        few = max(1, math.ceil(sum(unit.rows for unit in cover.rows) / rows))
+        # Not every tenth one: what was asked for may well repeat after ten units.
+        chosen = [
+            several[int(number * GOLDEN_RATIO % 1 * len(several))]
+            for number, several in enumerate(_in_groups(cover.rows, few))
+        ]
+        return self._table(self._ledger.read(replace(cover, rows=tuple(chosen))))
+
+    def not_ok(self, rows: int) -> pa.Table:
+        """The index of the first rows that failed or were rejected, up to so many, in memory.
+
+        Records are read until there are as many, and no part that has none of them.
+        """
+        records = (
+            record
+            for record in self._ledger.records(self._job)
+            if record.counts.ok < record.unit.rows
+        )
+        found = [schema(self._job.signature).empty_table()]
+        for part in self._parts(records):
+            found.append(part.filter(pc.not_equal(part["status"], "ok")))
+            if sum(map(len, found)) >= rows:
+                break
+        return pa.concat_tables(found).slice(0, rows)
+
+    def artifact(self, row: Mapping[str, Any]) -> Artifact:
+        """The artifact of a row of the index."""
+        return Artifact(row, self._store)
+
+    def download(
+        self,
+        folder: str | Path,
+        progress: Progress | None = None,
+        *,
+        status: Literal["ok", "rejected"] = "ok",
+    ) -> int:
+        """Write each artifact of that status to a file of `folder`; returns how many there are.
 
         A file is called by its request and its sample, and is written anew if it is there already.
         """
         # A job that only scores has rows that are ok, and no packs.
         records = [record for record in self._ledger.records(self._job) if record.packs]
-        total = sum(record.counts.ok for record in records)
+        total: int = sum(getattr(record.counts, status) for record in records)
         with _local_errors(folder):
             Path(folder).mkdir(parents=True, exist_ok=True)
 
@@ -155,11 +196,17 @@ class Results:
             with _local_errors(folder):
                 (Path(folder) / artifact.file_name).write_bytes(data)
 
-        artifacts = (artifact for artifact in self._artifacts(records) if artifact.ok)
+        artifacts = (
+            artifact for artifact in self._artifacts(records) if artifact.row["status"] == status
+        )
         for written, _ in enumerate(ahead(write, artifacts), start=1):
             if progress is not None:
                 progress(written, total)
         return total
+
+    def _table(self, records: Iterable[RowsRecord]) -> pa.Table:
+        empty = schema(self._job.signature).empty_table()
+        return pa.concat_tables([empty, *self._parts(records)]).combine_chunks()
 
     def _parts(self, records: Iterable[RowsRecord]) -> Iterator[pa.Table]:
         return ahead(lambda one: read_part(self._store, one, self._job.signature), records)
@@ -168,6 +215,10 @@ class Results:
         for part in self._parts(records):
             for row in part.to_pylist():
                 yield Artifact(row, self._store)
+
+
+def _in_groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
+    return (units[start : start + size] for start in range(0, len(units), size))
 
 
 @contextlib.contextmanager

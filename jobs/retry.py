@@ -23,7 +23,14 @@ from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.public_table import CANCELLED_ROWS
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord
-from ancestral.jobs.request_shards import Request, Row, read_rows, staging, write_shards
+from ancestral.jobs.request_shards import (
+    Request,
+    Row,
+    read_rows,
+    request_bytes,
+    staging,
+    write_shards,
+)
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import default_unit_rows
@@ -65,7 +72,7 @@ def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
                 "parent": parent.job_id,
                 "requests": rows,
                 "rows": rows,
-                "unit_rows": parent.spec.unit.rows or default_unit_rows(rows),
+                "unit_rows": parent.spec.unit.rows or default_unit_rows(rows, request_bytes(local)),
                 "shards": upload(store, child_id, local, undo),
                 "submitted_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             }

@@ -25,6 +25,12 @@ LONGEST_REQUEST_ID = 200
 #: How many entries the shape of each medium can have.
 MEDIA = {"image": (2, 3), "audio": (1,), "video": (3, 4), "series": (1,)}
 
+#: What many of a medium are called.
+PLURALS = {"image": "images", "audio": "sounds", "video": "clips", "series": "series"}
+
+#: What each gate looks at.
+GATED = {"silence_dbfs": "audio", "constant_image": "image"}
+
 LIKELIHOOD_KINDS = ("exact", "joint", "bound", "density")
 
 #: Columns of an input that are not fields of the model.
@@ -55,6 +61,12 @@ def check_settings(signature: Mapping[str, Any], spec: JobSpec) -> None:
             )
     if spec.kind == "score":
         _check_nothing_is_drawn(spec)
+    medium = signature["medium"]
+    for gate, gated in GATED.items():
+        if medium != gated and getattr(spec.gates, gate) != getattr(Gates(), gate):
+            raise SpecError(
+                f"'gates.{gate}' is for {PLURALS[gated]}, and this model makes {PLURALS[medium]}"
+            )
 
 
 def check_columns(signature: Mapping[str, Any], columns: tuple[str, ...], origin: str) -> None:

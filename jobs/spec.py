@@ -10,24 +10,36 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ancestral.jobs.documents import read_document, validate
+from ancestral.jobs.documents import read_document, shown, validate
 from ancestral.jobs.errors import CorruptObject
-from ancestral.jobs.units import Unit, plan_units
+from ancestral.jobs.units import MOST_UNIT_ROWS, Unit, plan_units
 
 #: Seeds and ordinals are signed 64-bit integers everywhere: in Arrow, in Parquet and in SQL.
 INTEGER_LIMIT = 2**63
 
 
 def without_password(uri: str) -> str:
-    """`uri`, unless it carries user:password@, which would end up in spec.json and in logs."""
-    scheme, found, rest = uri.partition("://")
-    authority = rest.partition("/")[0]
-    if found and ":" in authority.rpartition("@")[0]:
-        raise ValueError(
-            f"carries a password ({scheme}://***@...): take it out, and give credentials by the "
-            "environment or by the provider's own configuration"
-        )
+    """`uri`, unless it carries user:password@, which would end up in spec.json and in logs.
+
+    That is looked for in each link of a chain, zip://a.csv::https://host/a.zip. Over HTTP a user
+    alone is refused as well: it is a token.
+    """
+    for link in uri.split("::"):
+        scheme, found, rest = link.partition("://")
+        user, at, _ = rest.partition("/")[0].rpartition("@")
+        if found and at and (":" in user or scheme.lower() in ("http", "https")):
+            raise ValueError(
+                f"carries a password ({scheme}://***@...): take it out, and give credentials by "
+                "the environment or by the provider's own configuration"
+            )
     return uri
+
+
+def _printable(text: str) -> str:
+    """`text`, unless a terminal could do something else than show it."""
+    if not text.isprintable() or not text.strip():
+        raise ValueError(f"should be a text that can be read in one line, not {shown(text)}")
+    return text
 
 
 def _grid_value(value: object) -> object:
@@ -58,11 +70,11 @@ class Sampling(_Document):
     seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT, strict=True)
     #: Samples drawn for each request.
     samples: int = Field(default=1, ge=1, lt=2**31, strict=True)
-    temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
+    temperature: float = Field(default=1.0, ge=1e-6, le=1e6, strict=True)
     #: Draw among the k most likely symbols only.
     top_k: int | None = Field(default=None, ge=1, lt=2**31, strict=True)
     #: Draw among the most likely symbols that together hold this probability.
-    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_p: float | None = Field(default=None, gt=0, le=1, strict=True)
     #: What samplers compute in. In bfloat16 they draw faster, other symbols of slightly other
     #: probabilities; on a processor without bfloat16 they refuse.
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -94,22 +106,22 @@ class Media(_Document):
 class UnitSize(_Document):
     """How many rows are leased and committed together; None leaves the choice to us."""
 
-    rows: int | None = Field(default=None, ge=1, strict=True)
+    rows: int | None = Field(default=None, ge=1, le=MOST_UNIT_ROWS, strict=True)
 
 
 class Gates(_Document):
     """Reasons to reject an artifact that was drawn; its row keeps the reason."""
 
     #: Reject a sound whose loudness (root mean square) lies below this, in decibels of full scale.
-    silence_dbfs: float | None = Field(default=None, le=0)
+    silence_dbfs: float | None = Field(default=None, le=0, strict=True)
     #: Reject an image of a single grey value or colour.
-    constant_image: bool = False
+    constant_image: bool = Field(default=False, strict=True)
 
 
 class JobSpec(_Document):
     """A job as people write it. `input` and `output` paths are relative to where one submits."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
     #: What is done with each request; which kinds a model can do, its signature says.
     kind: Literal["generate", "complete", "reconstruct", "score"] = "generate"
     #: `name`, `name@latest`, `name@digest`, or the path or URI of a bundle.

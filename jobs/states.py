@@ -18,7 +18,6 @@ nowhere else, and every state but `running` carries a reason.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ancestral.jobs.errors import UsageError
@@ -44,28 +43,6 @@ class State(enum.StrEnum):
 
 
 FINISHED = frozenset({State.DONE, State.DONE_WITH_ERRORS, State.CANCELLED})
-
-#: Where a job can be found next; between two looks it may have passed through several.
-MOVES: Mapping[State, frozenset[State]] = {
-    State.PENDING: frozenset(
-        {State.RUNNING, State.PAUSED, State.CANCELLING, State.FINALISING, State.FAILED}
-    ),
-    # Back to pending when every worker is gone before a row is decided.
-    State.RUNNING: frozenset(
-        {State.PENDING, State.PAUSED, State.CANCELLING, State.FINALISING, State.FAILED}
-    ),
-    State.PAUSED: frozenset(
-        {State.PENDING, State.RUNNING, State.CANCELLING, State.FINALISING, State.FAILED}
-    ),
-    State.FAILED: frozenset(
-        {State.PENDING, State.RUNNING, State.PAUSED, State.CANCELLING, State.FINALISING}
-    ),
-    State.CANCELLING: frozenset({State.FINALISING}),
-    State.FINALISING: FINISHED | {State.FAILED},
-    State.DONE: frozenset(),
-    State.DONE_WITH_ERRORS: frozenset(),
-    State.CANCELLED: frozenset(),
-}
 
 
 @dataclass(frozen=True)
@@ -132,13 +109,3 @@ def check_wanted(job_id: str, state: State, wanted: Wanted) -> None:
         raise UsageError(f"job {job_id} is {state}: it cannot be {_DONE_TO_IT[wanted]} any more")
     if state is State.CANCELLING and wanted is not Wanted.CANCEL:
         raise UsageError(f"job {job_id} is being cancelled; submit it anew to draw the rest")
-
-
-def can_follow(before: State, after: State) -> bool:
-    """Whether a job that was seen in one state can be found in the other later on."""
-    reached = {before}
-    frontier = {before}
-    while frontier:
-        frontier = {state for each in frontier for state in MOVES[each]} - reached
-        reached |= frontier
-    return after in reached

@@ -51,7 +51,9 @@ def status_of(job: Job, store: Store, queue: Queue | None) -> JobStatus:
     intent = latest_intent(store, job.job_id)
     queued = _queue_counts(queue, job.job_id)
     if queued is None or queued.stale or queued.rebuilding:
-        counts, decided = _ledger_counts(job, store)
+        records = Ledger(store, job.job_id).records(job)
+        counts = sum((record.counts for record in records), RowCounts())
+        decided = counts.total
     else:
         counts = RowCounts(queued.rows_ok, queued.rows_failed, queued.rows_rejected)
         decided = queued.rows_decided
@@ -95,14 +97,6 @@ def _queue_counts(queue: Queue | None, job_id: str) -> QueueCounts | None:
         return queue.counts(job_id) if queue is not None else None
     except UnknownJob:
         return None
-
-
-def _ledger_counts(job: Job, store: Store) -> tuple[RowCounts, int]:
-    """How the decided rows ended, and how many are decided."""
-    ledger = Ledger(store, job.job_id)
-    cover = ledger.cover(job)
-    counts = sum((record.counts for record in ledger.read(cover)), RowCounts())
-    return counts, job.rows - sum(unit.rows for unit in cover.undecided)
 
 
 def _obstacle(job_id: str, queue: Queue | None, queued: QueueCounts | None) -> str | None:

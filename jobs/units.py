@@ -21,7 +21,14 @@ LARGEST_UNIT_ROWS = 256
 #: A job has at least this many units where it has the rows, so that a small fleet shares it.
 FEWEST_UNITS = 16
 
-#: And no more than so many: whoever looks after a job has all of its units in memory.
+#: A worker holds the requests of its units in memory, media and all: units are smaller when so many
+#: bytes of requests would be one.
+LARGEST_UNIT_BYTES = 64 * 2**20
+
+#: What a spec may ask for, at most.
+MOST_UNIT_ROWS = 2**16
+
+#: And no more units than so many: whoever looks after a job has all of its units in memory.
 MOST_UNITS = 2**22
 
 
@@ -95,6 +102,11 @@ def plan_units(rows: int, unit_rows: int) -> Iterator[Unit]:
     return Unit(0, rows).cut(unit_rows)
 
 
+def is_root(unit: Unit, rows: int, unit_rows: int) -> bool:
+    """Whether it is one of the root units of such a job."""
+    return unit.start % unit_rows == 0 and unit.end == min(unit.start + unit_rows, rows)
+
+
 def merge(units: Iterable[Unit]) -> list[Unit]:
     """Units that do not overlap, by rising rows, with neighbours made one."""
     merged: list[Unit] = []
@@ -106,6 +118,8 @@ def merge(units: Iterable[Unit]) -> list[Unit]:
     return merged
 
 
-def default_unit_rows(rows: int) -> int:
-    """Rows per unit when the spec does not say."""
-    return max(1, min(LARGEST_UNIT_ROWS, rows // FEWEST_UNITS), math.ceil(rows / MOST_UNITS))
+def default_unit_rows(rows: int, row_bytes: int) -> int:
+    """Rows per unit when the spec does not say; the request of a row takes so many bytes."""
+    fitting = LARGEST_UNIT_BYTES // max(1, row_bytes)
+    wanted = min(LARGEST_UNIT_ROWS, rows // FEWEST_UNITS, fitting)
+    return max(1, wanted, math.ceil(rows / MOST_UNITS))

@@ -44,7 +44,8 @@ IndexRow = Mapping[str, Any]
 
 
 def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | None:
-    """The first requests with an ok row in `table`, the index: what they gave and what was drawn.
+    """The first requests with an ok row in `table`, the index or a sample of it: what they gave and
+    what was drawn.
 
     None when there are none, and for jobs that go on from no media. Raises StoreError.
     """
@@ -52,17 +53,15 @@ def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | No
         return None
     per_request = job.samples
     stored = _stored(job, table)
-    data = read_artifacts(results, set(stored))
+    data = read_artifacts(results, list(stored.values()))
     lines: list[Line] = []
     size = 0
-    for first in range(0, per_request * LARGEST_LINES, per_request):
+    for first in dict.fromkeys(each - each % per_request for each in stored):
         ordinals = range(first, first + min(per_request, LARGEST_SAMPLES))
         drawn = [
             item_of(job.signature, stored[each], data[each]) if each in stored else None
             for each in ordinals
         ]
-        if not any(drawn):
-            continue
         (row,) = results.requested(Unit(first, first + 1))
         like = next(stored[each] for each in ordinals if each in stored)
         before, behind = _given(job, row, like)
@@ -75,14 +74,12 @@ def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | No
 
 
 def _stored(job: Job, table: pa.Table) -> dict[int, IndexRow]:
-    """The ok rows that may be shown, by ordinal."""
-    per_request = job.samples
-    shown = pc.and_(
-        pc.less(table["ordinal"], per_request * LARGEST_LINES),
-        pc.less(table["sample"], LARGEST_SAMPLES),
-    )
-    ok = table.filter(pc.and_(shown, pc.equal(table["status"], "ok")))
-    return {row["ordinal"]: row for row in ok.to_pylist()}
+    """The ok rows that may be shown, by rising ordinals."""
+    shown = pc.and_(pc.less(table["sample"], LARGEST_SAMPLES), pc.equal(table["status"], "ok"))
+    ok = table.filter(shown).sort_by("ordinal")
+    requests = pc.unique(pc.divide(ok["ordinal"], job.samples))[:LARGEST_LINES]
+    of_those = pc.is_in(pc.divide(ok["ordinal"], job.samples), requests)
+    return {row["ordinal"]: row for row in ok.filter(of_those).to_pylist()}
 
 
 def _given(job: Job, row: Row, like: IndexRow) -> tuple[list[Item | None], list[Item | None]]:

@@ -47,12 +47,15 @@ def complete(recipe: Recipe) -> Recipe:
 
 
 def _value_of(row: Row, data: TrainingData, name: str) -> Any:
-    """What a row shows of a field. Raises DataError when it is more than a single value."""
+    """What a row shows of a field. Raises DataError when it is no value of a category."""
     value = fields_of(row, data)[name]
+    wrong = ""
     if isinstance(value, list | dict):
-        raise DataError(
-            f"the column {data.fields[name]!r} holds {shown(value)}, which is no single value"
-        )
+        wrong = "no single value"
+    elif isinstance(value, float):
+        wrong = f"neither a text nor a whole number, as values of {name!r} are"
+    if wrong:
+        raise DataError(f"the column {data.fields[name]!r} holds {shown(value)}, which is {wrong}")
     return value
 
 

@@ -4,7 +4,7 @@
       the queue does not know the job, or its server was restarted ──► recover
       who was building the queue went silent                       ──► recover
       a minute has passed                                          ──► audit, recover if need be
-      no units left, or it is cancelled and nobody holds any       ──► finalise
+      no units left, or it is cancelled and nobody holds any       ──► finalise, a part a look
       something is broken that no worker gets past                 ──► the intent to fail
 
 Any number of controllers may look after one job, on any machines: what they do is decided in the
@@ -14,10 +14,11 @@ store, once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, RowsMissing, UnknownJob
-from ancestral.jobs.finalise import finalise
+from ancestral.jobs.finalise import finalise, finalise_by_parts
 from ancestral.jobs.intents import Intent, Wanted, declare, latest_intent
 from ancestral.jobs.manifest import Manifest, read_manifest
 from ancestral.jobs.queue import LEASE_SECONDS, Queue, QueueCounts
@@ -57,6 +58,8 @@ class Controller:
         self._clock = clock
         self._audit_at = clock()
         self._publish_at = clock()
+        #: What is under way of publishing the job.
+        self._parts: Iterator[Manifest | None] | None = None
         self._said: str | None = None
         self._heard: tuple[Wanted, int] = (Wanted.RUN, 0)
         self._cancelled_at: float | None = None
@@ -69,8 +72,10 @@ class Controller:
     def look(self) -> Manifest | None:
         """Do what is due, without waiting; the manifest once the job is published.
 
-        The caller then makes the queue forget the job. Raises QueueError and StoreError when the
-        queue or the store cannot be used now: look again later.
+        The caller then makes the queue forget the job. Of a large one each look publishes a part,
+        so that neither other jobs nor whoever wants to stop wait for all of them. Raises QueueError
+        and StoreError when the queue or the store cannot be used now: look again later; UnknownJob
+        when the job is no longer in its output.
         """
         try:
             return self._look()
@@ -111,6 +116,10 @@ class Controller:
         self._audit_at = self._clock() + AUDIT_SECONDS
 
     def _audit(self) -> None:
+        if not self._store.exists(layout.spec_path(self.job.job_id)):
+            raise UnknownJob(
+                f"the job {self.job.job_id!r} is no longer in its output {self._store.uri}"
+            )
         start = self._clock()
         sound = audit(self._queue, self._store, self.job)
         now = self._clock()
@@ -145,13 +154,19 @@ class Controller:
         return counts.ready + counts.leased == 0
 
     def _publish(self) -> Manifest | None:
+        parts = self._parts or finalise_by_parts(self._store, self.job.job_id)
+        # Should it raise anything, it is begun anew.
+        self._parts = None
         try:
-            return finalise(self._store, self.job.job_id)
+            manifest = next(parts)
         except RowsMissing:
             # The queue is wrong about the store.
             self._publish_at = self._clock() + LISTING_SECONDS
             self._audit()
             return None
+        if manifest is None:
+            self._parts = parts
+        return manifest
 
     def _fail(self, reason: str) -> None:
         """Nobody gets past this: workers should not try, and people should know."""

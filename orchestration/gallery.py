@@ -15,10 +15,15 @@ import pyarrow.compute as pc
 
 from ancestral.jobs.index import CONDITION_PREFIX
 from ancestral.jobs.results import Results
+from ancestral.jobs.signature import PLURALS
+from ancestral.jobs.store import ahead
 from ancestral.orchestration.items import Item, Row, item_of, shown_value
+from ancestral.orchestration.wording import size
 
-#: How many labels have a line of their own, and how many items stand in a line.
+#: How many labels have a line of their own, what those without one have in its place, and how many
+#: items stand in a line.
 LARGEST_LABELS = 20
+NO_LABEL = "none"
 IMAGES_PER_LINE = 12
 CLIPS_PER_LINE = 8
 SOUNDS_PER_LINE = 5
@@ -26,11 +31,9 @@ SOUNDS_PER_LINE = 5
 LARGEST_LINES = 8
 #: Real pictures that stand in front of a line, in place of as many others.
 REAL_PER_LINE = 2
-#: What many of a medium are called.
-PLURALS = {"image": "images", "audio": "sounds", "video": "clips", "series": "series"}
 #: Media that are looked at, in lines of pictures; the others lie in the cells of a table.
 PICTURES = ("image", "video")
-#: Artifacts are embedded until they are this many bytes together.
+#: Artifacts are embedded until they are this many bytes together, so that none is larger.
 LARGEST_BYTES = 4_000_000
 
 #: real(asked, count) gives up to so many real items of which that could have been asked, none of
@@ -74,22 +77,38 @@ class _Chosen:
     asked: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """The lines, the names of the columns if they have some, and how many values there are of the
+    fields by which they are laid out."""
+
+    lines: list[_Chosen]
+    columns: list[str]
+    values: Mapping[str, int]
+
+
 def make_gallery(
-    signature: Mapping[str, Any], table: pa.Table, results: Results, real: Real | None = None
+    signature: Mapping[str, Any],
+    table: pa.Table,
+    results: Results,
+    real: Real | None = None,
+    *,
+    of: int | None = None,
 ) -> Gallery | None:
     """Embed the first artifacts of the ok rows of `table`, the index, and `real` ones beside them.
 
-    None when there are none, as in a job that only scores. Raises StoreError when an artifact
-    cannot be read.
+    `of` is how many there are in all, if `table` is only a sample of the index. None when there are
+    none, as in a job that only scores, or none that a page can hold. Raises StoreError when an
+    artifact cannot be read.
     """
     ok = table.filter(pc.and_(pc.equal(table["status"], "ok"), table["uri"].is_valid()))
-    if not ok.num_rows:
+    small = ok.filter(pc.less_equal(ok["length"], LARGEST_BYTES))
+    if not small.num_rows:
         return None
     medium = signature["medium"]
-    chosen, columns = _choose(signature, ok.sort_by("ordinal"), _room(medium, real))
-    chosen = _within_bytes(chosen, in_columns=bool(columns))
-    wanted = {row["ordinal"] for line in chosen for row in line.rows if row is not None}
-    data = read_artifacts(results, wanted)
+    layout = _choose(signature, small.sort_by("ordinal"), _room(medium, real))
+    chosen = _within_bytes(layout.lines, in_columns=bool(layout.columns))
+    data = read_artifacts(results, [row for line in chosen for row in line.rows if row is not None])
     lines = [
         Line(
             line.label,
@@ -101,27 +120,24 @@ def make_gallery(
         )
         for line in chosen
     ]
-    each = " and ".join(_groups(signature)[: 2 if columns else 1]) if len(lines) > 1 else ""
+    limit = f", none over {size(LARGEST_BYTES)}" if small.num_rows < ok.num_rows else ""
+    in_all = ok.num_rows if of is None else of
+    sample = " of the sample" if ok.num_rows < in_all else ""
     caption = (
-        f"{len(wanted):,} of {ok.num_rows:,} {PLURALS[medium]}: "
-        f"the first{f' of each {each}' if each else ''}, not picked."
+        f"{len(data):,} of {in_all:,} {PLURALS[medium]}: "
+        f"the first{_each(layout, len(lines))}{sample}{limit}, not picked."
     )
-    gallery = Gallery(medium, lines, columns, caption)
+    gallery = Gallery(medium, lines, layout.columns, caption)
     if not gallery.compares:
         return gallery
     where = "In front of them" if medium in PICTURES else "Under them"
     return replace(gallery, caption=f"{caption} {where}, real ones that were held out.")
 
 
-def read_artifacts(results: Results, ordinals: set[int]) -> dict[int, bytes]:
-    """The artifacts of these rows. Raises StoreError."""
-    data: dict[int, bytes] = {}
-    for artifact in results:
-        if artifact.row["ordinal"] in ordinals:
-            data[artifact.row["ordinal"]] = artifact.bytes()
-        if len(data) == len(ordinals):
-            break
-    return data
+def read_artifacts(results: Results, rows: Sequence[Row]) -> dict[int, bytes]:
+    """The artifacts of these rows of the index, by ordinal. Raises StoreError."""
+    data = ahead(lambda row: results.artifact(row).bytes(), rows)
+    return {row["ordinal"]: each for row, each in zip(rows, data, strict=True)}
 
 
 def _room(medium: str, real: Real | None) -> int:
@@ -130,40 +146,50 @@ def _room(medium: str, real: Real | None) -> int:
     return room if real is None or medium not in PICTURES else room - REAL_PER_LINE
 
 
-def _choose(
-    signature: Mapping[str, Any], ok: pa.Table, room: int
-) -> tuple[list[_Chosen], list[str]]:
-    """The rows to show, line by line, and the names of the columns if they have some."""
-    groups = _groups(signature)
+def _each(layout: _Layout, lines: int) -> str:
+    """Of what the first ones are shown, like " of each label (20 of 30)"."""
+    if not layout.values or next(iter(layout.values.values())) == 1:
+        return ""
+    shown = (lines, len(layout.columns))
+    return " of each " + " and ".join(
+        field + (f" ({some:,} of {all_:,})" if some < all_ else "")
+        for (field, all_), some in zip(layout.values.items(), shown, strict=False)
+    )
+
+
+def _choose(signature: Mapping[str, Any], ok: pa.Table, room: int) -> _Layout:
+    """The rows to show."""
+    groups = _groups(signature, ok)
     if not groups:
         rows = _first(ok, room * LARGEST_LINES)
         cut = [rows[start : start + room] for start in range(0, len(rows), room)]
-        return [_Chosen(None, list(line), [{}] * len(line)) for line in cut], []
+        return _Layout([_Chosen(None, list(line), [{}] * len(line)) for line in cut], [], {})
     first, *others = groups
-    labels = _values(signature, ok, first)[:LARGEST_LABELS]
+    labels = _values(signature, ok, first)
+    values = {first: len(labels)}
     lines = []
     if signature["medium"] in PICTURES or not others:
-        for label in labels:
+        for label in labels[:LARGEST_LABELS]:
             rows = _first(_where(ok, first, label), room)
-            lines.append(_Chosen(shown_value(label), list(rows), [{first: label}] * len(rows)))
-        return lines, []
-    columns = _values(signature, ok, others[0])[:room]
-    for label in labels:
+            lines.append(_Chosen(_name(label), list(rows), [_asked({first: label})] * len(rows)))
+        return _Layout(lines, [], values)
+    columns = _values(signature, ok, others[0])
+    values[others[0]] = len(columns)
+    for label in labels[:LARGEST_LABELS]:
         of_label = _where(ok, first, label)
-        cells = [_first(_where(of_label, others[0], column), 1) for column in columns]
-        asked = [{first: label, others[0]: column} for column in columns]
-        lines.append(
-            _Chosen(shown_value(label), [cell[0] if cell else None for cell in cells], asked)
-        )
-    return lines, [shown_value(column) for column in columns]
+        cells = [_first(_where(of_label, others[0], column), 1) for column in columns[:room]]
+        asked = [_asked({first: label, others[0]: column}) for column in columns[:room]]
+        lines.append(_Chosen(_name(label), [cell[0] if cell else None for cell in cells], asked))
+    return _Layout(lines, [_name(column) for column in columns[:room]], values)
 
 
-def _groups(signature: Mapping[str, Any]) -> list[str]:
-    """The fields by which artifacts are laid out: texts, then categories."""
+def _groups(signature: Mapping[str, Any], ok: pa.Table) -> list[str]:
+    """The fields by which artifacts are laid out: texts, then categories, if anybody gave one."""
     fields = signature["fields"].items()
-    return [
+    named = [
         name for kind in ("text", "category") for name, field in fields if field["type"] == kind
     ]
+    return [name for name in named if ok[CONDITION_PREFIX + name].null_count < ok.num_rows]
 
 
 def _within_bytes(chosen: list[_Chosen], *, in_columns: bool) -> list[_Chosen]:
@@ -189,13 +215,27 @@ def _compared(medium: str, line: _Chosen, real: Real) -> list[Item | None]:
 
 
 def _values(signature: Mapping[str, Any], table: pa.Table, field: str) -> list[Any]:
-    """What was asked for: texts in the order of the rows, categories in their own."""
-    values = table[CONDITION_PREFIX + field].drop_null().unique().to_pylist()
-    return list(values) if signature["fields"][field]["type"] == "text" else sorted(values)
+    """What was asked for: texts in the order of the rows, categories in their own; at last None, if
+    some asked for nothing."""
+    column = table[CONDITION_PREFIX + field]
+    values = column.drop_null().unique().to_pylist()
+    if signature["fields"][field]["type"] != "text":
+        values.sort()
+    return [*values, None] if column.null_count else list(values)
 
 
 def _where(table: pa.Table, field: str, value: object) -> pa.Table:
-    return table.filter(pc.equal(table[CONDITION_PREFIX + field], value))
+    column = table[CONDITION_PREFIX + field]
+    return table.filter(column.is_null() if value is None else pc.equal(column, value))
+
+
+def _name(value: object) -> str:
+    return NO_LABEL if value is None else shown_value(value)
+
+
+def _asked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for; anything fits a field that was not given."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _first(table: pa.Table, rows: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What a report measures over the whole index: likelihoods, and rows a second."""
+"""What a report measures over the index: likelihoods, and rows a second."""
 
 from __future__ import annotations
 
@@ -56,11 +56,15 @@ def likelihoods(table: pa.Table, metrics: Mapping[str, Any]) -> Chart | None:
     return Chart("Likelihood of each row", drawing, caption)
 
 
-def throughput(table: pa.Table) -> Chart | None:
-    """Rows a second over time, by worker; None when there are no rows."""
+def throughput(table: pa.Table, rows: int | None = None) -> Chart | None:
+    """Rows a second over time, by worker; None when there are no rows.
+
+    `rows` is how many there are in all, if `table` is only a sample of the index.
+    """
     if not table.num_rows:
         return None
     stretches = _attempts(table)
+    share = 1.0 if rows is None else table.num_rows / rows
     length = float(stretches.end.max())
     width = nice_step(length, THROUGHPUT_BARS)
     edges = width * np.arange(math.ceil(length / width) + 1)
@@ -72,8 +76,8 @@ def throughput(table: pa.Table) -> Chart | None:
         own = np.isin(stretches.workers, members)
         begin, end = stretches.begin[own, None], stretches.end[own, None]
         done = np.clip((edges - begin) / (end - begin), 0, 1) * stretches.rows[own, None]
-        rows: Floats = np.diff(done.sum(0)) / width
-        return rows
+        rows_a_second: Floats = np.diff(done.sum(0)) / width / share
+        return rows_a_second
 
     series = {name: rate([name]) for name in shown}
     if rest:
@@ -88,7 +92,7 @@ def throughput(table: pa.Table) -> Chart | None:
     caption = (
         f"In bars of {width:g} s, each unit's rows spread over the time that drawing them took. "
         f"{'One worker' if len(names) == 1 else f'{len(names):,} workers'}, "
-        f"{len(stretches.rows):,} units."
+        f"{len(stretches.rows):,} units{'' if share == 1 else ' of the sample'}."
     )
     return Chart("Throughput", drawing, caption, tuple(series) if len(series) > 1 else ())
 

@@ -1,6 +1,7 @@
 """A finished job as one HTML file: what came out, how likely it is, how fast, and how it was made.
 
-The file holds everything it shows and asks no network for anything.
+The file holds everything it shows and asks no network for anything. Of a large job it shows and
+measures a sample of the rows, so that neither the file nor the memory it takes grows with the job.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import pyarrow.compute as pc
 
 from ancestral.jobs.manifest import Manifest
 from ancestral.jobs.results import Results
+from ancestral.jobs.signature import PLURALS
 from ancestral.jobs.spec import Job
 from ancestral.orchestration.comparison import make_comparison
-from ancestral.orchestration.gallery import PLURALS, Gallery, Real, make_gallery
+from ancestral.orchestration.gallery import Gallery, Real, make_gallery
 from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.measures import (
     HELD_OUT,
@@ -39,6 +41,9 @@ DONE = {
     "reconstruct": "reconstructed",
     "score": "scored",
 }
+
+#: About so many rows are shown and measured, at most; whatever is told of more is the manifest's.
+LARGEST_ROWS = 100_000
 
 #: Rows that are not ok are listed up to this many.
 LARGEST_PROBLEMS = 25
@@ -92,6 +97,8 @@ class Page:
     gallery: Gallery | None
     comparison: Gallery | None
     charts: Sequence[Chart]
+    #: Which rows the charts tell of.
+    measured: str
     problems: Problems | None
     facts: Sequence[Facts]
 
@@ -147,37 +154,58 @@ def make_page(
     real: Real | None,
 ) -> Page:
     """Everything that the report of a finished job says."""
-    table = results.table()
+    table = results.spread(LARGEST_ROWS)
+    decided = manifest.rows - manifest.rows_cancelled
+    whole = table.num_rows == decided
     medium = PLURALS[job.signature["medium"]]
     fields = " and ".join(job.signature["fields"])
     each = " each" if job.requests > 1 else ""
     summary = (
         f"{manifest.rows:,} {medium}{f' asked for by {fields}' if fields else ''}, in "
         f"{counted(job.requests, 'request')} of {counted(job.samples, 'sample')}"
-        f"{each}; {DONE[job.spec.kind]} by {job.model.name} ({job.model.family}) and finished "
-        f"{moment(manifest.finished_at)}."
+        f"{each}; {_done(job, manifest)} {moment(manifest.finished_at)}."
     )
+    measured = "all rows of the index, not only those shown above"
+    if not whole:
+        measured = f"a sample of {table.num_rows:,} rows, spread over the job"
+        summary += f" What is shown and measured here is {measured}."
     comparison = make_comparison(job, table, results)
-    charts = [likelihoods(table, metrics), throughput(table)]
-    facts = [_settings(job), _model(job), _training(metrics), _lineage(table, job, manifest)]
+    gallery = None
+    if comparison is None:
+        gallery = make_gallery(job.signature, table, results, real, of=manifest.rows_ok)
+    charts = [likelihoods(table, metrics), throughput(table, decided)]
+    lineage = _lineage(table, job, manifest, whole=whole)
+    facts = [_settings(job), _model(job), _training(metrics), lineage]
     return Page(
         version=version("ancestral"),
         job_id=job.job_id,
         title=job.spec.name,
         summary=summary,
         index=manifest.index,
-        stats=_stats(table, manifest, metrics),
+        stats=_stats(table, manifest, metrics, whole=whole),
         findings=[] if judgement is None else [_finding(judgement)],
-        # What a comparison shows needs no second place.
-        gallery=None if comparison else make_gallery(job.signature, table, results, real),
+        gallery=gallery,
         comparison=comparison,
         charts=[chart for chart in charts if chart is not None],
-        problems=_problems(table),
+        measured=measured,
+        problems=_problems(results, manifest.rows_failed + manifest.rows_rejected),
         facts=[group for group in facts if group.facts],
     )
 
 
-def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> list[Stat]:
+def _done(job: Job, manifest: Manifest) -> str:
+    """What the model did, and how the job ended."""
+    made = manifest.rows_ok + manifest.rows_rejected
+    done = f"{DONE[job.spec.kind]} by {job.model.name} ({job.model.family})"
+    if made < manifest.rows:
+        done = f"{made:,} of them {done}"
+    return f"{done} {'until the job was cancelled' if manifest.rows_cancelled else 'and finished'}"
+
+
+def _stats(
+    table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any], *, whole: bool
+) -> list[Stat]:
+    """The counts of the whole job, and the measures of the rows of `table`."""
     not_ok = f"{manifest.rows_failed:,} failed, {manifest.rows_rejected:,} rejected"
     if manifest.rows_cancelled:
         not_ok += f", {manifest.rows_cancelled:,} cancelled"
@@ -196,15 +224,20 @@ def _stats(table: pa.Table, manifest: Manifest, metrics: Mapping[str, Any]) -> l
             f"{pc.mean(ok['bits_per_dim']).as_py():.3f}",
             "on average" if held_out is None else f"held-out data: {held_out:.3f}",
         ),
-        Stat("Rows a second", f"{table.num_rows / seconds:,.1f}", f"over {duration(seconds)}"),
+        Stat(
+            "Rows a second",
+            f"{(manifest.rows - manifest.rows_cancelled) / seconds:,.1f}",
+            f"over {duration(seconds)}",
+        ),
     ]
     # A job that only scores has no artifacts.
     if pc.count(ok["uri"]).as_py():
+        rows = "ok rows" if whole else "measured ok rows"
         # Not of the files, each of which holds what its own row asked for.
         distinct = pc.count_distinct(ok["symbols_sha256"]).as_py()
         stats += [
-            Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of ok rows"),
-            Stat("Artifacts", size(pc.sum(ok["length"]).as_py()), "of the ok rows"),
+            Stat("Distinct", f"{distinct:,}", f"{distinct / ok.num_rows:.1%} of {rows}"),
+            Stat("Artifacts", size(pc.sum(ok["length"]).as_py()), f"of the {rows}"),
         ]
     return stats
 
@@ -214,14 +247,14 @@ def _finding(judgement: Judgement) -> Finding:
     return Finding(judgement.headline(), judgement.details(), good)
 
 
-def _problems(table: pa.Table) -> Problems | None:
-    bad = table.filter(pc.not_equal(table["status"], "ok")).sort_by("ordinal")
-    if not bad.num_rows:
+def _problems(results: Results, count: int) -> Problems | None:
+    """The first rows that are not ok, of so many in the job; None without any."""
+    if not count:
         return None
     columns = ["request_id", "sample", "status", "conditioning", "error"]
-    rows = bad.select(columns).slice(0, LARGEST_PROBLEMS).to_pylist()
+    rows = results.not_ok(LARGEST_PROBLEMS).select(columns).to_pylist()
     return Problems(
-        f"{len(rows):,} of {bad.num_rows:,}, in order. A failed row was not drawn; a rejected one "
+        f"{len(rows):,} of {count:,}, in order. A failed row was not drawn; a rejected one "
         "was, and a gate said no.",
         rows,
     )
@@ -268,16 +301,19 @@ def _training(metrics: Mapping[str, Any]) -> Facts:
     return Facts("Training", facts)
 
 
-def _lineage(table: pa.Table, job: Job, manifest: Manifest) -> Facts:
+def _lineage(table: pa.Table, job: Job, manifest: Manifest, *, whole: bool) -> Facts:
     devices = pc.unique(table["device"]).to_pylist()
+    workers = pc.count_distinct(table["worker"]).as_py()
+    part = "" if whole else " of the measured rows"
     facts = [
         ("numerics", ", ".join(manifest.numerics)),
-        ("devices", ", ".join(sorted(devices))),
-        ("workers", f"{pc.count_distinct(table['worker']).as_py():,}"),
+        (f"devices{part}", ", ".join(sorted(devices))),
+        (f"workers{part}", f"{workers:,}" if workers else ""),
         ("sampling", f"{duration(manifest.sampling_seconds)} in all workers together"),
         ("submitted", moment(job.submitted_at)),
         ("finished", moment(manifest.finished_at)),
         ("packs", f"{manifest.pack_count:,} of {size(manifest.pack_bytes)} together"),
     ]
     facts += [("input", f"{file.uri} (sha256 {file.sha256[:12]})") for file in job.inputs[:3]]
-    return Facts("Lineage", facts)
+    # Where nothing was drawn, nobody drew it.
+    return Facts("Lineage", [(name, value) for name, value in facts if value])

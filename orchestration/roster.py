@@ -1,7 +1,7 @@
 """The jobs that are served: those in the queue, and those that it may have lost.
 
     queue.jobs()  ──┐
-    seen before   ──┼──► a controller for each ──► published, forgotten by the queue
+    seen before   ──┼──► a controller for each ──► published, forgotten by the queue, reported
     state/jobs/   ──┘
        at the start, then every minute
 
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ancestral.jobs.client import Client
-from ancestral.jobs.errors import JobError, QueueError
+from ancestral.jobs.errors import JobError, QueueError, UnknownJob
 from ancestral.jobs.manifest import Manifest, read_manifest
 from ancestral.jobs.queue import LEASE_SECONDS, Queue
 from ancestral.jobs.spec import Job
@@ -29,14 +29,14 @@ ASIDE_SECONDS = 5.0
 
 
 class Roster:
-    """Looks after all jobs. `publish` is called with each that is finished, before it is forgotten;
-    `say` is told what people should hear of."""
+    """Looks after all jobs. `report` is called with each that is finished, once the queue has
+    forgotten it; `say` is told what people should hear of."""
 
     def __init__(
         self,
         client: Client,
         queue: Queue,
-        publish: Callable[[Job, Manifest], None],
+        report: Callable[[Job, Manifest], None],
         say: Callable[[str], None],
         *,
         lease_seconds: float = LEASE_SECONDS,
@@ -45,7 +45,7 @@ class Roster:
         """`lease_seconds` are the queue's; `clock` returns seconds and never goes back."""
         self._client = client
         self._queue = queue
-        self._publish = publish
+        self._report = report
         self._say = say
         self._lease_seconds = lease_seconds
         self._clock = clock
@@ -89,10 +89,16 @@ class Roster:
         if job_id not in self._controllers:
             self._controllers[job_id] = self._open(job_id)
         controller = self._controllers[job_id]
-        manifest = controller.look()
+        try:
+            manifest = controller.look()
+        except UnknownJob:
+            # To be opened anew, and forgotten there if it is still not to be had.
+            del self._controllers[job_id]
+            raise
         if manifest is not None:
-            self._publish(controller.job, manifest)
+            # In this order: whatever a report runs into, nobody is to meet the job again for it.
             self._queue.forget(job_id)
+            self._report(controller.job, manifest)
             del self._controllers[job_id]
             self._ids.remove(job_id)
             self._finished.add(job_id)
@@ -101,10 +107,18 @@ class Roster:
         return counts.rows_ok + counts.rows_rejected if counts is not None else 0
 
     def _open(self, job_id: str) -> Controller:
+        # Raises, too, if it is a job of another state: the queue keeps it for those who know it.
+        store = self._client.store(job_id)
+        try:
+            job = self._client.job(job_id)
+        except UnknownJob:
+            # Workers would claim its units for ever. Should it come back, it is queued again.
+            self._queue.forget(job_id)
+            raise
         return Controller(
             self._queue,
-            self._client.store(job_id),
-            self._client.job(job_id),
+            store,
+            job,
             self._say,
             lease_seconds=self._lease_seconds,
             clock=self._clock,

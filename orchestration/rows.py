@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ancestral.jobs.datasets import read_group, row_groups
 from ancestral.jobs.documents import shown
+from ancestral.jobs.fields import whole
 from ancestral.jobs.recipe import TrainingData
 from ancestral.models.errors import DataError
 from ancestral.orchestration.deal import Size, Span
@@ -86,8 +87,13 @@ def all_spans(sizes: Sequence[Size]) -> list[Span]:
 
 
 def fields_of(row: Row, data: TrainingData) -> dict[str, Any]:
-    """What a row shows or says, by the model's fields."""
-    return {name: row[column] for name, column in data.fields.items()}
+    """What a row shows or says, by the model's fields; 7.0 is 7, as it is in requests."""
+    return {name: _value(row[column]) for name, column in data.fields.items()}
+
+
+def _value(value: object) -> Any:
+    number = whole(value)
+    return value if number is None else number
 
 
 def bytes_of(row: Row, column: str) -> bytes:

@@ -105,8 +105,9 @@ def run_job(service: Service, job: Job, stream: TextIO, interrupt: Interrupt) ->
     """Draw all rows of a job that was submitted, and publish it; progress goes to `stream`.
 
     A job that is paused meanwhile is waited for. Raises Stopped when interrupted, JobFailed,
-    FleetFailed, FleetUnfit, and QueueError or StoreError when the queue or the store cannot be used
-    for long. What is committed by then stays, and the job can be resumed.
+    FleetFailed, FleetUnfit, UnknownJob when the job is no longer in its output, and QueueError or
+    StoreError when the queue or the store cannot be used for long. What is committed by then stays,
+    and the job can be resumed.
     """
     rate = Rate()
     drain_seconds = HURRIED_DRAIN_SECONDS
@@ -159,14 +160,12 @@ def serve(service: Service, say: Callable[[str], None], interrupt: Interrupt) ->
     """
     published = []
 
-    def publish(job: Job, manifest: Manifest) -> None:
-        report = publish_report(service.client, job, manifest)
+    def report(job: Job, manifest: Manifest) -> None:
+        written = publish_report(service.client, job, manifest)
         published.append(job.job_id)
-        say(f"job {job.job_id} is {manifest.state}, its report is {report}")
+        say(f"job {job.job_id} is {manifest.state}, its report is {written}")
 
-    roster = Roster(
-        service.client, service.queue, publish, say, lease_seconds=service.lease_seconds
-    )
+    roster = Roster(service.client, service.queue, report, say, lease_seconds=service.lease_seconds)
     fleet = service.fleet(None, say)
     fleet.start()
     patience = _Patience(say)

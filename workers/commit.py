@@ -42,8 +42,13 @@ CODE_VERSION = version("ancestral")
 
 
 def outcome_of(ended: Ended) -> Outcome:
-    """Encode and gate one row. What cannot be encoded is a failed row; its unit goes on."""
-    work, row, drawn, now = ended.work, ended.row, ended.drawn, datetime.now(UTC)
+    """Encode and gate one row. What cannot be encoded is a failed row; its unit goes on.
+
+    Of the media that the row gave nothing is kept but what is told of them.
+    """
+    work, drawn, now = ended.work, ended.drawn, datetime.now(UTC)
+    fields = told(work.opened.job.signature["fields"], ended.row.fields)
+    row = replace(ended.row, fields=fields)
     if drawn is None or work.model is None or ended.error is not None:
         return Outcome(row, "failed", now, ended.error)
     job = work.opened.job
@@ -125,7 +130,7 @@ def adopt(place: Workplace, hold: Hold, record: RangeRecord) -> None:
         place.listener(UnitLost(place.worker, job_id, unit))
 
 
-def _pack(job: Job, outcomes: Sequence[Outcome]) -> tuple[bytes, dict[int, Member]]:
+def _pack(job: Job, outcomes: Sequence[Outcome]) -> tuple[memoryview, dict[int, Member]]:
     """The pack of the rows that have an artifact, and where it lies, by ordinal."""
     writer = PackWriter()
     members = {
@@ -144,7 +149,7 @@ def _description(job: Job, outcome: Outcome) -> dict[str, Any]:
         "request_id": outcome.row.request_id,
         "sample": outcome.row.sample,
         "seed": outcome.row.seed,
-        "fields": told(job.signature["fields"], outcome.row.fields),
+        "fields": outcome.row.fields,
         "status": outcome.status,
         "log_likelihood_nats": outcome.log_likelihood_nats,
         "bits_per_dim": outcome.bits_per_dim,

@@ -50,7 +50,6 @@ def cut(place: Workplace, order: Cut) -> None:
     work, lease = order.work, order.work.hold.lease
     attempts, error = lease.attempts, lease.last_error
     if split(place, work.hold, work.opened, order.at, order.reason, attempts, error, keep=True):
-        work.rows = [row for row in work.rows if row.ordinal < order.at]
         work.outcomes = {row: each for row, each in work.outcomes.items() if row < order.at}
 
 

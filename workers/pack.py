@@ -43,11 +43,6 @@ class PackWriter:
         self._last_ordinal = -1
         self._closed = False
 
-    @property
-    def empty(self) -> bool:
-        """Whether no artifact was added; such a pack is not worth writing."""
-        return self._last_ordinal < 0
-
     def add(self, ordinal: int, artifact: Artifact, description: Mapping[str, Any]) -> Member:
         """Put a row's artifact and its description in; returns where the artifact's bytes lie.
 
@@ -62,13 +57,13 @@ class PackWriter:
         self._append(f"{ordinal:012d}.json", canonical_json(description).encode())
         return member
 
-    def close(self) -> bytes:
+    def close(self) -> memoryview:
         """The pack's bytes; nothing can be added any more."""
         if not self._closed:
             self._tar += bytes(2 * tarfile.BLOCKSIZE)
             self._tar += bytes(-len(self._tar) % tarfile.RECORDSIZE)
             self._closed = True
-        return bytes(self._tar)
+        return memoryview(self._tar)
 
     def _append(self, name: str, data: bytes) -> Member:
         header = tarfile.TarInfo(name)

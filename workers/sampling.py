@@ -109,7 +109,8 @@ class Sampling:
             self._taken(len(work.rows))
             self._held.release(work.hold, BROKEN)
             return
-        for row in work.rows:
+        rows, work.rows = work.rows, ()
+        for row in rows:
             if row.error is not None or work.model is None:
                 self._taken(1)
                 self._write([Ended(work, row, error=row.error)])

@@ -7,7 +7,8 @@ A unit that broke before is a *suspect*:
     none left, of more than one row     ──▶ split in half, and handed back: the halves have one
     none left, of one row               ──▶ recorded as failed, with its last error
 
-A job that this worker cannot draw says nothing of its units: JobRefused leaves here as it came.
+A job that this worker cannot draw says nothing of its units: JobRefused leaves here as it came. So
+it is with a job whose spec.json is not to be had, as in an output that is gone or not mounted here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import traceback
 from dataclasses import replace
 
 from ancestral.jobs import layout
+from ancestral.jobs.errors import CorruptObject, NotFound
 from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.queue import Lease, clip_error
@@ -44,7 +46,7 @@ class Starter:
     def look_up(self, hold: Hold) -> OpenJob | None:
         """The job of a unit that is to be started; None when it was given away instead.
 
-        A unit that is larger than it should be now is cut to size.
+        A unit that is larger than it should be now is cut to size. Raises JobRefused.
         """
         place, lease = self._place, hold.lease
         opened = place.patience.retry(f"opening job {lease.job_id}", lambda: self._open(lease))
@@ -120,7 +122,10 @@ class Starter:
         opened = self._open_jobs.get(lease.job_id)
         if opened is None:
             store = self._place.opener(lease.output)
-            job = Job.from_json(store.read(layout.spec_path(lease.job_id)))
+            try:
+                job = Job.from_json(store.read(layout.spec_path(lease.job_id)))
+            except (CorruptObject, NotFound) as error:
+                raise JobRefused(f"job {lease.job_id} cannot be opened here: {error}") from error
             opened = OpenJob(job, store, Ledger(store, lease.job_id))
             if len(self._open_jobs) == OPEN_JOBS:
                 del self._open_jobs[next(iter(self._open_jobs))]

@@ -104,7 +104,7 @@ class OpenJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one row.
+    """What became of one row; its fields are those that the index tells.
 
     status: "ok", "failed" or "rejected". A failed row has no artifact, a rejected one keeps it; a
     row that was only scored is ok without one.
@@ -128,7 +128,7 @@ class Work:
 
     hold: Hold
     opened: OpenJob
-    #: Those of the unit; fewer when it is cut (the writing thread's own).
+    #: Those of the unit; none from when they are lined up, so that none outlives its drawing.
     rows: Sequence[Row]
     model: WarmModel | None
     attempt: str = field(default_factory=lambda: uuid.uuid4().hex)

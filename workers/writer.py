@@ -79,5 +79,5 @@ class Writer:
             else:
                 work.outcomes[order.row.ordinal] = outcome_of(order)
             # Last of all, for a cut can lose the unit.
-            if work.hold.held and len(work.outcomes) == len(work.rows):
+            if work.hold.held and len(work.outcomes) == work.hold.lease.unit.rows:
                 commit(self._place, work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -17,39 +17,55 @@ from ancestral.orchestration.commands.output import (
     status_document,
 )
 
+if TYPE_CHECKING:
+    from ancestral.jobs.client import Client
+
 
 @click.command()
 @click.argument("job_id")
-@click.option("--to", "folder", metavar="DIR", help="Write each artifact to a file in it.")
+@click.option(
+    "--to", "folder", metavar="DIR", help="Write each artifact that is ok to a file in it."
+)
+@click.option("--rejected", is_flag=True, help="And each that a gate rejected, to DIR/rejected.")
 @json_option
-def results(job_id: str, folder: str | None, as_json: bool) -> int:
+def results(job_id: str, folder: str | None, rejected: bool, as_json: bool) -> int:
     """Say where the results of a job are, or download them.
 
     A job that is still running has those rows that are committed so far.
     """
     from ancestral.jobs.client import Client
 
+    if rejected and folder is None:
+        raise click.UsageError("--rejected needs --to DIR.")
     client = Client()
     found = client.status(job_id)
     report = report_of(client, found)
     more: dict[str, Any] = {}
     if folder is not None:
-        more = {"folder": str(Path(folder).absolute()), "files": _download(client, job_id, folder)}
+        place = Path(folder).absolute()
+        more = {"folder": str(place), "files": _download(client, job_id, place, "ok")}
+        if rejected:
+            more["rejected_files"] = _download(client, job_id, place / "rejected", "rejected")
     if as_json:
         print_json(status_document(found, **report, **more))
     else:
         print_status(found, **report)
         if folder is not None:
             click.echo(f"{more['files']:,} files in {more['folder']}")
+        if rejected:
+            click.echo(f"{more['rejected_files']:,} files in {more['folder']}/rejected")
+        elif folder is not None and found.rows_rejected:
+            click.echo(f"{found.rows_rejected:,} rejected ones are not among them (--rejected)")
     return exit_code(found)
 
 
-def _download(client: Any, job_id: str, folder: str) -> int:
+def _download(client: Client, job_id: str, folder: Path, status: Literal["ok", "rejected"]) -> int:
     from ancestral.orchestration.progress import ProgressLine
 
     results = client.results(job_id)
     with ProgressLine("download", len(results), sys.stderr) as line:
-        files: int = results.download(
-            folder, lambda done, total: line.show(done, f"{done:,} of {total:,} files")
+        return results.download(
+            folder,
+            lambda done, total: line.show(done, f"{done:,} of {total:,} files"),
+            status=status,
         )
-    return files

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ancestral.orchestration.commands.job_file import read_job_file
 from ancestral.orchestration.commands.output import (
     exit_code,
     json_option,
@@ -96,13 +97,12 @@ def run(
     from ancestral.jobs.finalise import finalise
     from ancestral.jobs.redis_queue import RedisQueue
     from ancestral.jobs.settings import Settings
-    from ancestral.jobs.spec import load_spec
     from ancestral.jobs.states import State
 
     if (job_file is None) == (job_id is None):
         raise click.UsageError("Give either a job file or --resume with the id of a job.")
     settings = Settings.from_environment()
-    spec = load_spec(job_file) if job_file is not None else None
+    spec = read_job_file(job_file) if job_file is not None else None
     if spec is not None and settings.ray_address in (None, "local"):
         # Of the machines of a cluster nothing is known here: there, samplers refuse.
         _check_fits(spec, device)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ancestral.jobs.client import Client
     from ancestral.jobs.status import JobStatus
 
-#: Between two looks at a job that is watched.
+#: Between two looks at a job that is watched, or as long as a look takes: without a queue, the
+#: records of a large job are many to read.
 LOOK_SECONDS = 1.0
 
 #: That the report of a job which just ended is waited for.
@@ -49,7 +50,7 @@ def watch(job_id: str, as_json: bool) -> int:
     from ancestral.orchestration.progress import ProgressLine, Rate, rows_text
 
     client = Client()
-    found = client.status(job_id)
+    found, took = _look(client, job_id)
     rate = Rate()
     with ProgressLine(found.name, found.rows, sys.stderr) as line:
         while not found.finished and found.state is not State.FAILED:
@@ -58,11 +59,17 @@ def watch(job_id: str, as_json: bool) -> int:
             if found.state is not State.RUNNING:
                 text += f" · {found.state}: {found.reason}"
             line.show(rows, text)
-            time.sleep(LOOK_SECONDS)
-            found = client.status(job_id)
+            time.sleep(max(LOOK_SECONDS, took))
+            found, took = _look(client, job_id)
             if found.finished:
                 _wait_for_report(client, found)
     return _show(client, found, as_json)
+
+
+def _look(client: Client, job_id: str) -> tuple[JobStatus, float]:
+    """Where a job stands, and the seconds that it took to know."""
+    began = time.monotonic()
+    return client.status(job_id), time.monotonic() - began
 
 
 def _wait_for_report(client: Client, found: JobStatus) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -65,12 +66,17 @@ def cancel(job_id: str, reason: str | None, now: bool, as_json: bool) -> int:
     on the job, --now does so at once.
     """
     from ancestral.jobs.client import Client
+    from ancestral.jobs.errors import QueueError
     from ancestral.jobs.finalise import finalise
 
     client = Client()
     told = client.cancel(job_id, reason)
     if now:
         finalise(client.store(job_id), job_id)
+        if client.queue is not None:
+            # Nobody else may come by who would. The job is finished, whether it is told or not.
+            with contextlib.suppress(QueueError):
+                client.queue.forget(job_id)
     elif not told:
         say(f"If nobody works on the job, end it with: ancestral cancel {job_id} --now")
     return _show(client, job_id, told or now, as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ancestral.orchestration.commands.job_file import read_job_file
 from ancestral.orchestration.commands.output import (
     DONE,
     json_option,
@@ -26,7 +27,7 @@ def submit(job_file: str, as_json: bool) -> int:
     from ancestral.jobs.client import Client
 
     client = Client()
-    job = client.submit(job_file)
+    job = client.submit(read_job_file(job_file))
     status = client.status(job.job_id)
     if as_json:
         print_json(status_document(status))

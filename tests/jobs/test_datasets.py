@@ -96,6 +96,33 @@ def test_rows_without_a_split_are_of_none(tmp_path: Path) -> None:
     assert read(group, 0, 2) == [0, 2]
 
 
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_texts_of_any_type_tell_splits(tmp_path: Path, kind: pa.DataType) -> None:
+    splits = pa.array(["train", "test", "train"]).cast(kind)
+    path = str(tmp_path / "table.parquet")
+    pq.write_table(pa.table({"row": [0, 1, 2], "split": splits}), path)
+
+    assert [read(group, 0, 2) for group in row_groups(path, ["row"], split="train")] == [[0, 2]]
+    assert [row["row"] for row in read_table(path, ["row"], split="train")] == [0, 2]
+
+
+@pytest.mark.parametrize("splits", [[0, 1], [True, False], [b"train", b"test"]], ids=str)
+def test_splits_that_are_no_texts_are_named(tmp_path: Path, splits: list[object]) -> None:
+    table = pa.table({"row": [0, 1], "split": splits})
+    path = str(tmp_path / "table.parquet")
+    pq.write_table(table, path)
+    sentence = (
+        f"{path}: the column 'split' holds {table.schema.field('split').type}, and should hold "
+        "texts like 'train' and 'test'"
+    )
+
+    for read_split in (row_groups, read_table):
+        with pytest.raises(SpecError) as caught:
+            list(read_split(path, ["row"], split="train"))
+        assert str(caught.value) == sentence
+    assert len(list(read_table(path, ["row", "split"]))) == 2
+
+
 def test_groups_of_what_is_missing_are_named(table: str) -> None:
     with pytest.raises(SpecError, match="has no column 'lable'; did you mean 'label'"):
         row_groups(table, ["lable"], split="train")

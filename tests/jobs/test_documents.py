@@ -36,6 +36,13 @@ def test_a_document_is_its_keys_and_values(tmp_path: Path) -> None:
     assert read_document(path) == {"title": "bread", "oven": {"degrees": 230}}
 
 
+def test_numbers_are_told_from_texts_by_yaml_1_2(tmp_path: Path) -> None:
+    numbers, texts = "[1e-1, -2E+3, 1.5e2, .5e0, 1.0e-1]", "['1e1', 1e, e1, .e3, 1e1x]"
+    document = read_document(written(tmp_path, f"numbers: {numbers}\ntexts: {texts}\n"))
+    assert document["numbers"] == [0.1, -2000.0, 150.0, 0.5, 0.1]
+    assert document["texts"] == ["1e1", "1e", "e1", ".e3", "1e1x"]
+
+
 def test_json_is_read_too(tmp_path: Path) -> None:
     assert read_document(written(tmp_path, '{"title": "bread"}')) == {"title": "bread"}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ancestral.jobs.duplicates import Duplicate, SeenIds
@@ -31,7 +31,6 @@ def test_nothing_repeats_in_nothing() -> None:
     assert duplicates_of([], 10) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("ab", max_size=3)), st.integers(1, 12))
 def test_the_found_are_those_that_a_set_finds(ids: list[str], buffered_requests: int) -> None:
     first: dict[str, int] = {}

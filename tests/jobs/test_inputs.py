@@ -63,7 +63,7 @@ def test_csv_counts_lines_and_gives_texts(write: Write) -> None:
     assert source.columns == ("label", "note")
     assert source.texts
     assert places_and_values(path) == [
-        (f"{path}, line 3", {"label": "1", "note": "two\r\nlines"}, None),
+        (f"{path}, line 2", {"label": "1", "note": "two\r\nlines"}, None),
         (f"{path}, line 5", {"label": "2", "note": "x"}, None),
     ]
 
@@ -160,11 +160,17 @@ def test_a_broken_line_is_a_problem_of_its_own(write: Write, line: bytes, proble
     assert (broken[2] or "").startswith(problem)
 
 
+def test_a_csv_cell_may_be_long(write: Write) -> None:
+    path = write("r.csv", f"label,note\n1,{'x' * 200_000}\n")
+    [(_, values, problem)] = places_and_values(path)
+    assert (len(values["note"]), problem) == (200_000, None)
+
+
 def test_a_csv_line_with_too_few_cells_is_a_problem_of_its_own(write: Write) -> None:
-    path = write("r.csv", "label,note\n1\n2,x\n")
+    path = write("r.csv", 'label,note\n"1\n"\n2,x\n')
     first, second = places_and_values(path)
     assert first == (f"{path}, line 2", {}, "has 1 cells where the header has 2")
-    assert second[1] == {"label": "2", "note": "x"}
+    assert second == (f"{path}, line 4", {"label": "2", "note": "x"}, None)
 
 
 @pytest.mark.parametrize(

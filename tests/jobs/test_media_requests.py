@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ancestral.jobs import inputs
+from ancestral.jobs import inputs, units
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import RequestsInvalid, SpecError
 from ancestral.jobs.inputs import read_files
@@ -54,6 +54,19 @@ def submit(tmp_path: Path) -> Submit:
 def write_lines(path: Path, *records: dict[str, Any]) -> str:
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     return str(path)
+
+
+def test_units_of_large_media_are_small(
+    submit: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "LARGEST_UNIT_BYTES", 20_000)
+    (tmp_path / "large.png").write_bytes(b"x" * 9000)
+    grid = {"label": list(range(10)) * 10, "prefix": [str(tmp_path / "large.png")]}
+
+    assert submit(grid=grid, unit={"rows": 5})[0].unit_rows == 5
+    assert submit(grid=grid)[0].unit_rows == 2
+    # Samples of one request share what it gave
+    assert submit(grid=grid, sampling={"samples": 2})[0].unit_rows == 4
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])

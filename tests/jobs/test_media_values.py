@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
@@ -82,6 +85,49 @@ def test_a_password_is_refused_and_not_repeated() -> None:
     with pytest.raises(RequestProblem, match="carries a password") as caught:
         media_given("prefix", "s3://me:open-sesame@lake/7.png")
     assert "open-sesame" not in str(caught.value)
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The URL of a web server that has half.png, which it gives whole whatever is asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            there = self.path.startswith("/half.png")
+            self.send_response(200 if there else 403)
+            self.send_header("Content-Length", "14" if there else "0")
+            self.end_headers()
+            if there and self.command == "GET":
+                self.wfile.write(b"the upper half")
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "piece", [{"offset": 0, "length": 3}, {"offset": 4, "length": 5}, {"offset": 4}]
+)
+def test_a_whole_file_is_not_taken_for_a_piece(server: str, piece: dict[str, int]) -> None:
+    with pytest.raises(RequestProblem, match=r"half\.png: its server gives whole files only"):
+        read({"uri": f"{server}/half.png", **piece}, "/")
+
+
+def test_a_signature_of_an_address_is_not_kept(server: str, folder: str) -> None:
+    value = read(f"{server}/half.png?X-Signature=open-sesame", "/")
+    assert value == MediaValue(b"the upper half", f"{server}/half.png")
+    with pytest.raises(RequestProblem, match="cannot be read") as caught:
+        read(f"{server}/none.png?X-Signature=open-sesame", "/")
+    assert "open-sesame" not in str(caught.value)
+    # And of a file nothing is cut away
+    (Path(folder) / "what?.png").write_bytes(b"what")
+    assert read("what?.png", folder).uri == f"{folder}/what?.png"
 
 
 @pytest.mark.parametrize("value", ["half.png", {"uri": "half.png"}, b"the upper half"])

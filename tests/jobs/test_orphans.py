@@ -167,7 +167,7 @@ Move = Callable[[Store, Job, Unit], object]
 MOVES: list[Move] = [draw, lambda store, job, unit: split(store, job, unit, unit.middle)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     moves=st.lists(
         st.tuples(st.sampled_from(MOVES), st.sampled_from([0, 8, 16]), st.sampled_from([2, 4, 8])),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ancestral.jobs import public_table
 from ancestral.jobs.finalise import finalise
-from ancestral.jobs.intents import Wanted, declare
+from ancestral.jobs.intents import Intent, Wanted, declare
+from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import Unit
 from tests.jobs.deciding import fields_of, make_job, seed_of
@@ -101,6 +102,28 @@ def test_cancelled_rows_are_in_the_table_as_they_were_asked_for(local_store: Sto
     # And they lie in parts of their own
     cancelled = {part.number: part.rows for part in manifest.parts if part.outcome == "cancelled"}
     assert cancelled == {0: 5, 1: 5, 2: 5}
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_part_takes_no_records_but_those_that_have_rows_of_it(local_store: Store) -> None:
+    # Given units that do not fit into parts of ten rows, two of which were cancelled
+    units = [Unit(0, 7), Unit(14, 21), Unit(35, 38)]
+    job = decide_all(local_store, make_job(38, 7), "o" * 38, units)
+    ledger = Ledger(local_store, job.job_id)
+    ledger.seal(job)
+    # When
+    parts = public_table.decided_by_part(ledger, ledger.cover(job), Intent(), job.rows)
+    # Then
+    made = [
+        ([record.unit for record in part.records], list(part.cancelled), part.rows)
+        for part in parts
+    ]
+    assert made == [
+        ([Unit(0, 7)], [Unit(7, 10)], Unit(0, 10)),
+        ([Unit(14, 21)], [Unit(10, 14)], Unit(10, 20)),
+        ([Unit(14, 21)], [Unit(21, 30)], Unit(20, 30)),
+        ([Unit(35, 38)], [Unit(30, 35)], Unit(30, 38)),
+    ]
 
 
 @given(

@@ -61,6 +61,28 @@ def test_a_version_that_a_job_needs_stays_until_it_is_finished(
     assert [each.entry.digest for each in client.registry.versions("digits")] == [second]
 
 
+def test_a_job_that_draws_with_another_name_is_not_in_the_way(
+    client: Client, spec: dict[str, Any], first: str, second: str, tmp_path: Path
+) -> None:
+    # Given the same bundle under two names, and a job of each
+    client.registry.publish(tmp_path / "model", "numbers")
+    jobs = {
+        name: client.submit({**spec, "model": f"{name}@{first}"}) for name in ("digits", "numbers")
+    }
+    # Then each name is held by its own job
+    for name, other in (("digits", "numbers"), ("numbers", "digits")):
+        with pytest.raises(UsageError) as caught:
+            remove_models(client, f"{name}@{first}")
+        assert jobs[name].job_id in str(caught.value)
+        assert jobs[other].job_id not in str(caught.value)
+    # And can go once it has ended
+    client.cancel(jobs["digits"].job_id)
+    finalise(client.store(jobs["digits"].job_id), jobs["digits"].job_id)
+    remove_models(client, f"digits@{first}")
+    model = jobs["numbers"].model
+    assert client.registry.fetch(model.uri, model.digest)
+
+
 def test_a_job_whose_output_is_gone_needs_nothing(
     client: Client, spec: dict[str, Any], first: str, second: str
 ) -> None:

@@ -69,7 +69,7 @@ def job_in(
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 60),
     samples=st.integers(1, 5),
@@ -166,7 +166,7 @@ def test_repeats_fail_and_get_an_id_of_their_own(tmp_path: Path) -> None:
     for shard in write_shards(requests, tmp_path, shard_requests=3):
         if shard.first_request == 3:
             fail_repeats(shard, {3: "repeats r0", 4: "repeats r1"})
-    second = LocalShard(tmp_path / "requests-00001", 3, 2)
+    second = LocalShard(tmp_path / "requests-00001", 3, 2, 0)
     store.create("second", second.path.read_bytes())
     job = job_in(store, tmp_path, requests, samples=1, shard_requests=3)
     patched = Shard(

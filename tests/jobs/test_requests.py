@@ -132,7 +132,7 @@ def test_a_model_without_fields_takes_an_empty_grid(prepare: Prepare) -> None:
     assert request == Request("0", derive_seed(0, "0"), {})
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     labels=st.lists(st.integers(0, 9), min_size=1, max_size=6, unique=True),
     seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=6, unique=True),

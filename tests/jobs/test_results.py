@@ -21,6 +21,7 @@ from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import Unit
 from tests.jobs import deciding
+from tests.jobs.drawn import accept_job, draw
 
 Commit = Callable[..., RowsRecord]
 MakeJob = Callable[..., Job]
@@ -80,6 +81,66 @@ def test_only_rows_of_records_that_count_are_there(store: Store) -> None:
     assert len(results) == 3
     assert [artifact.row["ordinal"] for artifact in results] == [1, 2, 3]
     assert results.table()["ordinal"].to_pylist() == [1, 2, 3]
+
+
+def test_a_spread_of_the_index_comes_from_all_of_it(
+    local_store: Store, make_job: MakeJob, commit: Commit
+) -> None:
+    # Given units of ten labels, each of which comes again after ten units
+    job = make_job(400, 2)
+    for unit in job.units():
+        commit(local_store, job, unit)
+    results = Results(local_store, job)
+
+    # When a tenth of them is read
+    table = results.spread(40)
+
+    # Then they are whole units in order, from each tenth of the job, and of all labels
+    ordinals = table["ordinal"].to_pylist()
+    assert ordinals == sorted(ordinals)
+    assert [first // 20 for first in ordinals[::2]] == list(range(20))
+    assert [first + 1 for first in ordinals[::2]] == ordinals[1::2]
+    assert {first // 2 % 10 for first in ordinals} == set(range(10))
+    assert table.schema == results.table().schema
+
+
+def test_a_spread_reads_no_other_part(store: Store, job: Job) -> None:
+    record = Ledger(store, job.job_id).lookup(Unit(3, 6))
+    assert isinstance(record, RowsRecord)
+    store.put(record.index_part.path, b"damaged")
+
+    assert Results(store, job).spread(5)["ordinal"].to_pylist() == [0, 1, 2]
+    with pytest.raises(CorruptObject):
+        Results(store, job).spread(6)
+
+
+def test_a_spread_of_few_rows_is_all_of_them(store: Store, job: Job, make_job: MakeJob) -> None:
+    assert Results(store, job).spread(6).equals(Results(store, job).table())
+    assert Results(store, make_job(8, 3, "digits-2")).spread(6).num_rows == 0
+
+
+def test_rows_that_are_not_ok_are_found_wherever_they_are(
+    store: Store, job: Job, commit: Commit
+) -> None:
+    # Given a unit in which all is well, and whose part cannot be read, behind two others
+    record = commit(store, job, Unit(6, 8))
+    store.put(record.index_part.path, b"damaged")
+    results = Results(store, job)
+
+    assert results.not_ok(9)["ordinal"].to_pylist() == [1, 3]
+    assert results.not_ok(9).schema == results.spread(1).schema
+    # And no more is read than is asked for
+    record = Ledger(store, job.job_id).lookup(Unit(3, 6))
+    assert isinstance(record, RowsRecord)
+    store.put(record.index_part.path, b"damaged")
+    assert results.not_ok(0).num_rows == 0
+    with pytest.raises(CorruptObject):
+        results.not_ok(2)
+
+
+def test_a_row_of_the_table_leads_to_its_artifact(store: Store, job: Job) -> None:
+    results = Results(store, job)
+    assert [results.artifact(row) for row in results.table().to_pylist()] == list(results)
 
 
 def test_a_row_that_was_not_drawn_has_no_bytes(store: Store, job: Job) -> None:
@@ -175,6 +236,17 @@ def test_a_download_writes_each_ok_artifact(store: Store, job: Job, tmp_path: Pa
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         f"request%20{number}-0.png": f"image {number}".encode() for number in (0, 2, 4, 5)
     }
+
+
+def test_those_that_were_rejected_can_be_downloaded_too(local_store: Store, tmp_path: Path) -> None:
+    job = accept_job(local_store, 4, samples=1, unit_rows=4)
+    draw(local_store, job, Unit(0, 4), "orof")
+
+    results = Results(local_store, job)
+
+    assert results.download(tmp_path / "files", status="rejected") == 1
+    [file] = (tmp_path / "files").iterdir()
+    assert (file.name, file.read_bytes()) == ("r1-0.png", list(results)[1].bytes())
 
 
 def test_a_download_can_be_repeated(store: Store, job: Job, tmp_path: Path) -> None:

@@ -175,6 +175,24 @@ def test_settings_of_drawing_mean_nothing_to_a_score_job(given: dict[str, Any], 
         check_settings(DIGITS, spec_of(kind="score", **given))
 
 
+@pytest.mark.parametrize(
+    ("signature", "gates", "sentence"),
+    [
+        (DIGITS, {"silence_dbfs": -60}, "'gates.silence_dbfs' is for sounds, and .* images"),
+        (SPEECH, {"constant_image": True}, "'gates.constant_image' is for images, and .* sounds"),
+        (SERIES, {"constant_image": True}, "'gates.constant_image' is for images, and .* series"),
+    ],
+)
+def test_a_gate_looks_at_its_own_medium(
+    signature: dict[str, Any], gates: dict[str, Any], sentence: str
+) -> None:
+    check_settings(signature, spec_of(gates={"silence_dbfs": None, "constant_image": False}))
+    with pytest.raises(SpecError, match=sentence):
+        check_settings(signature, spec_of(gates=gates))
+    other = DIGITS if "constant_image" in gates else SPEECH
+    check_settings(other, spec_of(gates=gates))
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "signature.md"
 DOCUMENTED = [
     json.loads(block) for block in re.findall("```json\n(.+?)```", PAGE.read_text(), re.S)

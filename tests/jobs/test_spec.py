@@ -96,12 +96,21 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
         ({"sampling": {"tiles": "few"}}, "'sampling' asks for tiles of few rows in float32"),
         ({"sampling": {"samples": 0}}, "'sampling.samples' should be greater"),
         ({"sampling": {"top_k": True}}, "'sampling.top_k' should be a valid integer, not True"),
+        ({"sampling": {"temperature": True}}, "'sampling.temperature' should be a valid number"),
+        ({"sampling": {"temperature": "0.9"}}, "'sampling.temperature' should be a valid number"),
+        ({"sampling": {"top_p": "0.9"}}, "'sampling.top_p' should be a valid number, not '0.9'"),
+        ({"gates": {"silence_dbfs": False}}, "'gates.silence_dbfs' should be a valid number"),
+        ({"gates": {"constant_image": 1}}, "'gates.constant_image' should be a valid boolean"),
         ({"unit": {"rows": True}}, "'unit.rows' should be a valid integer, not True"),
         ({"sampling": {"top_p": 1.5}}, "'sampling.top_p' should be less than or equal to 1"),
         ({"media": {"image": "gif"}}, "'media.image' should be 'png' or 'webp', not 'gif'"),
         ({"media": {"video": "avi"}}, "'media.video' should be 'webp' or 'mp4', not 'avi'"),
         ({"unit": {"rows": 0}}, "'unit.rows' should be greater"),
+        ({"unit": {"rows": 65_537}}, "'unit.rows' should be less than or equal to 65536"),
         ({"name": ""}, "'name'"),
+        ({"name": " "}, "'name' should be a text that can be read in one line, not ' '"),
+        ({"name": "red\x1b[31m"}, "can be read in one line, not 'red\\x1b[31m'"),
+        ({"name": "two\nlines"}, "can be read in one line, not 'two\\nlines'"),
     ],
 )
 def test_a_wrong_spec_is_refused_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
@@ -126,6 +135,26 @@ def test_a_password_in_a_uri_is_refused_and_not_repeated(key: str) -> None:
     assert "environment" in str(caught.value)
     assert "open-sesame" not in str(caught.value)
     assert "open-sesame" not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "zip://a.csv::https://me:open-sesame@host/a.zip",
+        "simplecache::s3://me:open-sesame@lake/a.csv",
+        "https://open-sesame@host/a.csv",
+        "HTTP://open-sesame@host",
+    ],
+)
+def test_no_link_of_a_chain_carries_a_password_and_none_over_http_a_token(uri: str) -> None:
+    with pytest.raises(SpecError, match="carries a password") as caught:
+        load_spec({**LEAST, "input": uri})
+    assert "open-sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["zip://a@b.csv::https://host/a.zip", "sftp://me@host/a.csv"])
+def test_a_user_without_a_password_is_none(uri: str) -> None:
+    assert load_spec({**LEAST, "input": uri}).input == uri
 
 
 @pytest.mark.parametrize("uri", ["s3://lake/a:b@c", "a:b@c", "s3://lake@7/x"])

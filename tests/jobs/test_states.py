@@ -10,15 +10,14 @@ from ancestral.jobs.errors import UsageError
 from ancestral.jobs.intents import Wanted
 from ancestral.jobs.states import (
     FINISHED,
-    MOVES,
     Facts,
     State,
-    can_follow,
     check_wanted,
     final_state,
     state_of,
 )
 from ancestral.jobs.units import RowCounts
+from tests.jobs.moves import MOVES, can_follow
 
 facts = st.builds(
     Facts,

@@ -16,8 +16,12 @@ from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.queue import QueuedJob
 from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.settings import Settings
+from ancestral.jobs.spec import Job
 from ancestral.jobs.states import State
+from ancestral.jobs.status import status_of
+from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
+from tests.jobs.deciding import make_job, split
 
 Commit = Callable[..., RowsRecord]
 
@@ -86,6 +90,20 @@ def test_the_ledger_answers_where_there_is_no_queue(
     finalise(store, job.job_id)
     status = onlooker.status(job.job_id)
     assert (status.state, status.reason) == ("done", "every row is in the index")
+
+
+def test_rows_that_nobody_began_are_not_looked_at(
+    local_store: Store, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a large job, of which one unit is split, and half of it decided
+    job = make_job(10**10, 256)
+    split(local_store, job, Unit(256, 512), 264)
+    commit(local_store, job, Unit(256, 264), "ooooofff")
+    # When there is no queue to ask, then only what is decided is read
+    monkeypatch.setattr(Job, "units", lambda job: pytest.fail("walks through all units"))
+    status = status_of(job, local_store, None)
+    assert (status.state, status.rows) == (State.RUNNING, 10**10)
+    assert (status.rows_ok, status.rows_failed) == (5, 3)
 
 
 @pytest.mark.parametrize("with_queue", [True, False])

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from ancestral.jobs.units import (
     FEWEST_UNITS,
+    LARGEST_UNIT_BYTES,
     LARGEST_UNIT_ROWS,
     MOST_UNITS,
     RowCounts,
     Unit,
     default_unit_rows,
+    is_root,
     merge,
     plan_units,
 )
@@ -43,6 +45,13 @@ def test_root_units_have_each_row_once(rows: int, unit_rows: int) -> None:
     planned = list(plan_units(rows, unit_rows))
     assert [row for unit in planned for row in rows_of(unit)] == list(range(rows))
     assert {unit.rows for unit in planned[:-1]} <= {unit_rows}
+
+
+@given(st.integers(1, 12), st.integers(1, 15))
+def test_root_units_are_known_from_others(rows: int, unit_rows: int) -> None:
+    every = [Unit(start, end) for start in range(rows) for end in range(start + 1, rows + 2)]
+    roots = [unit for unit in every if is_root(unit, rows, unit_rows)]
+    assert roots == list(plan_units(rows, unit_rows))
 
 
 @given(st.integers(0, 50), st.integers(1, 50), st.integers(1, 60))
@@ -94,4 +103,19 @@ def test_counts_add_up(one: RowCounts, other: RowCounts) -> None:
 def test_a_small_job_is_cut_for_a_small_fleet_and_a_large_one_for_memory(
     rows: int, unit_rows: int
 ) -> None:
-    assert default_unit_rows(rows) == unit_rows
+    assert default_unit_rows(rows, 0) == unit_rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "row_bytes", "unit_rows"),
+    [
+        (10**6, LARGEST_UNIT_BYTES // LARGEST_UNIT_ROWS, LARGEST_UNIT_ROWS),
+        (10**6, LARGEST_UNIT_BYTES // 12, 12),
+        (10**6, LARGEST_UNIT_BYTES * 2, 1),
+        (MOST_UNITS * 10, LARGEST_UNIT_BYTES // 2, 10),
+    ],
+)
+def test_a_unit_of_large_requests_has_fewer_rows_while_a_job_has_room_for_more_units(
+    rows: int, row_bytes: int, unit_rows: int
+) -> None:
+    assert default_unit_rows(rows, row_bytes) == unit_rows

@@ -94,6 +94,17 @@ def test_many_wrong_rows_are_listed_and_counted(home: Home) -> None:
     assert len(lines) == LISTED_PROBLEMS + 1
 
 
+@pytest.mark.parametrize("command", ["submit", "run"])
+def test_a_job_that_would_end_with_the_command_is_refused(home: Home, command: str) -> None:
+    file = home.write({**tiny_spec(home.lake), "output": "Memory://lake"})
+
+    code, out, err = home.call(command, file)
+
+    assert (code, out) == (2, "")
+    assert "Memory://lake, and memory:// lives in one process only: give a folder or" in err
+    assert home.nothing_was_submitted()
+
+
 def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> None:
     file = home.write(tiny_spec(home.lake))
 

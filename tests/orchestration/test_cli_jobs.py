@@ -62,6 +62,26 @@ def test_a_finished_job(home: Home) -> None:
     assert "has no failed row to draw again" in err
 
 
+def test_what_a_gate_rejected_can_be_downloaded_too(home: Home, job: Job, client: Client) -> None:
+    # Given a job with two rows rejected
+    draw(client.store(job.job_id), job, next(job.units()), "oorroooooo")
+
+    # Then who downloads it is told of them
+    code, out, _ = home.call("results", job.job_id, "--to", "files")
+    assert (code, "8 files in" in out) == (0, True)
+    assert "2 rejected ones are not among them (--rejected)" in out
+    assert len(list((home.folder / "files").iterdir())) == 8
+
+    # And can have them in a folder of their own
+    told = home.call_json("results", job.job_id, "--to", "files", "--rejected")
+    assert (told["files"], told["rejected_files"]) == (8, 2)
+    assert len(list((home.folder / "files" / "rejected").iterdir())) == 2
+    out = home.call("results", job.job_id, "--to", "files", "--rejected")[1]
+    assert f"2 files in {home.folder}/files/rejected" in out
+    code, _, err = home.call("results", job.job_id, "--rejected")
+    assert (code, "--rejected needs --to DIR" in err) == (2, True)
+
+
 def test_the_report_of_a_finished_job_is_found(home: Home) -> None:
     # Given a job that was drawn without a fleet, so that nobody wrote a report
     run_here(tiny_spec(home.lake, samples=1), settings=home.settings)

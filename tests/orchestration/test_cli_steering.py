@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.intents import Wanted, declare, latest_intent
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.spec import Job
+from ancestral.jobs.status import JobStatus
 from ancestral.jobs.units import RowCounts
+from ancestral.orchestration.commands import status as status_command
 from tests.jobs.drawn import draw
 from tests.orchestration.home import Home, work
 from tests.orchestration.tiny import tiny_spec
@@ -89,6 +92,59 @@ def test_a_cancelled_job_keeps_what_is_finished(home: Home, client: Client, job:
     assert (code, f"job {job.job_id} is cancelled" in err) == (2, True)
     rest = home.call_json("retry", job.job_id, "--cancelled")
     assert (rest["rows"], rest["parent"]) == (20, job.job_id)
+
+
+@pytest.mark.redis
+def test_a_job_that_is_cancelled_at_once_leaves_nothing_in_the_queue(
+    home: Home, queue: RedisQueue
+) -> None:
+    file = home.write(tiny_spec(home.lake, unit={"rows": 10}))
+    job_id = home.call_json("submit", file)["job_id"]
+    assert [job.job_id for job in queue.jobs()] == [job_id]
+
+    assert home.call_json("cancel", job_id, "--now")["state"] == "cancelled"
+
+    assert queue.jobs() == []
+
+
+class Time:
+    """A clock that is set by hand, and what happens while somebody sleeps."""
+
+    now = 0.0
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.slept: list[float] = []
+        self._meanwhile = meanwhile
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._meanwhile()
+
+
+def test_who_watches_looks_no_longer_than_it_rests(
+    home: Home, client: Client, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job of which it takes seven seconds to know where it stands
+    time = Time(
+        lambda: declare(client.store(job.job_id), job.job_id, Wanted.FAIL, "the bucket is gone")
+    )
+    status_of = Client.status
+
+    def slowly(client: Client, job_id: str) -> JobStatus:
+        time.now += 7.0
+        return status_of(client, job_id)
+
+    monkeypatch.setattr(Client, "status", slowly)
+    monkeypatch.setattr(status_command, "time", time)
+
+    # When it is watched until it fails
+    assert home.call_json("watch", job.job_id, code=1)["state"] == "failed"
+
+    # Then half of the time is left to others
+    assert time.slept == [7.0]
 
 
 def test_a_job_that_failed_is_an_exit_code(home: Home, client: Client, job: Job) -> None:

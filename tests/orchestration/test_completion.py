@@ -13,6 +13,7 @@ from ancestral.jobs.errors import SpecError
 from ancestral.jobs.recipe import Recipe, read_recipe
 from ancestral.models.errors import DataError
 from ancestral.orchestration.completion import complete
+from ancestral.orchestration.examples import items_of, network, read_examples
 from tests.orchestration.sounds import noise, words
 
 
@@ -52,6 +53,33 @@ def test_values_come_from_the_column_that_holds_the_field(tmp_path: Path) -> Non
     model = complete(pictures(tmp_path, rows, label="category")).model
 
     assert model == {"labels": ["cat", "sun"]}
+
+
+def test_whole_numbers_that_a_null_turned_to_floats_are_values(tmp_path: Path) -> None:
+    # Given labels as pandas writes them when one of another split is missing
+    rows = [
+        {"image": bytes(4), "label": label, "split": split}
+        for label, split in ((7.0, "train"), (0.0, "train"), (None, "test"))
+    ]
+    recipe = pictures(tmp_path, rows, label="label")
+    sizes = {"height": 2, "width": 2, "levels": 2, "layers": 1, "channels": 4, "head": 4}
+    recipe = recipe.model_copy(update={"model": sizes})
+
+    model = complete(recipe).model
+
+    # Then they are the labels of the model and of what it learns from
+    assert (repr(model["labels"]), model["height"]) == ("[0, 7]", 2)
+    net = network(recipe.model_copy(update={"model": model}))
+    examples = read_examples(recipe, net.signature)
+    assert repr(examples.fields) == "[{'label': 7}, {'label': 0}]"
+    assert len(items_of(net, examples)) == 2
+
+
+def test_a_value_that_is_not_whole_is_named(tmp_path: Path) -> None:
+    rows = [{"category": 0.5, "split": "train"}]
+
+    with pytest.raises(DataError, match=r"row 0 .*the column 'category' holds 0\.5, .* 'label'"):
+        complete(pictures(tmp_path, rows, label="category"))
 
 
 def test_letters_are_those_of_the_training_texts(tmp_path: Path) -> None:

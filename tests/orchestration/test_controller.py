@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from ancestral.jobs import layout
+from ancestral.jobs import layout, public_table
+from ancestral.jobs.errors import StoreUnavailable
 from ancestral.jobs.intents import Wanted, latest_intent
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.queue import LEASE_SECONDS, Order, Progress, Queue, QueuedJob
 from ancestral.jobs.recovery import REBUILD_SECONDS, latest_epoch
 from ancestral.jobs.states import State
+from ancestral.jobs.store import Store
 from ancestral.jobs.units import RowCounts, Unit
 from ancestral.orchestration.controller import AUDIT_SECONDS
 from tests.orchestration.desk import ROWS, UNIT_ROWS, Desk
+
+
+def refuse(*arguments: object) -> None:
+    raise StoreUnavailable("the lake is closed")
 
 
 @pytest.fixture
@@ -34,6 +40,48 @@ def test_a_job_whose_rows_are_all_drawn_is_published(desk: Desk) -> None:
 
     assert (manifest.state, manifest.rows_ok) == (State.DONE, ROWS)
     assert desk.said == []
+
+
+def test_a_large_job_is_published_by_parts_with_a_look_at_other_things_after_each(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job whose rows make three parts of the table
+    monkeypatch.setattr(public_table, "PART_ROWS", 8)
+    job = desk.submit()
+    controller = desk.controller(job)
+    controller.look()
+    desk.draw_the_rest(job)
+    store = desk.client.store(job.job_id)
+
+    # When
+    looks, written = [], []
+    while not looks or looks[-1] is None:
+        looks.append(controller.look())
+        written.append(len(list(store.list("artifacts"))))
+
+    # Then
+    assert written == [1, 2, 3]
+    assert looks[-1] is not None and looks[-1].rows_ok == ROWS
+
+
+def test_publishing_that_was_disturbed_is_begun_anew(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_table, "PART_ROWS", 8)
+    job = desk.submit()
+    controller = desk.controller(job)
+    controller.look()
+    desk.draw_the_rest(job)
+    assert controller.look() is None
+    assert len(list(desk.client.store(job.job_id).list("artifacts"))) == 1
+
+    # When the store is away for a moment
+    with monkeypatch.context() as away:
+        away.setattr(Store, "create", refuse)
+        with pytest.raises(StoreUnavailable):
+            controller.look()
+
+    assert desk.publish(controller).rows_ok == ROWS
 
 
 def test_any_number_of_controllers_publish_the_same(desk: Desk) -> None:

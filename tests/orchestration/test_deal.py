@@ -14,7 +14,7 @@ SIZES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     sizes=SIZES,
     seed=st.integers(0, 9),

@@ -49,10 +49,10 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture
 def service(tmp_path: Path, redis_url: str, namespace: str) -> Service:
-    """Two samplers of four slots, on a queue of their own."""
+    """A sampler of four slots, on a queue of its own."""
     settings = tiny_settings(tmp_path)
     queue = RedisQueue(redis_url, namespace=namespace)
-    return Service(Client(settings, queue), queue, 60.0, samplers=2, slots=4, device="cpu")
+    return Service(Client(settings, queue), queue, 60.0, samplers=1, slots=4, device="cpu")
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_a_fleet_draws_a_job_and_leaves_no_process_behind(service: Service, tmp_
     job = service.client.submit(tiny_spec(tmp_path / "lake", unit={"rows": 4}))
     progress = io.StringIO()
 
-    # When
-    manifest = run_job(service, job, progress, AskedWhen())
+    # When two samplers draw it
+    manifest = run_job(dataclasses.replace(service, samplers=2), job, progress, AskedWhen())
 
     # Then
     assert (manifest.state, manifest.rows_ok) == ("done", 30)
@@ -194,7 +194,7 @@ def test_what_breaks_in_a_sampler_is_told(service: Service, tmp_path: Path) -> N
     progress = io.StringIO()
 
     # When
-    manifest = run_job(dataclasses.replace(service, samplers=1), job, progress, AskedWhen())
+    manifest = run_job(service, job, progress, AskedWhen())
     report = publish_report(service.client, job, manifest)
 
     # Then

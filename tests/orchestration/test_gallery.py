@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ancestral.jobs.finalise import finalise
@@ -19,7 +20,11 @@ from ancestral.models import to_media
 from ancestral.orchestration.gallery import (
     CLIPS_PER_LINE,
     IMAGES_PER_LINE,
+    LARGEST_BYTES,
+    LARGEST_LABELS,
+    NO_LABEL,
     REAL_PER_LINE,
+    SOUNDS_PER_LINE,
     Gallery,
     Real,
     make_gallery,
@@ -272,6 +277,86 @@ def test_texts_stand_in_their_order_by_voice(
     assert names[0] == ["speaker ada, text seven", "speaker bob, text seven"]
     assert names[2] == [f"speaker ada, text {cut}", None]
     assert "4 of 5 sounds: the first of each text and speaker, not picked." in page.text
+
+
+def test_those_without_a_label_have_a_line_of_their_own(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    # Given a label that may be left out, and real ones to compare with
+    label = {**FIELDS["label"], "default": None}
+    signature = {**COLOUR, "fields": {"label": label, "voice": FIELDS["voice"]}}
+    real = Always(signature)
+
+    # When some requests leave it out
+    asked = [{}, {"label": "dog"}, {}]
+    job, results, page = drawn(signature, [], asked, real)
+
+    # Then they come last, and anything real may stand beside them
+    gallery = make_gallery(job.signature, results.table(), results)
+    assert gallery is not None
+    lines = [(line.label, len(line.items)) for line in gallery.lines]
+    assert lines == [("dog", 1), (NO_LABEL, 2)]
+    assert "3 of 3 images: the first of each label, not picked." in page.text
+    assert real.asked == [({"label": "dog"}, REAL_PER_LINE), ({}, REAL_PER_LINE)]
+
+
+def test_a_label_that_nobody_asked_for_lays_out_nothing(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    # Given sounds that were asked for by voice alone
+    label = {**FIELDS["label"], "default": None}
+    signature = {**SOUND, "fields": {"label": label, "voice": FIELDS["voice"]}}
+
+    job, results, page = drawn(signature, [], [{"voice": "bob"}, {"voice": "ada"}])
+
+    gallery = make_gallery(job.signature, results.table(), results)
+    assert gallery is not None
+    assert [line.label for line in gallery.lines] == ["ada", "bob"]
+    assert "2 of 2 sounds: the first of each voice, not picked." in page.text
+
+
+def test_the_caption_says_which_labels_are_not_shown(
+    drawn: Callable[..., tuple[Job, Results, Reading]],
+) -> None:
+    # Given more texts and speakers than there are lines and columns
+    voices = [f"voice {number}" for number in range(SOUNDS_PER_LINE + 1)]
+    fields = {**TALK["fields"], "speaker": {"type": "category", "values": voices}}
+    speakers = [*voices[:-1] * 4, *voices[-2:]]
+    requests = [{"text": "a" * n, "speaker": who} for n, who in enumerate(speakers, start=1)]
+
+    _, _, page = drawn({**TALK, "fields": fields}, [], requests)
+
+    said = f"each text ({LARGEST_LABELS} of 22) and speaker ({SOUNDS_PER_LINE} of 6), not picked."
+    assert f"the first of {said}" in page.text
+
+
+def test_what_a_page_cannot_hold_is_passed_over(
+    drawn: Callable[..., tuple[Job, Results, Reading]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two cats and a dog, of which the page holds all but the first cat
+    job, results, _ = drawn(SERIES, ["cat", "cat", "dog"])
+    kept = list(results)
+    monkeypatch.setattr(results, "artifact", lambda row: kept[row["ordinal"]])
+    table = results.table()
+    lengths = pa.array([LARGEST_BYTES + 1, LARGEST_BYTES - 1, 1])
+    long = table.set_column(table.schema.get_field_index("length"), "length", lengths)
+
+    gallery = make_gallery(job.signature, long, results)
+
+    # Then it is passed over
+    assert gallery is not None
+    assert [[item is not None for item in line.items] for line in gallery.lines] == [[True], [True]]
+    assert "2 of 3 series: the first of each label and voice, none over 4" in gallery.caption
+
+    # And what no longer finds room has no line
+    two = long.set_column(long.schema.get_field_index("length"), "length", [[2, 3, LARGEST_BYTES]])
+    gallery = make_gallery(job.signature, two, results)
+    assert gallery is not None
+    assert [line.label for line in gallery.lines] == ["cat"]
+    assert "1 of 3 series: the first of each label (1 of 2) and voice" in gallery.caption
+
+    # And where all are too large there is none
+    assert make_gallery(job.signature, long.slice(0, 1), results) is None
 
 
 def test_a_sound_has_its_spectrogram(drawn: Callable[..., tuple[Job, Results, Reading]]) -> None:

@@ -24,7 +24,7 @@ def corners(clip: np.ndarray) -> np.ndarray:
     return np.array([np.argwhere(frame)[0] for frame in clip])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(canvas=st.integers(5, 20), frames=st.integers(1, 30), seed=st.integers(0, 999))
 def test_a_digit_moves_whole_and_never_faster_than_it_may(
     canvas: int, frames: int, seed: int

@@ -14,6 +14,7 @@ import torch
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.finalise import finalise
+from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.results import Results
 from ancestral.jobs.settings import Settings
 from ancestral.models import (
@@ -24,13 +25,17 @@ from ancestral.models import (
     WaveNetConfig,
     save_bundle,
 )
+from ancestral.orchestration import report as report_module
 from ancestral.orchestration.gallery import IMAGES_PER_LINE
 from ancestral.orchestration.judge import Judgement
+from ancestral.orchestration.measures import drawing_seconds
 from ancestral.orchestration.report import write_report
 from ancestral.workers.here import run_here
 from ancestral.workers.images import decode_image
 from ancestral.workers.sounds import decode_audio
+from tests.jobs.drawn import draw
 from tests.orchestration.pages import Reading, read_page
+from tests.orchestration.tiny import tiny_settings, tiny_spec
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -244,6 +249,59 @@ def test_the_measures_cover_all_rows_and_name_the_held_out_figure(
     assert f"mean {np.mean(bits):.3f}" in str(charts[0])
     assert "held-out 1.235" in str(charts[0])
     assert "steps 1,200" in page.text
+    assert "Over all rows of the index" in page.text
+
+
+def test_of_a_large_job_a_sample_is_shown_and_measured_and_all_are_counted(
+    report: Callable[..., tuple[Reading, Results]],
+    images: Autoregressive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a job of twice as many rows as a report takes up, two of which fail, by labels in turn
+    monkeypatch.setattr(report_module, "LARGEST_ROWS", 15)
+    requests = [{"label": 7 if number in (7, 29) else number // 10} for number in range(30)]
+
+    # When
+    page, results = report(images, requests, spec={"unit": {"rows": 3}})
+
+    # Then the sample is of all labels, and every row that failed is named
+    table = results.spread(15)
+    seconds = drawing_seconds(table)
+    assert "What is shown and measured here is a sample of 15 rows, spread over the" in page.text
+    assert "Over a sample of 15 rows, spread over the job." in page.text
+    assert {image["alt"] for image in page.all("img")} == {f"label {name}" for name in range(3)}
+    assert "28 ok, of 30" in page.text
+    assert "15 of 28 images: the first of each label of the sample, not picked." in page.text
+    assert "of measured ok rows" in page.text
+    assert "2 of 2, in order" in page.text
+    assert "workers of the measured rows 1" in page.text
+    # And rows a second are those of the whole job
+    assert f"Rows a second {30 / seconds:,.1f} over" in page.text
+    assert "5 units of the sample." in page.text
+
+
+@pytest.mark.parametrize(("drawn", "said"), [(2, "2 of them drawn"), (0, "0 of them drawn")])
+def test_the_report_of_a_cancelled_job_says_how_much_was_drawn(
+    tmp_path: Path, drawn: int, said: str
+) -> None:
+    # Given a job of ten rows that is cancelled after one unit, of which all is rejected, or none
+    client = Client(tiny_settings(tmp_path))
+    job = client.submit(tiny_spec(tmp_path / "lake", samples=1, unit={"rows": 2}))
+    store = client.store(job.job_id)
+    for unit in list(job.units())[: drawn // 2]:
+        draw(store, job, unit, "rr")
+    declare(store, job.job_id, Wanted.CANCEL)
+
+    manifest = finalise(store, job.job_id)
+    write_report(Results(store, job), job, manifest, tmp_path / "report.html")
+
+    page = read_page(tmp_path / "report.html")
+    assert f"{said} by tiny (gated_pixelcnn) until the job was cancelled" in page.text
+    assert f"{10 - drawn} cancelled" in page.text
+    # And what is empty has no line
+    names = ("numerics", "devices", "workers")
+    assert [name in page.texts for name in names] == [drawn > 0] * 3
+    assert "submitted" in page.texts
 
 
 def test_equal_images_of_several_rows_are_one(

@@ -10,8 +10,10 @@ import pytest
 from ancestral.jobs import layout
 from ancestral.jobs.errors import StoreUnavailable
 from ancestral.jobs.manifest import Manifest
+from ancestral.jobs.queue import QueuedJob
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import open_store
+from ancestral.orchestration.controller import AUDIT_SECONDS
 from ancestral.orchestration.roster import ASIDE_SECONDS, SEARCH_SECONDS, Roster
 from tests.orchestration.desk import ROWS, UNIT_ROWS, Desk
 
@@ -22,13 +24,13 @@ class Office(Desk):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.published: list[str] = []
-        #: What publishing runs into.
+        #: What writing a report runs into.
         self.trouble: Exception | None = None
 
     def roster(self) -> Roster:
-        return Roster(self.client, self.queue, self.publish_one, self.said.append, clock=self.clock)
+        return Roster(self.client, self.queue, self.report_one, self.said.append, clock=self.clock)
 
-    def publish_one(self, job: Job, manifest: Manifest) -> None:
+    def report_one(self, job: Job, manifest: Manifest) -> None:
         if self.trouble is not None:
             raise self.trouble
         self.published.append(job.job_id)
@@ -107,6 +109,38 @@ def test_a_job_that_cannot_be_served_keeps_no_other_waiting(office: Office) -> N
     assert office.published == [job.job_id]
     [line] = office.said
     assert gone.job_id in line and "set aside" in line
+    # And nobody claims units of it any more
+    assert office.queue.jobs() == []
+
+
+def test_a_job_whose_output_goes_and_comes_back_is_forgotten_and_queued_again(
+    office: Office,
+) -> None:
+    # Given a job that is looked after
+    output, elsewhere = office.house.folder / "moved", office.house.folder / "elsewhere"
+    job = office.submit(output=str(output))
+    roster = office.roster()
+    office.look(roster)
+
+    # When its output is moved away, then the queue forgets it soon
+    output.rename(elsewhere)
+    office.look(roster, AUDIT_SECONDS + 2 * ASIDE_SECONDS)
+    assert office.queue.jobs() == []
+    assert "no longer in its output" in office.said[0]
+
+    # When it is there again, then it goes on
+    shutil.rmtree(output, ignore_errors=True)
+    elsewhere.rename(output)
+    office.look(roster, 2 * ASIDE_SECONDS)
+    assert [each.job_id for each in office.queue.jobs()] == [job.job_id]
+
+
+def test_a_job_of_another_state_is_left_to_those_who_know_it(office: Office) -> None:
+    office.queue.begin_rebuild(QueuedJob("theirs", "/lake", 0, 10), 1)
+
+    office.look(office.roster(), SEARCH_SECONDS + 2)
+
+    assert [each.job_id for each in office.queue.jobs()] == ["theirs"]
 
 
 def test_a_job_that_cannot_even_be_found_hides_no_other(office: Office) -> None:
@@ -129,6 +163,8 @@ def test_what_is_set_aside_is_tried_again(office: Office) -> None:
     office.trouble = StoreUnavailable("the lake is closed")
     office.look(roster, 3 * ASIDE_SECONDS)
     assert office.published == []
+    # A report that ends the server is not tried again by the next one.
+    assert office.queue.jobs() == []
     assert office.said == [f"job {job.job_id} is set aside: the lake is closed"]
 
     office.trouble = None

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -30,7 +30,6 @@ def animation(frames: np.ndarray, format: str, **options: Any) -> bytes:
     )
 
 
-@settings(deadline=None)
 @given(CLIPS, RATES, METADATA, st.sampled_from(FORMATS))
 def test_a_clip_comes_back_as_it_was(
     array: np.ndarray, frames_per_second: float, metadata: dict[str, str], format: str
@@ -56,7 +55,6 @@ def test_every_frame_is_there_equal_ones_too(array: np.ndarray, format: str) -> 
     np.testing.assert_array_equal(read_clip(data), in_colour)
 
 
-@settings(deadline=None)
 @given(CLIPS, METADATA, st.sampled_from(FORMATS))
 def test_equal_clips_have_equal_bytes(
     array: np.ndarray, metadata: dict[str, str], format: str

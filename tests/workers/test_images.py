@@ -8,7 +8,7 @@ from zlib import compress, crc32
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -21,7 +21,6 @@ from tests.workers.media import IMAGES, LATIN_METADATA, METADATA, STILLS, pictur
 FORMATS = ["png", "webp"]
 
 
-@settings(deadline=None)
 @given(IMAGES, LATIN_METADATA)
 def test_a_png_comes_back_as_it_was(array: np.ndarray, metadata: dict[str, str]) -> None:
     decoded, decoded_metadata = decode_image(encode_image(array, metadata))
@@ -31,7 +30,6 @@ def test_a_png_comes_back_as_it_was(array: np.ndarray, metadata: dict[str, str])
     assert decoded_metadata == metadata
 
 
-@settings(deadline=None)
 @given(IMAGES, METADATA)
 def test_a_webp_comes_back_as_it_was(array: np.ndarray, metadata: dict[str, str]) -> None:
     decoded, decoded_metadata = decode_image(encode_image(array, metadata, "webp"))
@@ -41,7 +39,6 @@ def test_a_webp_comes_back_as_it_was(array: np.ndarray, metadata: dict[str, str]
     assert decoded_metadata == metadata
 
 
-@settings(deadline=None)
 @given(IMAGES, LATIN_METADATA, st.sampled_from(FORMATS))
 def test_equal_images_have_equal_bytes(
     array: np.ndarray, metadata: dict[str, str], format: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from ancestral.workers.errors import EncodeError
 from ancestral.workers.series import decode_series, encode_series, read_series
@@ -21,7 +21,6 @@ def npy(array: Any, **options: Any) -> bytes:
     return file.getvalue()
 
 
-@settings(deadline=None)
 @given(SERIES)
 def test_a_series_comes_back_as_it_was(array: np.ndarray) -> None:
     data = encode_series(array)

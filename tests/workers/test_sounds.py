@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ancestral.workers import sounds
@@ -27,7 +27,6 @@ def recording(array: np.ndarray, form: str, subtype: str, sample_rate_hz: int = 
     return file.getvalue()
 
 
-@settings(deadline=None)
 @given(SOUNDS, st.sampled_from([8000, 16000, 22050, 44100]), METADATA, st.sampled_from(FORMATS))
 def test_a_sound_comes_back_as_it_was(
     array: np.ndarray, sample_rate_hz: int, metadata: dict[str, str], format: str
@@ -41,7 +40,6 @@ def test_a_sound_comes_back_as_it_was(
     assert (rate, decoded_metadata) == (sample_rate_hz, metadata)
 
 
-@settings(deadline=None)
 @given(SOUNDS, METADATA, st.sampled_from(FORMATS))
 def test_equal_sounds_have_equal_bytes(
     array: np.ndarray, metadata: dict[str, str], format: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from weakref import ReferenceType, ref
 
 import pytest
 
 from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.request_shards import read_rows
+from ancestral.jobs.media_values import MediaValue
+from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.store import open_store
 from ancestral.jobs.units import Unit
 from ancestral.workers.commit import commit, outcome_of
@@ -18,6 +20,7 @@ from ancestral.workers.patience import Patience
 from ancestral.workers.work import OpenJob, Work
 from ancestral.workers.workplace import Workplace
 from ancestral.workers.writer import Writer
+from tests.workers.by_hand import ByHand
 from tests.workers.fakes import Diary, FakeModels, House
 
 
@@ -86,6 +89,35 @@ def test_rows_of_a_unit_that_is_held_no_more_are_thrown_away(house: House) -> No
 
     assert work.outcomes == {}
     assert work.opened.ledger.lookup(Unit(0, 3)) is None
+
+
+def test_of_media_an_outcome_keeps_what_is_told(house: House) -> None:
+    _, work = desk(house)
+    prefix = MediaValue(b"the upper half", "/halves/7.png")
+    row = replace(work.rows[0], fields={"label": "plain", "prefix": prefix})
+
+    outcome = outcome_of(Ended(work, row, error="not drawn"))
+
+    told = {"uri": "/halves/7.png", "sha256": prefix.sha256}
+    assert outcome.row == replace(row, fields={"label": "plain", "prefix": told})
+
+
+def test_a_row_is_gone_from_memory_when_it_is_written(house: House) -> None:
+    # Given a unit of which one row ends before the other
+    job = house.submit(["plain"] * 2, unit_rows=2, seeds=[0, 4])
+    seen: dict[int, ReferenceType[Row]] = {}
+    watch = FakeModels(before_advance=lambda rows: seen.update((r.ordinal, ref(r)) for r in rows))
+    ann = ByHand(house, job, models=watch)
+    ann.take_in()
+
+    # When it has been written
+    for _ in range(3):
+        ann.turn()
+
+    # Then only the other one is held
+    assert seen[0]() is None
+    row = seen[1]()
+    assert row is not None and row.ordinal == 1
 
 
 @pytest.mark.parametrize("ordinals", [(0, 1), (0, 1, 3), (0, 1, 2, 3)])
