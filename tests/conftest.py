@@ -5,29 +5,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ancestral.orchestration.valkey import EmbeddedValkey
 from tests.seaweed import seaweed
 
+# Tests time nothing: that a machine is busy is no defect.
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start Ray follow one another, for each takes all processors; a file's tests share
-    what it sets up, but for those of models, which need nothing and are many.
+    what it sets up, and those of the native executor what its draws are compared with. Other tests
+    of models need nothing, and are many.
 
     What takes longest comes first, and what can go to any process last, so that all of them end
     together.
     """
     turns: dict[pytest.Item, int] = {}
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        folder, inner, *_ = (*item.path.relative_to(Path(__file__).parent).parts, "")
         if item.get_closest_marker("ray"):
-            turns[item] = 0
-            item.add_marker(pytest.mark.xdist_group("ray"))
+            turns[item], group = 0, "ray"
         elif folder != "models":
-            turns[item] = 1
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            turns[item], group = 1, str(item.path)
+        elif inner == "native":
+            turns[item], group = 2, inner
         else:
-            turns[item] = 2
+            turns[item] = 3
+            continue
+        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=turns.__getitem__)
 
 
