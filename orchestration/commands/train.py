@@ -62,6 +62,7 @@ def train(
     \b
     On data that ships:
       digits               handwritten digits, asked for by label (gated_pixelcnn)
+      digits-further       the model that ships or was trained as digits goes on
       digits-pixelcnn      the same by a pixelcnn
       digits-made          the same in black and white by a made
       digits-darn          the same in black and white by a darn

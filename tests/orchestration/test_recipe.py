@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from ancestral.jobs.errors import SpecError
+from ancestral.jobs.registry import Registry
+from ancestral.jobs.settings import SHIPPED_MODELS
 from ancestral.models import DataError
 from ancestral.orchestration.cli import cli
-from ancestral.orchestration.completion import complete
 from ancestral.orchestration.examples import items_of, network, read_examples
 from ancestral.orchestration.recipe import SHIPPED, find_recipe, parse_budget
-from ancestral.orchestration.training_run import check_training
+from ancestral.orchestration.training_run import plan_training
 from tests.orchestration.sounds import RATE_HZ, noise
 
 SHIPPED_NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
@@ -47,17 +48,17 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
 def test_a_recipe_that_ships_fits_its_data(
-    name: str, stand_ins: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANCESTRAL_DATA", str(stand_ins))
 
-    recipe = complete(find_recipe(name))
+    registry = Registry(str(tmp_path / "state"), tmp_path / "cache", SHIPPED_MODELS)
+    recipe = plan_training(find_recipe(name), registry).recipe
     net = network(recipe)
     learnt, held_out = (
         read_examples(recipe, net.signature, held_out=apart) for apart in (False, True)
     )
 
-    check_training(recipe, net)
     assert (recipe.name, net.family) == (name, recipe.family)
     assert set(recipe.data.fields) <= set(net.signature["fields"])
     assert recipe.data.license
