@@ -19,15 +19,16 @@ demo: .venv ## Train a small model, draw by it and by those that ship, and write
 # In a process for each processor, or in so many: make test PROCESSES=3
 PROCESSES ?= auto
 
-# What tests write is synced to the disk, which takes as long as all that they compute: they write to
-# memory where there are 4 GiB of it, from which programs can be run.
+# What tests write is synced to the disk, which takes as long as all that they compute: unless TMPDIR
+# says where, they write to memory, if there are 4 GiB of it from which programs can be run.
 MEMORY := /dev/shm
-TEMPORARY = $(shell probe=$$(mktemp -p $(MEMORY) 2>/dev/null) && install -m 755 /bin/true $$probe && $$probe && \
-  test $$(df -Pk $(MEMORY) | awk 'NR == 2 {print $$4}') -gt 4194304 && echo $(MEMORY); rm -f $$probe)
+ROOM = $(shell probe=$$(mktemp -p $(MEMORY) 2>/dev/null) && install -m 755 /bin/true $$probe && \
+  $$probe 2>/dev/null && test $$(df -Pk $(MEMORY) | awk 'NR == 2 {print $$4}') -gt 4194304 && \
+  echo $(MEMORY); rm -f $$probe)
 
 test: .venv ## Run the tests, against a real Valkey, a real S3 store and a real Ray
-	OMP_NUM_THREADS=1 TMPDIR=$(TEMPORARY) $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup \
-	  --no-loadscope-reorder
+	OMP_NUM_THREADS=1 TMPDIR=$(or $(TMPDIR),$(ROOM),/tmp) $(BIN)/pytest \
+	  --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 chaos: .venv ## Let real faults befall real servers, by the thousand
 	CHAOS=long OMP_NUM_THREADS=1 $(BIN)/pytest -m chaos --timeout 1800

@@ -37,8 +37,9 @@ FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": 
 #: A line longer than this is no request; reading on would only fill the memory.
 LONGEST_LINE_BYTES = 16 * 2**20
 
-# Python's own limit, of 128 KiB, would call a longer cell a broken file.
-csv.field_size_limit(LONGEST_LINE_BYTES)
+# Python's own limit, of 128 KiB, would call a longer cell a broken file. It is one for all who read
+# CSV in this process, who may have raised it further.
+csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE_BYTES))
 
 #: Rows of a Parquet file that are held as Python values at a time, and their bytes; a row may hold
 #: a whole image or sound. What is not just numbers may take more than the file tells, since equal

@@ -60,19 +60,19 @@ class MediaReference:
         uri = _absolute(self.uri, folder)
         shown_uri = _without_query(uri)
         wanted = LARGEST_MEDIA_BYTES + 1 if self.length is None else self.length
+        whole = False
         try:
             with reading(shown_uri):
                 # Without the cache of listings, a file that was replaced is read as it is now.
                 files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
+                piece = self.offset > 0 or self.length is not None
+                if piece and _is_http(uri):
+                    whole = len(files.cat_file(path, start=0, end=1)) > 1
                 data = files.cat_file(path, start=self.offset, end=self.offset + wanted)
-                if self.length is None:
-                    too_much = self.offset > 0 and len(data) == files.size(path)
-                else:
-                    too_much = len(data) > self.length
         except SpecError as error:
             raise RequestProblem(str(error)) from error
-        if too_much:
-            # What a web server answers that knows nothing of ranges.
+        if whole:
+            # It knows nothing of ranges, and no answer to the piece itself would tell.
             raise RequestProblem(f"{shown_uri}: its server gives whole files only, and no pieces")
         if self.length is not None and len(data) < self.length:
             raise RequestProblem(f"{shown_uri}: ends before byte {self.offset + self.length}")
@@ -139,7 +139,11 @@ def _sized(data: bytes, origin: str) -> bytes:
 
 
 def _without_query(uri: str) -> str:
-    return uri.partition("?")[0] if uri.lower().startswith(("http://", "https://")) else uri
+    return uri.partition("?")[0] if _is_http(uri) else uri
+
+
+def _is_http(uri: str) -> bool:
+    return uri.lower().startswith(("http://", "https://"))
 
 
 def _absolute(uri: str, folder: str) -> str:

@@ -127,7 +127,7 @@ class MemoryQueue:
             self._state.reap(now, LARGEST_BATCH)
             if limit < 1 or self._state.is_drained(device):
                 return []
-            self._state.see_device(device, now)
+            self._state.see_device(device, now, self._lease_seconds)
             if among_others and device in self._state.probation:
                 return []
             jobs = self._state.may_claim(job_id, without)
@@ -310,7 +310,7 @@ class MemoryQueue:
         holding = job.holding(lease.unit, worker, lease.fence)
         if holding is None:
             return Order.LOST
-        self._state.see_device(holding.device, now)
+        self._state.see_device(holding.device, now, self._lease_seconds)
         holding.stalled = not holding.moves(progress.moved, now, self._stall_seconds)
         if not holding.stalled:
             holding.expires_at = now + self._lease_seconds

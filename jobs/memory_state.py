@@ -138,8 +138,11 @@ class MemoryState:
             del self.workers[silent]
             self.tickets.pop(silent, None)
 
-    def see_device(self, device: str, now: float) -> None:
-        """Note that a device is there for units."""
+    def see_device(self, device: str, now: float, lease_seconds: float) -> None:
+        """Note that a device is there for units, and forget those that were silent for a lease's
+        time."""
+        then = now - lease_seconds
+        self.devices = {name: seen for name, seen in self.devices.items() if seen > then}
         if device and not self.is_drained(device):
             self.devices[device] = now
 
@@ -149,8 +152,6 @@ class MemoryState:
         A unit that broke there is left to others for a while, if there are others that do not
         decline the job.
         """
-        then = now - lease_seconds
-        self.devices = {name: seen for name, seen in self.devices.items() if seen > then}
         others = self.devices.keys() - {device} - job.declined_on
         return job.due(device, now, OTHERS_FIRST * lease_seconds if others else 0.0)
 

@@ -305,7 +305,7 @@ class Queue(Protocol):
 
     def untold(self, job_id: str) -> list[Unit]:
         """The units that are decided as rows, and of which it was not told how they ended, by
-        rising ordinals. It looks at all that are decided. None of an unknown job."""
+        rising ordinals. It looks at all that are decided. An unknown job has none."""
 
     def jobs(self) -> list[QueuedJob]:
         """Every job that is known, in the order in which they are claimed from."""

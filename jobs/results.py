@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
@@ -29,6 +29,7 @@ from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import Unit
 
 if TYPE_CHECKING:
+    from ancestral.jobs.manifest import Part
     from ancestral.jobs.spec import Job
 
 #: Called with the files written so far and the files there will be.
@@ -153,22 +154,17 @@ class Results:
         ]
         return self._table(self._ledger.read(replace(cover, rows=tuple(chosen))))
 
-    def not_ok(self, rows: int) -> pa.Table:
+    def not_ok(self, parts: Sequence[Part], rows: int) -> pa.Table:
         """The index of the first rows that failed or were rejected, up to so many, in memory.
 
-        Records are read until there are as many, and no part that has none of them.
+        `parts` are those of the job's manifest. No more of them are read than hold so many rows.
+        Raises StoreError.
         """
-        records = (
-            record
-            for record in self._ledger.records(self._job)
-            if record.counts.ok < record.unit.rows
-        )
         found = [schema(self._job.signature).empty_table()]
-        for part in self._parts(records):
-            found.append(part.filter(pc.not_equal(part["status"], "ok")))
-            if sum(map(len, found)) >= rows:
-                break
-        return pa.concat_tables(found).slice(0, rows)
+        for outcome in ("failed", "rejected"):
+            chosen = (part for part in parts if part.outcome == outcome)
+            found += self._first(chosen, rows)
+        return pa.concat_tables(found).sort_by("ordinal").slice(0, rows)
 
     def artifact(self, row: Mapping[str, Any]) -> Artifact:
         """The artifact of a row of the index."""
@@ -203,6 +199,23 @@ class Results:
             if progress is not None:
                 progress(written, total)
         return total
+
+    def _first(self, parts: Iterable[Part], rows: int) -> Iterator[pa.Table]:
+        """The first rows of rising parts of one outcome, a row group at a time."""
+        for part in parts:
+            if rows <= 0:
+                return
+            try:
+                file = pq.ParquetFile(pa.BufferReader(self._store.read(part.path)))
+                for number in range(file.num_row_groups):
+                    if rows <= 0:
+                        return
+                    group = file.read_row_group(number).slice(0, rows)
+                    rows -= group.num_rows
+                    yield group
+            except (pa.ArrowException, OSError) as error:
+                uri = self._store.uri_of(part.path)
+                raise CorruptObject(f"{uri} is no part of the table: {error}") from error
 
     def _table(self, records: Iterable[RowsRecord]) -> pa.Table:
         empty = schema(self._job.signature).empty_table()

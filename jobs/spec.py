@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -17,6 +19,12 @@ from ancestral.jobs.units import MOST_UNIT_ROWS, Unit, plan_units
 #: Seeds and ordinals are signed 64-bit integers everywhere: in Arrow, in Parquet and in SQL.
 INTEGER_LIMIT = 2**63
 
+#: Kinds of characters that a terminal may obey: controls and ends of lines.
+_OBEYED = ("Cc", "Zl", "Zp")
+
+#: Those that turn the direction of what follows, so that it reads as something else.
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 
 def without_password(uri: str) -> str:
     """`uri`, unless it carries user:password@, which would end up in spec.json and in logs.
@@ -26,7 +34,7 @@ def without_password(uri: str) -> str:
     """
     for link in uri.split("::"):
         scheme, found, rest = link.partition("://")
-        user, at, _ = rest.partition("/")[0].rpartition("@")
+        user, at, _ = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
         if found and at and (":" in user or scheme.lower() in ("http", "https")):
             raise ValueError(
                 f"carries a password ({scheme}://***@...): take it out, and give credentials by "
@@ -37,7 +45,8 @@ def without_password(uri: str) -> str:
 
 def _printable(text: str) -> str:
     """`text`, unless a terminal could do something else than show it."""
-    if not text.isprintable() or not text.strip():
+    obeyed = any(unicodedata.category(each) in _OBEYED or each in _TURNS for each in text)
+    if obeyed or not any(each.isprintable() and not each.isspace() for each in text):
         raise ValueError(f"should be a text that can be read in one line, not {shown(text)}")
     return text
 

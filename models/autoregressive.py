@@ -147,7 +147,8 @@ def beginning(
     fixed = net.prefix(fields)
     if fixed is None or prefix is None:
         return fixed if prefix is None else prefix
-    if not torch.equal(prefix[: len(fixed)].to(fixed), fixed):
+    # In the precision of what was given, which may be less.
+    if not torch.equal(prefix[: len(fixed)], fixed.to(prefix)):
         raise ConditionError("the prefix does not begin with what the fields fix")
     return prefix
 

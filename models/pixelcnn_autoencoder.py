@@ -64,8 +64,11 @@ def digits20() -> PixelCNNAutoencoderConfig:
 
 
 class _SteadyLinear(nn.Linear):
-    """A dense layer, rows of which do not depend on where they stand: see `steady_product`, which
-    makes the outputs wide, too, and with them other bits."""
+    """A dense layer of two or more outputs, rows of which do not depend on their place in a batch.
+
+    Its inputs are padded like those of `steady_product`; its outputs are not, so that they keep the
+    bits that they had without.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         wider = (0, -self.in_features % WIDTH)

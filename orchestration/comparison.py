@@ -52,20 +52,16 @@ def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | No
     if job.spec.kind not in _COLUMNS:
         return None
     per_request = job.samples
-    stored = _stored(job, table)
-    data = read_artifacts(results, list(stored.values()))
+    shown = _shown(job, table)
+    data = read_artifacts(results, [row for rows in shown.values() for row in rows])
     lines: list[Line] = []
     size = 0
-    for first in dict.fromkeys(each - each % per_request for each in stored):
-        ordinals = range(first, first + min(per_request, LARGEST_SAMPLES))
-        drawn = [
-            item_of(job.signature, stored[each], data[each]) if each in stored else None
-            for each in ordinals
-        ]
+    for first, rows in shown.items():
+        drawn = [item_of(job.signature, each, data[each["ordinal"]]) for each in rows]
+        missing = [None] * (min(per_request, LARGEST_SAMPLES) - len(rows))
         (row,) = results.requested(Unit(first, first + 1))
-        like = next(stored[each] for each in ordinals if each in stored)
-        before, behind = _given(job, row, like)
-        line = Line(_label(row), [*before, *drawn, *behind])
+        before, behind = _given(job, row, rows[0])
+        line = Line(_label(row), [*before, *drawn, *missing, *behind])
         size += sum(len(item.data) for item in line.items if item is not None)
         if size > LARGEST_BYTES:
             break
@@ -73,13 +69,16 @@ def make_comparison(job: Job, table: pa.Table, results: Results) -> Gallery | No
     return _gallery(job, lines) if lines else None
 
 
-def _stored(job: Job, table: pa.Table) -> dict[int, IndexRow]:
-    """The ok rows that may be shown, by rising ordinals."""
-    shown = pc.and_(pc.less(table["sample"], LARGEST_SAMPLES), pc.equal(table["status"], "ok"))
-    ok = table.filter(shown).sort_by("ordinal")
-    requests = pc.unique(pc.divide(ok["ordinal"], job.samples))[:LARGEST_LINES]
-    of_those = pc.is_in(pc.divide(ok["ordinal"], job.samples), requests)
-    return {row["ordinal"]: row for row in ok.filter(of_those).to_pylist()}
+def _shown(job: Job, table: pa.Table) -> dict[int, list[IndexRow]]:
+    """The first ok rows of the first requests that have some, by the ordinal of the request."""
+    ok = table.filter(pc.equal(table["status"], "ok")).sort_by("ordinal")
+    numbers = pc.divide(ok["ordinal"], job.samples)
+    return {
+        number * job.samples: ok.filter(pc.equal(numbers, number))
+        .slice(0, LARGEST_SAMPLES)
+        .to_pylist()
+        for number in pc.unique(numbers)[:LARGEST_LINES].to_pylist()
+    }
 
 
 def _given(job: Job, row: Row, like: IndexRow) -> tuple[list[Item | None], list[Item | None]]:

@@ -80,6 +80,7 @@ class Controller:
         try:
             return self._look()
         except (CorruptObject, NotFound) as error:
+            self._check_there()
             self._fail(str(error))
             return None
 
@@ -115,11 +116,15 @@ class Controller:
             recount(self._queue, self._store, self.job)
         self._audit_at = self._clock() + AUDIT_SECONDS
 
-    def _audit(self) -> None:
+    def _check_there(self) -> None:
+        """Raises UnknownJob when the job is not in its output any more."""
         if not self._store.exists(layout.spec_path(self.job.job_id)):
             raise UnknownJob(
                 f"the job {self.job.job_id!r} is no longer in its output {self._store.uri}"
             )
+
+    def _audit(self) -> None:
+        self._check_there()
         start = self._clock()
         sound = audit(self._queue, self._store, self.job)
         now = self._clock()

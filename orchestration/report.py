@@ -188,7 +188,7 @@ def make_page(
         comparison=comparison,
         charts=[chart for chart in charts if chart is not None],
         measured=measured,
-        problems=_problems(results, manifest.rows_failed + manifest.rows_rejected),
+        problems=_problems(results, manifest),
         facts=[group for group in facts if group.facts],
     )
 
@@ -247,12 +247,13 @@ def _finding(judgement: Judgement) -> Finding:
     return Finding(judgement.headline(), judgement.details(), good)
 
 
-def _problems(results: Results, count: int) -> Problems | None:
-    """The first rows that are not ok, of so many in the job; None without any."""
+def _problems(results: Results, manifest: Manifest) -> Problems | None:
+    """The first rows that are not ok; None without any."""
+    count = manifest.rows_failed + manifest.rows_rejected
     if not count:
         return None
     columns = ["request_id", "sample", "status", "conditioning", "error"]
-    rows = results.not_ok(LARGEST_PROBLEMS).select(columns).to_pylist()
+    rows = results.not_ok(manifest.parts, LARGEST_PROBLEMS).select(columns).to_pylist()
     return Problems(
         f"{len(rows):,} of {count:,}, in order. A failed row was not drawn; a rejected one "
         "was, and a gate said no.",

@@ -67,7 +67,7 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
         )
     except ModelError as error:
         raise SpecError(f"the recipe {recipe.name!r}: {error}") from error
-    name = f"{recipe.name}-{recipe_digest(recipe)[:12]}"
+    name = f"{recipe.name}-{recipe_digest(recipe, start.digest if start else None)[:12]}"
     checkpoints = Checkpoints(registry.state_uri, name)
     if fresh:
         checkpoints.end()
@@ -94,13 +94,13 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
     )
 
 
-def recipe_digest(recipe: Recipe) -> str:
-    """What two recipes have in common only if they are the same.
+def recipe_digest(recipe: Recipe, start_digest: str | None = None) -> str:
+    """What two recipes have in common only if they are the same, and start from the same bundle.
 
     A key that a later version knows, too, changes nothing as long as it is not given.
     """
     document = json.dumps(recipe.model_dump(mode="json", exclude_none=True), sort_keys=True)
-    return hashlib.sha256(document.encode()).hexdigest()
+    return hashlib.sha256(f"{document}{start_digest or ''}".encode()).hexdigest()
 
 
 def check_training(recipe: Recipe, net: Autoregressive) -> None:
@@ -160,7 +160,8 @@ def check_shares(run: TrainingRun, workers: int) -> None:
 
 def _started(recipe: Recipe, registry: Registry) -> tuple[Recipe, Bundle | None]:
     """The recipe with the configuration of the model that it starts from, wherever it says nothing
-    else, and that model, which it names by its digest; None when it starts from random weights.
+    else, and that model, which it names by its digest if it lies in the registry; None when it
+    starts from random weights.
 
     Raises ModelUnreadable, and SpecError when it is of another family.
     """

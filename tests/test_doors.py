@@ -1,4 +1,4 @@
-"""The house: imports flow one way, every folder is packed, and the map names every file."""
+"""The house: every folder is packed, and the map names every file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def packed_in_a_wheel(project: Path, environment: dict[str, str]) -> set[Path]:
         [sys.executable, "-c", "from setuptools import build_meta; build_meta.build_wheel('out')"],
         cwd=project,
         env=os.environ | environment,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
         check=True,
     )
     (wheel,) = (project / "out").glob("*.whl")

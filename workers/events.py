@@ -85,7 +85,10 @@ class UnitReleased(Event):
 
 @dataclass(frozen=True)
 class JobDeclined(Event):
-    """This worker cannot draw as the job asks, for that reason, and leaves its units to others."""
+    """This worker cannot draw as the job asks, for that reason, and leaves its units to others.
+
+    It is told once, though the job is looked at again each minute.
+    """
 
     job_id: str
     reason: str

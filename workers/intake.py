@@ -9,7 +9,7 @@ the suspect's own, or the device's, and units are cleared that only shared the s
 crashed.
 
 A job that this worker cannot draw is left to others: its unit is handed back without a charge, and
-no other is claimed.
+no other is claimed for a minute. Then it is looked at again: what was missing may be there.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ MOST_DOUBLINGS = 20
 #: for a while troubles the queue less often.
 LONGEST_IDLE = 10.0
 
+#: For so long no unit is claimed of a job that was refused.
+REFUSED_SECONDS = 60.0
+
 
 class Intake:
     """Claims units, of one job if it is named, and delivers them with their rows; None is the last.
@@ -51,8 +54,10 @@ class Intake:
         job_id: str | None,
         deliver: Callable[[Work | None], None],
         busy: Callable[[], bool],
+        clock: Callable[[], float],
     ) -> None:
-        """`busy` says whether rows are in slots, those of lost units included."""
+        """`busy` says whether rows are in slots, those of lost units included; `clock` returns
+        seconds and never goes back."""
         self._place = place
         self._models = models
         self._starter = Starter(place, models)
@@ -61,6 +66,7 @@ class Intake:
         self._job_seen = False
         self._deliver = deliver
         self._busy = busy
+        self._clock = clock
         self._closed = False
         self._wake = threading.Event()
         # Each of these two is changed by one thread alone, so neither needs a lock.
@@ -68,14 +74,19 @@ class Intake:
         self._rows_taken = 0
         #: Calls of the queue that failed, since one answered.
         self._outages = 0
-        #: Claims that gave nothing to empty hands, since there was something.
+        #: How often the pause has doubled since there was something in hand.
         self._idle_claims = 0
         #: Of the next claim; the same until one is answered, so that none is lost with its answer.
         self._ticket = uuid.uuid4().hex
         #: The unit claimed last, if it is a suspect.
         self._suspect: Hold | None = None
-        #: Jobs that cannot be drawn here, by id, as long as the queue knows them.
-        self._refused: dict[str, JobRefused] = {}
+        #: Why the named job cannot be drawn here.
+        self._refusal: JobRefused | None = None
+        #: By the id of each other job that could not be drawn here a minute ago or less: when that
+        #: was.
+        self._refused: dict[str, float] = {}
+        #: Jobs that were told to be declined, and that did not start since.
+        self._declined: set[str] = set()
 
     def run(self) -> None:
         """Keep rows waiting until closed, or until the job is done; see `step`."""
@@ -93,8 +104,8 @@ class Intake:
         One unit at a time: what this worker does not need yet, another may have a slot for. Raises
         JobRefused when the named job cannot be drawn here.
         """
-        if self._job_id in self._refused:
-            raise self._refused[self._job_id]
+        if self._refusal is not None:
+            raise self._refusal
         if self._closed:
             self._deliver(None)
             return None
@@ -133,13 +144,11 @@ class Intake:
         self._wake.set()
 
     def _claim(self) -> list[Lease]:
-        """A unit, but none of a job that was refused."""
-        place = self._place
-        if self._refused:
-            known = {job.job_id for job in place.queue.jobs()}
-            self._refused = {
-                job_id: error for job_id, error in self._refused.items() if job_id in known
-            }
+        """A unit, but none of a job that was refused a minute ago or less."""
+        place, now = self._place, self._clock()
+        self._refused = {
+            job_id: at for job_id, at in self._refused.items() if now - at < REFUSED_SECONDS
+        }
         return place.queue.claim(
             place.worker,
             1,
@@ -164,15 +173,20 @@ class Intake:
                 return
             self._rows_in += len(work.rows)
             lease = hold.lease
+            self._declined.discard(lease.job_id)
             place.listener(UnitStarted(place.worker, lease.job_id, lease.unit, work.attempt))
             self._deliver(work)
 
     def _refuse(self, hold: Hold, error: JobRefused) -> None:
         """Leave the job to those who can draw it; one that was named is nobody's here."""
         place, job_id = self._place, hold.lease.job_id
-        self._refused[job_id] = error
-        if self._job_id is None:
-            place.listener(JobDeclined(place.worker, job_id, str(error)))
+        if self._job_id is not None:
+            self._refusal = error
+        else:
+            self._refused[job_id] = self._clock()
+            if job_id not in self._declined:
+                self._declined.add(job_id)
+                place.listener(JobDeclined(place.worker, job_id, str(error)))
         place.held.release(hold, str(error), declined=True)
 
     def _job_is_done(self) -> bool:

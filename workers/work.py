@@ -104,7 +104,7 @@ class OpenJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one row; its fields are those that the index tells.
+    """What became of one row. `row.fields` are as the index tells them, without the bytes of media.
 
     status: "ok", "failed" or "rejected". A failed row has no artifact, a rejected one keeps it; a
     row that was only scored is ok without one.

@@ -156,7 +156,13 @@ class Worker:
         self.sampling = Sampling(models, self.held, self.writer, self._taken, self._check_threads)
         self._models = TimedModels(models, pace.load_seconds, clock)
         self.intake = Intake(
-            place, self._models, pace.idle_seconds, job_id, self.sampling.inbox.put, self._busy
+            place,
+            self._models,
+            pace.idle_seconds,
+            job_id,
+            self.sampling.inbox.put,
+            self._busy,
+            clock,
         )
         self.heartbeat = Heartbeat(
             place,

@@ -115,15 +115,12 @@ class Oracle:
             told.wanted = Wanted.RUN
 
     def began(self, job_id: str, epoch: int) -> None:
-        """The queue began to be built."""
+        """The queue began to be built anew, at an epoch that it was not being built at."""
         told = self.jobs[job_id]
         if layout.epoch_path(job_id, epoch) not in self.stored:
             raise Violation(f"epoch {epoch} of job {job_id} is not in the store")
         if epoch <= told.epoch and self._is_open(job_id):
             raise Violation(f"epoch {epoch} of job {job_id} came after epoch {told.epoch}")
-        if epoch == told.epoch:
-            # Said again, it changes nothing.
-            return
         told.epoch, told.restored, told.void = epoch, [], self._fence
         told.owed = (told.believed, self._stands(job_id))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
-from ancestral.jobs.errors import QueueUnavailable
+from ancestral.jobs.errors import QueueUnavailable, UnknownJob
 from ancestral.jobs.intents import Wanted
 from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.queue import LARGEST_BATCH, Lease, Order, Progress, QueueCounts, QueuedJob
@@ -30,8 +30,9 @@ class QueueDoor:
 
     def begin_rebuild(self, job: QueuedJob, epoch: int) -> bool:
         def effect() -> bool:
+            begun_before = self._builds(job.job_id, epoch)
             begun = self._queue.begin_rebuild(job, epoch)
-            if begun:
+            if begun and not begun_before:
                 self._oracle.began(job.job_id, epoch)
             return begun
 
@@ -167,6 +168,14 @@ class QueueDoor:
 
     def close(self) -> None:
         """It holds no connections."""
+
+    def _builds(self, job_id: str, epoch: int) -> bool:
+        """Whether the queue is being built at that epoch, so that to begin it changes nothing."""
+        try:
+            counts = self._queue.counts(job_id)
+        except UnknownJob:
+            return False
+        return counts.rebuilding and counts.epoch == epoch and not counts.stale
 
     def _give_back(self, name: str, lease: Lease, call: Callable[[], bool]) -> bool:
         def effect() -> bool:

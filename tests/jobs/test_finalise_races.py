@@ -8,7 +8,7 @@ from threading import Event
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ancestral.jobs import public_table
@@ -131,10 +131,7 @@ events = st.lists(
 )
 
 
-@settings(
-    max_examples=20,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=20)
 @given(st.lists(decisions(), max_size=5), events, events, st.integers(1, OPERATIONS))
 def test_whatever_happens_while_somebody_finalises(
     earlier: list[Decision],

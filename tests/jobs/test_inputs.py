@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import lzma
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -295,3 +297,13 @@ def test_a_grid_is_every_combination_the_last_key_fastest(grid: dict[str, list[i
 
 def test_a_grid_names_its_requests() -> None:
     assert read_grid({"a": [1]}).place(5) == "the grid, request 5 counted from 0"
+
+
+@pytest.mark.parametrize(("own", "then"), [(2**17, LONGEST_LINE_BYTES), (2**40, 2**40)])
+def test_the_limit_of_cells_is_never_lowered_for_the_whole_process(own: int, then: int) -> None:
+    code = (
+        f"import csv; csv.field_size_limit({own}); "
+        "import ancestral.jobs.inputs; print(csv.field_size_limit())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == then

@@ -89,13 +89,15 @@ def test_a_password_is_refused_and_not_repeated() -> None:
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """The URL of a web server that has half.png, which it gives whole whatever is asked for."""
+    """The URL of a web server that has half.png, which it gives whole whatever is asked for; of
+    half.png?live it does not say the length."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             there = self.path.startswith("/half.png")
             self.send_response(200 if there else 403)
-            self.send_header("Content-Length", "14" if there else "0")
+            if not self.path.endswith("?live"):
+                self.send_header("Content-Length", "14" if there else "0")
             self.end_headers()
             if there and self.command == "GET":
                 self.wfile.write(b"the upper half")
@@ -112,11 +114,20 @@ def server() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "piece", [{"offset": 0, "length": 3}, {"offset": 4, "length": 5}, {"offset": 4}]
+    "piece",
+    [
+        {"offset": 0, "length": 3},
+        {"offset": 4, "length": 5},
+        {"offset": 4, "length": 14},
+        {"offset": 4},
+    ],
 )
-def test_a_whole_file_is_not_taken_for_a_piece(server: str, piece: dict[str, int]) -> None:
+@pytest.mark.parametrize("query", ["", "?live"])
+def test_a_whole_file_is_not_taken_for_a_piece(
+    server: str, query: str, piece: dict[str, int]
+) -> None:
     with pytest.raises(RequestProblem, match=r"half\.png: its server gives whole files only"):
-        read({"uri": f"{server}/half.png", **piece}, "/")
+        read({"uri": f"{server}/half.png{query}", **piece}, "/")
 
 
 def test_a_signature_of_an_address_is_not_kept(server: str, folder: str) -> None:

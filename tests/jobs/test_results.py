@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ancestral.jobs import layout
+from ancestral.jobs import layout, public_table
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.finalise import finalise
-from ancestral.jobs.index import IndexRow, encode_part
+from ancestral.jobs.index import IndexRow, encode_part, schema
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.records import FileFact, RowsRecord
 from ancestral.jobs.results import Artifact, Results
@@ -22,6 +22,7 @@ from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import Unit
 from tests.jobs import deciding
 from tests.jobs.drawn import accept_job, draw
+from tests.jobs.published import decide_all
 
 Commit = Callable[..., RowsRecord]
 MakeJob = Callable[..., Job]
@@ -119,23 +120,38 @@ def test_a_spread_of_few_rows_is_all_of_them(store: Store, job: Job, make_job: M
     assert Results(store, make_job(8, 3, "digits-2")).spread(6).num_rows == 0
 
 
-def test_rows_that_are_not_ok_are_found_wherever_they_are(
-    store: Store, job: Job, commit: Commit
+def test_rows_that_are_not_ok_are_found_in_the_table(
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a unit in which all is well, and whose part cannot be read, behind two others
-    record = commit(store, job, Unit(6, 8))
-    store.put(record.index_part.path, b"damaged")
+    # Given a finished job, whose table has two parts and whose units cannot be read any more
+    monkeypatch.setattr(public_table, "PART_ROWS", 6)
+    job = decide_all(store, deciding.make_job(12, 3), "ofoorrfoooof")
+    manifest = finalise(store, job.job_id)
+    for path in store.list(layout.records_folder(job.job_id)):
+        store.put(path, b"damaged")
     results = Results(store, job)
 
-    assert results.not_ok(9)["ordinal"].to_pylist() == [1, 3]
-    assert results.not_ok(9).schema == results.spread(1).schema
-    # And no more is read than is asked for
-    record = Ledger(store, job.job_id).lookup(Unit(3, 6))
-    assert isinstance(record, RowsRecord)
-    store.put(record.index_part.path, b"damaged")
-    assert results.not_ok(0).num_rows == 0
-    with pytest.raises(CorruptObject):
-        results.not_ok(2)
+    # Then they are there in order, whatever became of them, and as many as are asked for
+    for count in range(7):
+        found = results.not_ok(manifest.parts, count)
+        assert found["ordinal"].to_pylist() == [1, 4, 5, 6, 11][:count]
+        assert found.schema == schema(job.signature)
+
+
+def test_no_more_is_read_for_what_is_not_ok_than_is_asked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table whose second part of what failed cannot be read
+    monkeypatch.setattr(public_table, "PART_ROWS", 6)
+    job = decide_all(store, deciding.make_job(12, 3), "ofoorrfoooof")
+    manifest = finalise(store, job.job_id)
+    _, second = [part for part in manifest.parts if part.outcome == "failed"]
+    store.put(second.path, b"damaged")
+    results = Results(store, job)
+
+    assert results.not_ok(manifest.parts, 1)["ordinal"].to_pylist() == [1]
+    with pytest.raises(CorruptObject, match="no part of the table"):
+        results.not_ok(manifest.parts, 2)
 
 
 def test_a_row_of_the_table_leads_to_its_artifact(store: Store, job: Job) -> None:

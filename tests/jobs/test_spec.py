@@ -111,6 +111,9 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
         ({"name": " "}, "'name' should be a text that can be read in one line, not ' '"),
         ({"name": "red\x1b[31m"}, "can be read in one line, not 'red\\x1b[31m'"),
         ({"name": "two\nlines"}, "can be read in one line, not 'two\\nlines'"),
+        ({"name": "two\u2028lines"}, "can be read in one line, not 'two\\u2028lines'"),
+        ({"name": "digits\u202egnp"}, "can be read in one line, not 'digits\\u202egnp'"),
+        ({"name": "\u00a0\u200d"}, "can be read in one line, not '\\xa0\\u200d'"),
     ],
 )
 def test_a_wrong_spec_is_refused_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
@@ -118,6 +121,11 @@ def test_a_wrong_spec_is_refused_in_one_sentence(change: dict[str, Any], sentenc
         load_spec({**LEAST, **change})
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "👩\u200d🔬", "digits\u00a01", "Zahlen ä"])
+def test_a_name_is_written_as_people_write(name: str) -> None:
+    assert load_spec({**LEAST, "name": name}).name == name
 
 
 def test_the_sentence_names_the_file(tmp_path: Path) -> None:
@@ -157,7 +165,17 @@ def test_a_user_without_a_password_is_none(uri: str) -> None:
     assert load_spec({**LEAST, "input": uri}).input == uri
 
 
-@pytest.mark.parametrize("uri", ["s3://lake/a:b@c", "a:b@c", "s3://lake@7/x"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://lake/a:b@c",
+        "a:b@c",
+        "s3://lake@7/x",
+        "https://host?email=a@b.c",
+        "https://host#a:b@c",
+        "https://host/a.csv?email=a:b@c",
+    ],
+)
 def test_a_colon_and_an_at_elsewhere_are_no_password(uri: str) -> None:
     assert load_spec({**LEAST, "output": uri}).output == uri
 

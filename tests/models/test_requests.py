@@ -143,6 +143,8 @@ def test_a_prefix_does_not_override_what_the_fields_fix(
         ("darn", CODE, [1, 0, 1, 1, 0]),
         ("darn", CODE, [1, 0, 1, 1, 0, 1, 1]),
         ("linear", SERIES, [1.0, 2.0, 3.0, 4.5]),
+        # In float32 these are other numbers.
+        ("linear", {**SERIES, "initial": [0.1, 0.2, 0.3]}, [0.1, 0.2, 0.3, 4.5]),
     ],
 )
 def test_a_prefix_goes_on_from_what_the_fields_fix(

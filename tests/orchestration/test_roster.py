@@ -135,6 +135,28 @@ def test_a_job_whose_output_goes_and_comes_back_is_forgotten_and_queued_again(
     assert [each.job_id for each in office.queue.jobs()] == [job.job_id]
 
 
+@pytest.mark.parametrize("how", ["cancelled", "drawn"])
+def test_a_job_is_forgotten_that_came_to_its_end_as_its_output_went(
+    office: Office, how: str
+) -> None:
+    # Given a job that is looked after, and that has nothing left to draw
+    output = office.house.folder / "moved"
+    job = office.submit(output=str(output))
+    roster = office.roster()
+    office.look(roster)
+    if how == "cancelled":
+        office.client.cancel(job.job_id)
+    else:
+        office.draw_the_rest(job)
+
+    shutil.rmtree(output)
+    office.look(roster, AUDIT_SECONDS + 2 * ASIDE_SECONDS)
+
+    # Then nothing is left of it, and nothing is made anew
+    assert office.queue.jobs() == []
+    assert not output.exists()
+
+
 def test_a_job_of_another_state_is_left_to_those_who_know_it(office: Office) -> None:
     office.queue.begin_rebuild(QueuedJob("theirs", "/lake", 0, 10), 1)
 

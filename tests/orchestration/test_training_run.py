@@ -188,11 +188,15 @@ def test_a_run_starts_from_a_model_in_the_registry(tmp_path: Path, optimizer: st
 def test_a_run_starts_from_a_bundle_in_a_folder(tmp_path: Path) -> None:
     folder = str(base(tmp_path))
 
-    run = plan_training(
-        recipe(tmp_path).model_copy(update={"start": folder}), registry_in(tmp_path)
-    )
+    starts = recipe(tmp_path).model_copy(update={"start": folder})
 
+    run = plan_training(starts, registry_in(tmp_path))
     assert run.recipe.start == folder
+
+    # And it is another run when another bundle lies there
+    torch.manual_seed(1)
+    save_bundle(Path(folder), network(run.recipe), card="", metrics={})
+    assert plan_training(starts, registry_in(tmp_path)).name != run.name
 
 
 def test_what_cannot_start_from_a_model_is_refused(tmp_path: Path) -> None:

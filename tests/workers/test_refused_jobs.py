@@ -12,6 +12,7 @@ from ancestral.jobs.queue import Lease, Order
 from ancestral.jobs.spec import Job
 from ancestral.workers.errors import JobRefused
 from ancestral.workers.events import JobDeclined, UnitCommitted, UnitFailed, UnitGivenUp
+from ancestral.workers.intake import REFUSED_SECONDS
 from ancestral.workers.worker import Worker
 from tests.jobs.rigs import beat
 from tests.workers.by_hand import ByHand, statuses
@@ -146,24 +147,51 @@ def test_a_worker_that_left_a_job_to_others_takes_what_is_ready_before_it_asks_t
     assert beat(house.queue, lease, unbegun=4) is Order.CONTINUE
 
 
-def test_what_was_refused_is_forgotten_with_the_job(house: House) -> None:
-    # Given
-    job = house.submit(["plain"] * 4)
-    models = Refusing(job)
-    ann = Fleetless(house, models)
+def test_a_job_that_was_refused_is_looked_at_again_after_a_minute(house: House) -> None:
+    # Given a job that two looks, a minute apart, found not to be there
+    job = house.submit(["plain"] * 4, max_attempts=1)
+    spec = house.folder / "lake" / layout.spec_path(job.job_id)
+    away = spec.rename(house.folder / "away")
+    ann = Fleetless(house, FakeModels())
     ann.go_on()
-    assert models.asked == [job.job_id]
+    house.clock.now += REFUSED_SECONDS
+    ann.go_on()
+    assert house.queue.counts(job.job_id).ready == 1
 
-    # When the queue forgets the job, another look is taken, and it is known again
-    house.queue.forget(job.job_id)
+    # When it is there, no other look is taken before the minute is over
+    away.rename(spec)
+    house.clock.now += REFUSED_SECONDS - 1
     ann.go_on()
-    models.refused = []
-    house.client.take_up(job)
+    assert house.queue.counts(job.job_id).ready == 1
+    house.clock.now += 1
     while not ann.diary.of(UnitCommitted):
         ann.go_on()
 
-    # Then
+    # Then it is drawn without a charge, and was told of once
     assert [status for _, status in statuses(house, job)] == ["ok"] * 4
+    assert not ann.diary.of(UnitFailed)
+    assert [event.job_id for event in ann.diary.of(JobDeclined)] == [job.job_id]
+
+
+def test_a_job_that_is_refused_after_it_was_drawn_is_told_of_again(house: House) -> None:
+    # Given a job that was refused, and drawn a minute later
+    job = house.submit(["plain"] * 8)
+    models = Refusing(job)
+    ann = Fleetless(house, models)
+    ann.go_on()
+    models.refused = []
+    house.clock.now += REFUSED_SECONDS
+    ann.worker.intake.step()
+    assert len(ann.units) == 1
+
+    # When it is refused once more
+    models.refused = [job.job_id]
+    while not ann.diary.of(UnitCommitted):
+        ann.go_on()
+
+    # Then its other unit waits for others, and that is told
+    assert house.queue.counts(job.job_id).ready == 1
+    assert len(ann.diary.of(JobDeclined)) == 2
 
 
 def test_a_claim_whose_answer_was_lost_is_not_lost_beside_a_refused_job(

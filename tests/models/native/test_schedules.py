@@ -55,7 +55,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
 
 
 @given(schedules())
-@settings(max_examples=50, suppress_health_check=[HealthCheck.data_too_large])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
 def test_every_bit_is_as_when_drawn_alone(schedule: Schedule) -> None:
     case = CASES[schedule.name]
     # Given a network, which in some schedules breaks for one kind of request
