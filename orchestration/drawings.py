@@ -80,8 +80,8 @@ def histogram(
         raise ValueError("a histogram takes at least one value")
     inside = [float(values.min()), float(values.max()), *marks.values()]
     low, high = min(inside), max(inside)
-    # Values that differ by rounding alone are one value.
-    apart = high - low > 1e-9 * max(abs(low), abs(high))
+    # Values that differ by rounding alone are one value, as are those too small to be divided.
+    apart = high - low > max(1e-9 * max(abs(low), abs(high)), 1e-300)
     margin = (high - low) * 0.04 if apart else max(abs(high) * 0.05, 0.5)
     counts, edges = np.histogram(values, bins=bins, range=(low - margin, high + margin))
     axes = _Axes(float(edges[0]), float(edges[-1]), float(counts.max()))

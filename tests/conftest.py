@@ -17,6 +17,7 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start Ray follow one another, for each takes all processors; a file's tests share
     what it sets up, and those of the native executor what its draws are compared with. Other tests
@@ -39,6 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=turns.__getitem__)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """With a pytest that pytest-xdist does not know, groups would be torn apart in silence."""
+    if getattr(session.config.option, "loadgroup", False):
+        grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        assert all("@" in item.nodeid for item in grouped), "tests do not stay in their groups"
 
 
 @pytest.fixture(scope="session")

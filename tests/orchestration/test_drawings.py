@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ancestral.orchestration.drawings import curve, histogram, nice_step, stacked_bars, waveform
@@ -88,6 +88,7 @@ def test_a_sound_shorter_than_the_drawing_is_wide_is_drawn_too() -> None:
     assert waveform(np.array([5], np.int16), columns=90).count("M") == 1
 
 
+@example([5e-324], 0.0)
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.floats(-100, 100))
 def test_a_histogram_counts_every_value_once(values: list[float], mark: float) -> None:
     drawing = histogram(
