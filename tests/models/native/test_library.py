@@ -29,10 +29,14 @@ Compiled = Callable[[int, int], Path]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder, where the package looks for builds."""
-    before = library.look_in(tmp_path)
-    yield tmp_path
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder, where the package looks for builds.
+
+    It outlives the test: the loader knows files by their inodes, which others get once it is gone.
+    """
+    folder = tmp_path_factory.mktemp("builds")
+    before = library.look_in(folder)
+    yield folder
     library.look_in(before)
 
 
