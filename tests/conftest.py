@@ -19,26 +19,23 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray follow one another, for each takes all processors; a file's tests share
-    what it sets up, and those of the native executor what its draws are compared with. Other tests
-    of models need nothing, and are many.
+    """A file's tests share what it sets up, and those of the native executor what its draws are
+    compared with. Other tests of models need nothing, and are many.
 
-    What takes longest comes first, and what can go to any process last, so that all of them end
-    together.
+    What takes longest, which is what starts Ray, comes first, and what can go to any process last,
+    so that all of them end together.
     """
     turns: dict[pytest.Item, int] = {}
     for item in items:
         folder, inner, *_ = (*item.path.relative_to(Path(__file__).parent).parts, "")
-        if item.get_closest_marker("ray"):
-            turns[item], group = 0, "ray"
-        elif folder != "models":
-            turns[item], group = 1, str(item.path)
+        if folder != "models":
+            turns[item] = 0 if item.get_closest_marker("ray") else 1
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
         elif inner == "native":
-            turns[item], group = 2, inner
+            turns[item] = 2
+            item.add_marker(pytest.mark.xdist_group(inner))
         else:
             turns[item] = 3
-            continue
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=turns.__getitem__)
 
 
