@@ -7,9 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import fsspec
@@ -22,6 +20,7 @@ from hypothesis import strategies as st
 from ancestral.jobs.errors import SpecError, StoreUnavailable
 from ancestral.jobs.inputs import LONGEST_LINE_BYTES, expand, hash_file, read_files, read_grid
 from tests.faults.proxy import HttpProxy, Refusal
+from tests.jobs.web import Quiet, serving
 
 Write = Callable[[str, bytes | str], str]
 
@@ -218,22 +217,15 @@ def test_the_name_says_how_a_file_is_read(write: Write, name: str) -> None:
 def forbidding() -> Iterator[str]:
     """The URL of a web server that shows nothing to anybody, and sends /away elsewhere."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             away = self.path.startswith("/away")
             self.send_response(302 if away else 403)
             self.send_header("Location", "/file?token=open-sesame")
             self.end_headers()
 
-        do_HEAD = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize("name", ["r.csv", "away/r.csv"])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import fsspec
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from ancestral.jobs import media_values
 from ancestral.jobs.errors import RequestProblem
 from ancestral.jobs.media_values import MediaReference, MediaValue, media_given
+from tests.jobs.web import Quiet, serving
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def server() -> Iterator[str]:
     """The URL of a web server that has half.png, which it gives whole whatever is asked for; of
     half.png?live it does not say the length."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             there = self.path.startswith("/half.png")
             self.send_response(200 if there else 403)
@@ -102,15 +101,8 @@ def server() -> Iterator[str]:
             if there and self.command == "GET":
                 self.wfile.write(b"the upper half")
 
-        do_HEAD = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

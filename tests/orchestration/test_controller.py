@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ancestral.jobs.recovery import REBUILD_SECONDS, latest_epoch
 from ancestral.jobs.states import State
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import RowCounts, Unit
-from ancestral.orchestration.controller import AUDIT_SECONDS
+from ancestral.orchestration.controller import AUDIT_SECONDS, Controller
 from tests.orchestration.desk import ROWS, UNIT_ROWS, Desk
 
 
@@ -42,24 +43,30 @@ def test_a_job_whose_rows_are_all_drawn_is_published(desk: Desk) -> None:
     assert desk.said == []
 
 
-def test_a_large_job_is_published_by_parts_with_a_look_at_other_things_after_each(
+def drawn_in_parts(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a job whose rows make three parts of the table
+) -> tuple[Controller, Callable[[], int]]:
+    """The controller of a job that is drawn, whose rows make three parts of the table; and how many
+    parts there are."""
     monkeypatch.setattr(public_table, "PART_ROWS", 8)
     job = desk.submit()
     controller = desk.controller(job)
     controller.look()
     desk.draw_the_rest(job)
     store = desk.client.store(job.job_id)
+    return controller, lambda: len(list(store.list("artifacts")))
 
-    # When
+
+def test_a_large_job_is_published_by_parts_with_a_look_at_other_things_after_each(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller, parts = drawn_in_parts(desk, monkeypatch)
+
     looks, written = [], []
     while not looks or looks[-1] is None:
         looks.append(controller.look())
-        written.append(len(list(store.list("artifacts"))))
+        written.append(parts())
 
-    # Then
     assert written == [1, 2, 3]
     assert looks[-1] is not None and looks[-1].rows_ok == ROWS
 
@@ -67,13 +74,8 @@ def test_a_large_job_is_published_by_parts_with_a_look_at_other_things_after_eac
 def test_publishing_that_was_disturbed_is_begun_anew(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(public_table, "PART_ROWS", 8)
-    job = desk.submit()
-    controller = desk.controller(job)
-    controller.look()
-    desk.draw_the_rest(job)
-    assert controller.look() is None
-    assert len(list(desk.client.store(job.job_id).list("artifacts"))) == 1
+    controller, parts = drawn_in_parts(desk, monkeypatch)
+    assert (controller.look(), parts()) == (None, 1)
 
     # When the store is away for a moment
     with monkeypatch.context() as away:
