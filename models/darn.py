@@ -25,7 +25,7 @@ Each drawn bit adds what lies in its column of the triangle to the logits of the
 N·(N − 1) / 2 + M·C + D·M products, and no weight is used twice.
 
 Shapes: B batch, H rows, W columns, M units of the deterministic layer, L of the local layer at each
-pixel, K codes of an image.
+pixel and Z layers of them, K codes of an image.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ class Darn(Autoregressive):
         self.prior = MaskedDense(_strictly_lower(code), gain=0.0)
         self.within = MaskedDense(_strictly_lower(self._pixels), gain=0.0)
         self.across = dense_layer(code, self._pixels, gain=0.3)
-        #: Of all N logits, then of the deterministic layer, then of the local one.
-        self.starts = Starts(config.labels, self._bits + units + config.local)
+        self._of_local = config.local * config.local_depth
+        #: Of all N logits, then of the deterministic layer, then of the local one, layer by layer.
+        self.starts = Starts(config.labels, self._bits + units + self._of_local)
         self.mixing: nn.Linear | None = None
         if units:
             self.mixing = dense_layer(code, units, gain=2.0)
@@ -162,7 +163,7 @@ class Darn(Autoregressive):
         return x, self.conditions(fields)
 
     def project(self, conditions: Conditions) -> Projection:
-        """The biases of all logits and units: (B, N + M + L)."""
+        """The biases of all logits and units: (B, N + M + Z·L)."""
         return Projection(fixed=self.starts(conditions))
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
@@ -170,7 +171,7 @@ class Darn(Autoregressive):
         code, pixels = torch.split(x.to(self.starts.bias), [self.config.code, self._pixels], dim=1)
         starts = self.starts(conditions)
         of_code = self._code_logits(code, starts)
-        of_pixels = self._pixel_logits(code, self._of_pixels(pixels), starts)
+        of_pixels = self._pixel_logits(code, self._of_pixels(pixels, starts), starts)
         return torch.cat([of_code, of_pixels], dim=1).unsqueeze(1)
 
     def training_nats(self, x: Tensor, conditions: Conditions) -> Tensor:
@@ -180,7 +181,8 @@ class Darn(Autoregressive):
         # The uniform numbers of bfloat16 are too coarse for bits that are unlikely.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         codes = opposite_codes(logits)
-        joint = self._log_joint(codes, pixels, self._of_pixels(pixels), conditions)
+        seen = self._of_pixels(pixels, self.starts(conditions))
+        joint = self._log_joint(codes, pixels, seen, conditions)
         nats = description_length(logits, codes, joint)
         return (nats / self._pixels).view(-1, 1, 1).expand(x.shape)
 
@@ -197,7 +199,7 @@ class Darn(Autoregressive):
             own = {name: values[row : row + 1] for name, values in conditions.items()}
             noise = code_noise(image, count, self.config.code)
             pixels = image.unsqueeze(0).to(self.starts.bias)
-            logits, seen = self.encoder(pixels, own), self._of_pixels(pixels)
+            logits, seen = self.encoder(pixels, own), self._of_pixels(pixels, self.starts(own))
             weights = []
             for part in torch.split(noise, _CODES_AT_ONCE):
                 drawn = draw_codes(logits, part)
@@ -226,7 +228,7 @@ class Darn(Autoregressive):
                 Value(1.0, 0.0, bit),
                 ByColumn((bit,), cut(self._triangle(), later, bit), later, accumulate=True),
             ),
-            global_width=units + self.config.local,
+            global_width=units + self._of_local,
         )
 
     def _between(self, bits: Grid, sums: Grid) -> tuple[Op, ...]:
@@ -255,16 +257,18 @@ class Darn(Autoregressive):
         logits: Tensor = self.prior(code) + starts[:, : self.config.code]
         return logits
 
-    def _of_pixels(self, pixels: Tensor) -> _OfPixels:
+    def _of_pixels(self, pixels: Tensor, starts: Tensor) -> _OfPixels:
         """What pixels (B, D) say; in training, some of them are not heard from afar."""
         heard = F.dropout(pixels, self.config.dropout, self.training)
-        units = None if self.local is None else self.local.of_pixels(pixels)
+        units = None
+        if self.local is not None:
+            units = self.local.of_pixels(pixels, starts[:, -self._of_local :])
         return _OfPixels(self.within(heard), units)
 
     def _pixel_logits(self, code: Tensor, seen: _OfPixels, starts: Tensor) -> Tensor:
         """Logits (..., D) of the pixels after codes (..., C) and the pixels before them."""
         config = self.config
-        sizes = [config.code, self._pixels, config.deterministic, config.local]
+        sizes = [config.code, self._pixels, config.deterministic, self._of_local]
         _, of_pixels, of_units, of_local = torch.split(starts, sizes, dim=1)
         logits: Tensor = self.across(code) + of_pixels + seen.logits
         if self.mixing is not None:

@@ -21,6 +21,8 @@ class DarnConfig:
     deterministic: int = 500
     #: L: units of the local layer at each pixel; 0 for none.
     local: int = 0
+    #: How deep it is: layers of L units behind the first look at the one before, of their pixel.
+    local_depth: int = 1
     #: How far these look: in rows above, and in columns to both sides.
     reach: int = 5
     #: Units of the encoder's hidden layer.
@@ -33,7 +35,7 @@ class DarnConfig:
 
     def __post_init__(self) -> None:
         """Raises ConfigError when a size makes no network."""
-        for name in ("height", "width", "code", "encoder", "reach", "score_codes"):
+        for name in ("height", "width", "code", "encoder", "local_depth", "reach", "score_codes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("deterministic", "local"):

@@ -149,7 +149,7 @@ def all_cases() -> Mapping[str, Case]:
         "linear": series_case(),
         "darn": vector_case(Darn, DarnConfig(3, 4, (), 5, 6, encoder=7), code),
         "darn with a local layer": vector_case(
-            Darn, DarnConfig(3, 4, (), 5, 6, local=3, reach=2, encoder=7), code
+            Darn, DarnConfig(3, 4, (), 5, 6, local=3, local_depth=2, reach=2, encoder=7), code
         ),
         "darn by label": vector_case(Darn, DarnConfig(3, 4, DIGITS, 5, 0, encoder=7), code),
         "made": vector_case(Made, MadeConfig(3, 4, 2, hidden=(15, 9))),

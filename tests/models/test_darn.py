@@ -30,6 +30,7 @@ def nets(draw: st.DrawFn) -> Darn:
         code=draw(st.integers(1, 6)),
         deterministic=draw(st.integers(0, 5)),
         local=draw(st.integers(0, 3)),
+        local_depth=draw(st.integers(1, 3)),
         reach=draw(st.integers(1, 3)),
         encoder=draw(st.integers(1, 5)),
     )
@@ -303,6 +304,7 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
         ({"score_codes": 0}, "score_codes must be at least 1, not 0"),
         ({"deterministic": -1}, "deterministic must not be negative, but is -1"),
         ({"local": -1}, "local must not be negative, but is -1"),
+        ({"local_depth": 0}, "local_depth must be at least 1, not 0"),
         ({"reach": 0}, "reach must be at least 1, not 0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"labels": (1, 1)}, "a label is listed twice"),

@@ -42,7 +42,7 @@ def linear(config: LinearConfig, values: int) -> int:
 def darn(config: DarnConfig, bits: int) -> int:
     """Each bit adds to every later one; the deterministic layer reads the code once, and adds to
     each pixel once; the local layer reads the code once, and at each pixel those before it nearby,
-    as far as they lie on the image."""
+    as far as they lie on the image; its deeper layers read the one before at each bit."""
     code, units, pixels = config.code, config.deterministic, config.height * config.width
     assert bits == code + pixels
     near = sum(
@@ -51,7 +51,9 @@ def darn(config: DarnConfig, bits: int) -> int:
         for other_row, other_column in places(config)
         if (other_row, other_column) < (row, column)
     )
-    return bits * (bits - 1) // 2 + units * (code + pixels) + config.local * (code + near + pixels)
+    between = bits * (bits - 1) // 2 + units * (code + pixels)
+    deeper = bits * config.local**2 * (config.local_depth - 1)
+    return between + config.local * (code + near + pixels) + deeper
 
 
 def places(config: DarnConfig) -> Iterator[tuple[int, int]]:
