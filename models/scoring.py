@@ -29,7 +29,12 @@ from torch import Tensor
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.data import Batch, Item, collate
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
-from ancestral.models.sampling.executor import device_of, numerics_class, single_threaded
+from ancestral.models.sampling.executor import (
+    device_of,
+    full_precision,
+    numerics_class,
+    single_threaded,
+)
 
 #: Places of a batch, by the most symbols that an event may have for it: some 65,000 in all. More
 #: would gain nothing, and memory is taken for the parameters of every symbol.
@@ -97,7 +102,7 @@ class Scorer:
             raise SlotsFull(f"all {self.slots} slots are taken: advance() until one is free")
         given = torch.from_numpy(symbols)
         self._check_symbols(given)
-        with single_threaded():
+        with single_threaded(), full_precision():
             x, conditions = self._net.example(given, fields)
         weights = torch.zeros(x.shape)
         weights[tuple(slice(size) for size in given.shape)] = 1
@@ -127,7 +132,7 @@ class Scorer:
         items = [event.item for event in events]
         items += items[-1:] * (self._places - count)
         began = time.perf_counter()
-        with single_threaded():
+        with single_threaded(), full_precision():
             nats = self._nats(collate(items).to(self._device)).tolist()
         share = (time.perf_counter() - began) / count
         self.steps += 1

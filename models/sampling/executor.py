@@ -77,6 +77,21 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Products of float32 within are of float32, whatever the caller's settings say: by default a
+    GPU rounds what it convolves to 10 bits (TF32)."""
+    kinds = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [kind.fp32_precision for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
+        yield
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision
+
+
 def numerics_class(executor: str, device: torch.device, dtype: torch.dtype) -> str:
     """The name within which equal requests give equal bytes: processor, executor, dtype, torch.
 

@@ -26,7 +26,7 @@ import torch
 
 from ancestral.models.autoregressive import Autoregressive, Projection
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
-from ancestral.models.sampling.executor import Executor, device_of
+from ancestral.models.sampling.executor import Executor, device_of, full_precision
 from ancestral.models.sampling.executors import ExecutorName, executor_for
 from ancestral.models.sampling.native.library import Library
 from ancestral.models.sampling.requests import Asked, Requests
@@ -115,6 +115,7 @@ class Sampler:
         return self.slots - self.active
 
     @torch.inference_mode()
+    @full_precision()
     def admit(self, request: SampleRequest) -> int:
         """Begin drawing an event; how many `steps` pass at most until it has ended.
 
@@ -130,6 +131,7 @@ class Sampler:
         return self._longest(active.asked.start.length // self._program.channels)
 
     @torch.inference_mode()
+    @full_precision()
     def advance(self) -> list[Sample]:
         """Draw a chunk of symbols in every tile; the events that ended with it."""
         for old, new in self._tiles.move_together():
@@ -174,6 +176,7 @@ class Sampler:
             yield from self.advance()
 
     @torch.inference_mode()
+    @full_precision()
     def save(self, key: Hashable) -> SavedSample:
         """Take an event out of its slot, to go on with it here or elsewhere (`restore`).
 
@@ -185,6 +188,7 @@ class Sampler:
         return SavedSample(active.asked.request, so_far, self._drawn_by, active.seconds)
 
     @torch.inference_mode()
+    @full_precision()
     def drop(self, key: Hashable) -> None:
         """Draw an event no further; its slot is free, and its neighbours go on as they would have.
 
@@ -196,6 +200,7 @@ class Sampler:
         self._begin_waiting()
 
     @torch.inference_mode()
+    @full_precision()
     def restore(self, saved: SavedSample) -> None:
         """Go on with a saved event of the same network; it ends as if it had never moved.
 

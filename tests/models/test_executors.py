@@ -16,7 +16,7 @@ from ancestral.models.errors import ConfigError, NativeMissing
 from ancestral.models.naive import sample_naive
 from ancestral.models.pixelcnn import PixelCNN, PixelCNNConfig
 from ancestral.models.sampling.distributions import Categorical
-from ancestral.models.sampling.executor import Executor
+from ancestral.models.sampling.executor import Executor, full_precision
 from ancestral.models.sampling.executors import ExecutorName, executor_for
 from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.native import available, library
@@ -235,3 +235,36 @@ def test_numerics_tell_executors_dtypes_and_nothing_else_apart() -> None:
         [("native", "float32")],
         [("native", "float32"), ("native", "bfloat16")],
     )
+
+
+def test_products_are_never_rounded_whatever_the_caller_prefers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a caller whose GPU may round what it multiplies and convolves
+    heard: list[list[str]] = []
+    kinds = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+
+    def precisions() -> list[str]:
+        return [kind.fp32_precision for kind in kinds]
+
+    for kind in kinds:
+        monkeypatch.setattr(kind, "fp32_precision", "tf32")
+    case = image_case()
+    project = type(case.net).project
+
+    def watched(net: PixelCNN, conditions: Any) -> Any:
+        heard.append(precisions())
+        return project(net, conditions)
+
+    monkeypatch.setattr(type(case.net), "project", watched)
+
+    # When it draws
+    list(Sampler(case.net, slots=1).sample([SampleRequest(0, {}, seed=1)]))
+
+    # Then they are not rounded meanwhile, and afterwards as before
+    assert heard and all(each == ["ieee", "ieee"] for each in heard)
+    assert precisions() == ["tf32", "tf32"]
+    with pytest.raises(ZeroDivisionError), full_precision():
+        assert precisions() == ["ieee", "ieee"]
+        _ = 1 / 0
+    assert precisions() == ["tf32", "tf32"]

@@ -225,3 +225,20 @@ def test_an_event_is_scored_within_its_steps_unless_it_is_dropped() -> None:
 
 def test_nothing_waits_at_first() -> None:
     assert Scorer(image_case().net).advance() == []
+
+
+def test_it_scores_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    case = image_case()
+    score = type(case.net).score
+
+    def watched(net: Any, *given: Any) -> Any:
+        heard.append(torch.backends.cudnn.conv.fp32_precision)
+        return score(net, *given)
+
+    monkeypatch.setattr(type(case.net), "score", watched)
+    scorer = Scorer(case.net, slots=1)
+    scorer.admit(0, np.zeros(case.net.event_shape({}), dtype=np.int64), {})
+    scorer.advance()
+
+    assert heard == ["ieee"]
