@@ -4,7 +4,7 @@ ANCESTRAL_HOME          where models, state and caches live     ~/.ancestral
 ANCESTRAL_STATE         which jobs and models are known: a path or an fsspec URI     {home}/state
 ANCESTRAL_REDIS_URL     the queue's server, like redis://host:6379 or rediss:// over TLS
 ANCESTRAL_DATA          where training tables are looked for by name: a folder or an fsspec URI
-RAY_ADDRESS             the Ray cluster, like ray://host:10001 or auto
+RAY_ADDRESS             the Ray cluster, like ray-head:6379, or auto
 """
 
 from __future__ import annotations

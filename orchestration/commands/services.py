@@ -9,14 +9,7 @@ from ancestral.jobs.errors import UsageError
 from ancestral.jobs.settings import Settings
 
 #: Beginnings of Ray addresses from which a server on 127.0.0.1 can be reached.
-_THIS_MACHINE = (
-    "local",
-    "auto",
-    "127.0.0.1:",
-    "localhost:",
-    "ray://127.0.0.1:",
-    "ray://localhost:",
-)
+_THIS_MACHINE = ("local", "auto", "127.0.0.1:", "localhost:")
 
 
 @contextmanager

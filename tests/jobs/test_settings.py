@@ -29,7 +29,7 @@ def test_every_variable_counts(tmp_path: Path) -> None:
             "ANCESTRAL_STATE": "s3://lake/state",
             "ANCESTRAL_REDIS_URL": "rediss://queue:6379",
             "ANCESTRAL_DATA": "s3://lake/tables",
-            "RAY_ADDRESS": "ray://head:10001",
+            "RAY_ADDRESS": "ray-head:6379",
         }
     )
     assert settings == Settings(
@@ -37,7 +37,7 @@ def test_every_variable_counts(tmp_path: Path) -> None:
         state_uri="s3://lake/state",
         redis_url="rediss://queue:6379",
         data_uri="s3://lake/tables",
-        ray_address="ray://head:10001",
+        ray_address="ray-head:6379",
     )
 
 

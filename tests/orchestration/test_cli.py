@@ -209,7 +209,7 @@ def test_a_job_whose_cluster_is_down_is_named(home: Home, monkeypatch: pytest.Mo
 def test_an_embedded_queue_is_of_no_use_to_a_cluster_elsewhere(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "ray://head.example:10001")
+    monkeypatch.setenv("RAY_ADDRESS", "head.example:6379")
     file = home.write(tiny_spec(home.lake))
 
     code, _, err = home.call("run", file)
