@@ -8,7 +8,8 @@ is padding weighs nothing in the loss.
     crop          └───────────┘             pieces begin and end between columns, or anywhere in
                                             a sound or series without features
 
-Shapes: B batch, E the event ((T,) or (H, W)), F columns of aligned features, C their channels.
+Shapes: B batch, E the event ((T,), (H, W), or frames of (H, W)), F columns of aligned features, C
+their channels.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def item_of(net: Autoregressive, array: NDArray[Any], fields: Mapping[str, Any])
     """
     symbols = torch.from_numpy(from_media(net.signature, array))
     x, conditions = net.example(symbols, fields)
-    return Item(x, _padded(torch.ones(symbols.shape), x.shape[-1]), conditions)
+    return Item(x, _padded(torch.ones(symbols.shape), len(x)), conditions)
 
 
 def normalise_loudness(recording: NDArray[np.int16], dbfs: float = -20.0) -> NDArray[np.int16]:
@@ -130,14 +131,14 @@ def batches_in_order(items: Sequence[Item], batch_size: int) -> Iterator[Batch]:
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Items of different lengths as one batch."""
-    length = max(item.x.shape[-1] for item in items)
+    """Items of different lengths, in samples or frames, as one batch."""
+    length = max(len(item.x) for item in items)
     columns = max(item.columns for item in items)
     conditions = {}
     for name in items[0].conditions:
         parts = [item.conditions[name] for item in items]
         aligned = parts[0].ndim == 3
-        conditions[name] = torch.cat([_padded(p, columns) if aligned else p for p in parts])
+        conditions[name] = torch.cat([_padded(p, columns, 2) if aligned else p for p in parts])
     return Batch(
         x=torch.stack([_padded(item.x, length) for item in items]),
         conditions=conditions,
@@ -145,5 +146,6 @@ def collate(items: Sequence[Item]) -> Batch:
     )
 
 
-def _padded(tensor: Tensor, length: int) -> Tensor:
-    return F.pad(tensor, (0, length - tensor.shape[-1]))
+def _padded(tensor: Tensor, length: int, axis: int = 0) -> Tensor:
+    # F.pad counts axes from the last one.
+    return F.pad(tensor, [0, 0] * (tensor.ndim - 1 - axis) + [0, length - tensor.shape[axis]])

@@ -5,6 +5,7 @@
                         ▲
                         Place(epoch, block=0, taken=3)
 
+A piece is all that the network sees of a sound or series then: it knows nothing of what is before.
 What is random in a visit is drawn from the seed, the epoch, the row and the piece. So a visit is
 the same whatever came before it, and a training that goes on from a place sees what it would have
 seen.
@@ -136,6 +137,7 @@ def _piece(item: Item, crop_samples: int, generator: np.random.Generator) -> Ite
     hop, length = item.hop, len(item.x)
     if length <= crop_samples:
         return item
-    piece = max(1, crop_samples // hop) * hop
-    start = hop * int(generator.integers((length - piece) // hop + 1))
-    return item.piece(start, piece)
+    columns, wide = length // hop, max(1, crop_samples // hop)
+    # Pieces that hang over an end are moved inside, or what is there would hardly be seen.
+    start = min(max(int(generator.integers(1 - wide, columns)), 0), columns - wide)
+    return item.piece(start * hop, wide * hop)

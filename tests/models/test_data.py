@@ -20,6 +20,7 @@ from ancestral.models.data import (
 )
 from ancestral.models.errors import DataError
 from ancestral.models.symbols import amplitudes
+from ancestral.models.video_pixel import VideoPixel, VideoPixelConfig
 from ancestral.models.visits import shuffled_batches
 from ancestral.models.wavenet import WaveNet
 from tests.models.nets import all_cases
@@ -71,6 +72,31 @@ def test_a_batch_pads_symbols_weights_and_features_alike() -> None:
     assert not batch.conditions["features"][1, :, 1:].any()
     # And the network takes it as it is
     assert SOUNDS(batch.x, batch.conditions).shape == (3, 16, 3 * HOP)
+
+
+def test_clips_of_different_lengths_are_padded_with_weightless_frames() -> None:
+    # Given clips of three and of five frames
+    torch.manual_seed(0)
+    net = VideoPixel(
+        VideoPixelConfig(
+            3, 4, 4, frames=5, frames_by_request=True, embedding=3, encoder_channels=4,
+            encoder_layers=2, channels=4, layers=2, head=5,
+        )
+    )  # fmt: skip
+    generator = np.random.default_rng(0)
+    clips = [generator.integers(0, 256, (frames, 3, 4), np.uint8) for frames in (3, 5)]
+    items = prepare(net, clips, [{}, {}])
+
+    # When
+    batch = collate(items)
+
+    # Then whole frames are padding, which the frames before know nothing of
+    assert batch.x.shape == batch.weights.shape == (2, 5, 3, 4)
+    assert batch.weights.mean((2, 3)).tolist() == [[1, 1, 1, 0, 0], [1] * 5]
+    with torch.no_grad():
+        nats = (net.training_nats(batch.x, batch.conditions) * batch.weights).flatten(1).sum(1)
+        alone = [net.training_nats(item.x[None], item.conditions).sum() for item in items]
+    assert torch.allclose(nats, torch.stack(alone), rtol=1e-5)
 
 
 @settings(max_examples=40)
@@ -155,6 +181,20 @@ def test_an_image_is_not_cut() -> None:
 
     with pytest.raises(DataError, match="only sounds and series can be cut"):
         shuffled_batches(items, 1, seed=0, crop_samples=3)
+
+
+def test_columns_at_the_ends_are_visited_as_often_as_those_in_the_middle() -> None:
+    # Given a recording in which every column is told apart by its loudness
+    wave = np.repeat(amplitudes(16)[3:14], HOP)[: 11 * HOP - 1]
+    (item,) = prepare(SOUNDS, [wave], [{"digit": 1, "speaker": "bob"}])
+
+    # When many pieces of three columns are visited
+    batches = islice(shuffled_batches([item], 1, seed=0, crop_samples=3 * HOP), 4000)
+    columns = Counter(level for batch in batches for level in batch.x[0, ::HOP].tolist())
+
+    # Then no column is seen less than another, and some near the ends a little more
+    shares = [columns[level] / 4000 for level in item.x[::HOP].tolist()]
+    assert shares == pytest.approx([n / 13 for n in (3, 4, 5, 3, 3, 3, 3, 3, 5, 4, 3)], abs=0.04)
 
 
 def test_longer_recordings_are_visited_in_more_pieces() -> None:
