@@ -7,6 +7,8 @@ without a decomposition: five times
 
     X ← a X + (b X Xᵀ + c (X Xᵀ)²) X,    from X = M / |M|
 
+Kernels of the first and the last layer are among them, which the authors leave to AdamW.
+
 The move is as long as AdamW's usually is, 0.2 of the learning rate for each weight (Liu et al.
 2025, "Muon is Scalable for LLM Training", equation 4), so that one learning rate serves both.
 

@@ -81,7 +81,13 @@ class WaveNet(Autoregressive):
         self.table: SymbolTable | None = None
         if not config.components:
             self.table = SymbolTable(config.levels, channels, _linear(config.levels))
-        self.input = BoxConv(self._seen, channels, columns=(-config.input_reach, -1))
+        # Of amplitudes there are more than a coarse number knows.
+        self.input = BoxConv(
+            self._seen,
+            channels,
+            columns=(-config.input_reach, -1),
+            exact=config.components > 0,
+        )
         self.layers = nn.ModuleList(
             _Layer(config, dilation, last=index == count - 1)
             for index, dilation in enumerate(config.dilations)

@@ -68,8 +68,12 @@ def alignment_loss(log_probabilities: Tensor, spelled: list[Tensor], frames: Ten
         ways[:length, index, 1 : len(each) + 1] = likely.T
     targets = [torch.arange(1, len(each) + 1) for each in spelled]
     lengths = torch.tensor([len(each) for each in spelled])
-    nats = F.ctc_loss(ways, torch.cat(targets), frames, lengths, blank=0, reduction="sum")
-    return nats / frames.sum()
+    # The gradient of F.ctc_loss is right only where the probabilities of a frame sum to one: what
+    # they sum to is taken out, and counted apart.
+    every = ways.logsumexp(2, keepdim=True)
+    real = torch.arange(len(ways)).unsqueeze(1) < frames
+    nats = F.ctc_loss(ways - every, torch.cat(targets), frames, lengths, blank=0, reduction="sum")
+    return (nats - every[:, :, 0][real].sum()) / frames.sum()
 
 
 def durations(log_probabilities: Tensor, spelled: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """From a text to the characters that a voice knows.
 
-    "Sept, s'il vous plaît!"  ──▶  " sept s'il vous plait "
+    "Sept, s'il vous plaît!"  ──▶  " sept s il vous plait "      by a voice that knows no î
 
 A text is folded to small letters. An accent that the voice does not know is left out, and so is the
 difference between a space and punctuation. Silence, the character " ", stands at both ends.

@@ -130,6 +130,20 @@ def test_a_mixture_is_normalised_and_sees_amplitudes(levels: int) -> None:
     laws.check_definition(net, {"seconds": 0.002}, seed=3)
 
 
+def test_every_amplitude_is_seen_where_products_are_coarse() -> None:
+    # Given 65,536 amplitudes, of which bfloat16 tells a few thousand apart
+    config = WaveNetConfig(encoding="linear", levels=65536, components=1, residual=4, skip=4)
+    net = WaveNet(config)
+    symbols = torch.arange(65536).view(1, 1, -1)
+
+    # When
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        seen = net.input(net._see(symbols))[0, :, 0]
+
+    # Then no two of them look alike
+    assert len(seen[:, config.input_reach :].unique(dim=1).T) == 65536 - config.input_reach
+
+
 def test_presets_make_networks() -> None:
     assert WaveNet(piano()).program().levels == 256
     assert WaveNet(sixteen_bits()).program().levels == 65536

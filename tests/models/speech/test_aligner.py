@@ -69,6 +69,36 @@ def test_the_loss_sums_all_ways(count: int, more: int, seed: int) -> None:
     assert float(loss) == pytest.approx(total / int(frames.sum()), abs=1e-4)
 
 
+def test_the_gradient_is_that_of_the_sum_of_all_ways() -> None:
+    # Given two texts and sounds of different lengths, in one padded batch
+    spelled = [torch.tensor([0, 3, 2, 0]), torch.tensor([0, 4, 2, 1, 0])]
+    frames = torch.tensor([9, 7])
+    likely = torch.stack([guesses(5, 9, seed) for seed in (0, 1)]).requires_grad_()
+
+    # When
+    alignment_loss(likely, spelled, frames).backward()
+
+    # Then it is as the sum itself has it, frame by frame in double precision
+    exact = likely.detach().double().requires_grad_()
+    total = torch.zeros((), dtype=torch.float64)
+    for index, each in enumerate(spelled):
+        total -= all_ways(placed(exact[index, :, : int(frames[index])], each))
+    (total / 16).backward()
+    assert likely.grad is not None and exact.grad is not None
+    assert torch.allclose(likely.grad.double(), exact.grad, rtol=0, atol=1e-5)
+    assert likely.grad[1, :, 7:].eq(0).all()
+
+
+def all_ways(likely: Tensor) -> Tensor:
+    """The logarithm of the sum of all ways through (N, F)."""
+    never = torch.full((1,), -1e30, dtype=likely.dtype)
+    summed = torch.cat([likely[:1, 0], never.expand(len(likely) - 1)])
+    for frame in range(1, likely.shape[1]):
+        before = torch.cat([never, summed[:-1]])
+        summed = torch.logaddexp(before, summed) + likely[:, frame]
+    return summed[-1]
+
+
 def test_without_knowledge_the_diagonal_is_likeliest() -> None:
     assert durations(torch.zeros(4, 12), torch.arange(4)).tolist() == [3, 3, 3, 3]
 

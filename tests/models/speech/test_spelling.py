@@ -47,6 +47,13 @@ def test_an_unknown_letter_is_named(text: str) -> None:
         spell(text, CHARACTERS)
 
 
+def test_of_a_text_an_alphabet_knows_the_letters_alone() -> None:
+    # Given the text with which the module begins, and voices that do and do not know its accent
+    for known in ("plaît", "plait"):
+        characters = alphabet(["Sept, s'il vous", known])
+        assert letters("Sept, s'il vous plaît!", characters) == f" sept s il vous {known} "
+
+
 def test_an_alphabet_holds_what_is_spoken_and_silence() -> None:
     assert alphabet(["Press 1, please!", "«Été»"]) == " 1aelprsté"
 
