@@ -46,7 +46,12 @@ class Checkpoint:
         return int(self.state["step"])
 
     def place(self, rank: int, ranks: int) -> Place:
-        """Where a rank goes on; if there were more or fewer of them, in the epoch after that."""
+        """Where a rank goes on; if there were more or fewer of them, in the epoch after that.
+
+        Before the first step nobody has seen anything, and all begin at the beginning.
+        """
+        if self.step == 0:
+            return Place()
         if len(self.places) == ranks:
             return self.places[rank]
         return Place(max(place.epoch for place in self.places) + 1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import torch
 
 from ancestral.models import Autoregressive, Batch, Item, bits_per_dim
 from ancestral.models.data import collate
+from ancestral.orchestration.deal import Span
 from ancestral.orchestration.examples import Events
 from ancestral.orchestration.measures import HELD_OUT
 
@@ -45,8 +45,7 @@ class HeldOut:
 
     def _read(self) -> Iterator[Batch]:
         kept, room = list[Batch](), KEPT_BYTES
-        batches = held_out_batches(self._items())
-        for batch in islice(batches, self._rank, None, self._ranks):
+        for batch in held_out_batches(self._items()):
             on_device = batch.to(self._device)
             room -= batch.bytes
             if room >= 0:
@@ -58,8 +57,19 @@ class HeldOut:
             self._kept = kept
 
     def _items(self) -> Iterator[Item]:
-        for number, example in enumerate(self._events):
+        for number, example in self._events.read(self._spans()):
             yield self._events.item(self._net, number, example)
+
+    def _spans(self) -> Iterator[Span]:
+        """This rank's rows: those that lie together, so that nobody reads what is another's."""
+        rows = len(self._events)
+        first, last = (rows * rank // self._ranks for rank in (self._rank, self._rank + 1))
+        passed = 0
+        for group, size in enumerate(self._events.sizes):
+            start, stop = max(first - passed, 0), min(last - passed, size.rows)
+            if start < stop:
+                yield Span(group, start, stop)
+            passed += size.rows
 
 
 def held_out_batches(items: Iterable[Item]) -> Iterator[Batch]:

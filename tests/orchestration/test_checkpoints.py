@@ -45,6 +45,11 @@ def test_ranks_go_on_at_their_places_and_others_in_the_next_epoch() -> None:
     assert [kept.place(rank, 3) for rank in range(3)] == [Place(3)] * 3
 
 
+def test_before_the_first_step_any_number_of_ranks_begins_at_the_beginning() -> None:
+    kept = Checkpoint({"step": 0}, 0.0, [Place()])
+    assert [kept.place(rank, 2) for rank in range(2)] == [Place()] * 2
+
+
 def test_of_two_processes_that_train_one_run_one_is_stopped(checkpoints: Checkpoints) -> None:
     checkpoints.save(checkpoint(30, seconds=1.5))
 

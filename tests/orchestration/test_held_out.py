@@ -6,12 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from ancestral.models import Autoregressive, Item, bits_per_dim, build
 from ancestral.orchestration import held_out as held_out_module
-from ancestral.orchestration.examples import Events, network
+from ancestral.orchestration.examples import Events, Example, network
 from ancestral.orchestration.held_out import (
     SYMBOLS_AT_A_TIME,
     HeldOut,
@@ -72,6 +73,32 @@ def test_a_bound_of_many_codes_is_tighter_than_that_of_training() -> None:
     assert held_out_metrics(net, batches)["held_out_bits_per_dim"] < bits_per_dim(net, batches)
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 5, 13])
+def test_an_event_is_made_by_one_rank_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranks: int
+) -> None:
+    # Given twelve images in row groups of five rows of all, so of one held-out image each
+    recipe = plan(tmp_path).recipe
+    pq.write_table(pq.read_table(recipe.data.path), recipe.data.path, row_group_size=5)
+    net = network(recipe)
+    events = Events(recipe, net.signature, held_out=True)
+    made, item = list[int](), events.item
+
+    def noted(net: Autoregressive, number: int, example: Example) -> Item:
+        made.append(number)
+        return item(net, number, example)
+
+    monkeypatch.setattr(events, "item", noted)
+
+    # When every rank goes through its share
+    shares = [list(HeldOut(events, net, torch.device("cpu"), rank, ranks)) for rank in range(ranks)]
+
+    # Then each image was made once, and no rank has more than one more than another
+    assert made == list(range(12))
+    counts = [sum(len(batch.x) for batch in share) for share in shares]
+    assert max(counts) - min(counts) <= 1
+
+
 def test_ranks_share_what_is_held_out_and_keep_it_if_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,12 +111,13 @@ def test_ranks_share_what_is_held_out_and_keep_it_if_there_is_room(
 
     first = [list(share) for share in shares]
 
-    # Then the first rank has the first and the third batch, and reads them once
+    # Then each rank has one half, in two batches, and reads them once
     whole = list(HeldOut(events, net, torch.device("cpu")))
-    assert [len(batches) for batches in first] == [2, 1]
-    assert [batch.x.tolist() for batch in (first[0][0], first[1][0], first[0][1])] == [
-        batch.x.tolist() for batch in whole
-    ]
+    assert [[len(batch.x) for batch in batches] for batches in first] == [[4, 2]] * 2
+    assert torch.equal(
+        torch.cat([batch.x for batches in first for batch in batches]),
+        torch.cat([batch.x for batch in whole]),
+    )
     assert all(map(lambda one, other: one is other, first[0], shares[0]))
 
     # And where there is no room, all are read again

@@ -178,7 +178,7 @@ def test_a_run_starts_from_a_model_in_the_registry(tmp_path: Path, optimizer: st
     take_up(kept.state, net, net, optimizers_of(net, train_settings(run.recipe.training)))
     weights = load_bundle(tmp_path / "base").net.state_dict()
     assert all(torch.equal(weights[name], each) for name, each in net.state_dict().items())
-    assert kept.place(1, 2) == Place(1)
+    assert kept.place(1, 2) == Place()
 
     # And after its first checkpoint it goes on from that, as long as the model is the latest
     Checkpoints(run.state_uri, run.name).save(checkpoint(run.recipe, 12))
