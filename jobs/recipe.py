@@ -164,6 +164,14 @@ class Recipe(_Document):
         """How long it is trained by the clock; 0 when steps or a closed form end it."""
         return (self.training.budget_seconds or 0.0) if self.training is not None else 0.0
 
+    def document(self) -> dict[str, Any]:
+        """What people would write, and `read_recipe` reads: without keys that say nothing."""
+        document = self.model_dump(mode="json", exclude_none=True)
+        if self.data.loudness_dbfs is None:
+            # Left out, it would say something else.
+            document["data"]["loudness_dbfs"] = None
+        return document
+
     def called(self, name: str) -> Recipe:
         """The same recipe for a model of another name. Raises SpecError."""
         return validate(Recipe, {**self.model_dump(), "name": name}, "the recipe")

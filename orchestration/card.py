@@ -36,7 +36,6 @@ A {family} model, trained by the recipe below.
 
 def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     """The card of a model that was trained by `recipe` (a complete one), in Markdown."""
-    document = recipe.model_dump(mode="json", exclude_none=True)
     fields = " and ".join(recipe.data.fields)
     return _CARD.format(
         name=recipe.name,
@@ -51,5 +50,7 @@ def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         data=recipe.data.path,
         fields=f", conditioned on {fields}" if fields else "",
         licence=recipe.data.license or "not stated in the recipe",
-        recipe=yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100),
+        recipe=yaml.safe_dump(
+            recipe.document(), sort_keys=False, default_flow_style=None, width=100
+        ),
     )

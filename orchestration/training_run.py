@@ -99,7 +99,7 @@ def recipe_digest(recipe: Recipe, start_digest: str | None = None) -> str:
 
     A key that a later version knows, too, changes nothing as long as it is not given.
     """
-    document = json.dumps(recipe.model_dump(mode="json", exclude_none=True), sort_keys=True)
+    document = json.dumps(recipe.document(), sort_keys=True)
     return hashlib.sha256(f"{document}{start_digest or ''}".encode()).hexdigest()
 
 

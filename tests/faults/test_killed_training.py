@@ -166,7 +166,7 @@ def test_a_node(tmp_path: Path, nodes: list[Any], undisturbed: Ran) -> None:
 def test_the_process_that_was_started(tmp_path: Path, undisturbed: Ran) -> None:
     # Given a command that is killed once there is a checkpoint
     shell = Shell(tmp_path)
-    document = recipe(tmp_path, **SETTINGS).model_dump(mode="json", exclude_none=True)
+    document = recipe(tmp_path, **SETTINGS).document()
     command = ("train", shell.write("recipe.yaml", document), "--output", str(tmp_path / "model"))
     first = shell.start(*command)
     try:

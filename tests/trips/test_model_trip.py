@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.redis]
 
 def test_a_model_from_its_recipe_to_a_job(shell: Shell, tmp_path: Path) -> None:
     # Given a table of one's own and a recipe for it
-    document = recipe(tmp_path, steps=20).model_dump(mode="json", exclude_none=True)
+    document = recipe(tmp_path, steps=20).document()
     file = shell.write("recipe.yaml", document)
 
     # When
