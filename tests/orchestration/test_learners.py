@@ -10,9 +10,10 @@ import pytest
 
 from ancestral.jobs.recipe import Recipe
 from ancestral.models import build, load_bundle
+from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.learners import learner
-from ancestral.orchestration.news import News, Said
+from ancestral.orchestration.news import Began, News, Said
 from ancestral.orchestration.training import train, write_bundle
 from ancestral.orchestration.training_run import plan_training
 from tests.orchestration.counting_family import install
@@ -40,7 +41,9 @@ def test_only_those_that_say_so_learn_first(counting: Recipe) -> None:
 
 
 @pytest.mark.ray
-def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_and_all_ranks_have_what_it_learnt_once(
+    counting: Recipe, tmp_path: Path
+) -> None:
     # Given a run that was stopped as soon as the network had learnt
     news: list[News] = []
 
@@ -51,7 +54,7 @@ def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) ->
 
     run = plan_training(counting, registry_in(tmp_path))
     with small_ray():
-        with pytest.raises(Stopped):
+        with pytest.raises(Stopped, match="the same command goes on from the last checkpoint"):
             train(
                 run,
                 workers=2,
@@ -62,8 +65,10 @@ def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) ->
             )
 
         # When it goes on
+        kept = Checkpoints(run.state_uri, run.name).steps()[-1]
+        again = plan_training(counting, registry_in(tmp_path))
         trained = train(
-            plan_training(counting, registry_in(tmp_path)),
+            again,
             workers=2,
             picture=False,
             stream=io.StringIO(),
@@ -71,10 +76,14 @@ def test_all_ranks_have_what_it_learnt_once(counting: Recipe, tmp_path: Path) ->
             listen=news.append,
         )
 
-    # Then it has learnt once, of the 48 images to learn from, said so, and it is in the bundle
+    # Then it does so from where it was
+    assert (run.step, again.name, again.step) == (0, run.name, kept)
+    assert [each for each in news if isinstance(each, Began)] == [Began(0), Began(kept)]
+    assert (trained.metrics["steps"], trained.picture) == (40, None)
+
+    # And it has learnt once, of the 48 images to learn from, said so, and it is in the bundle
     assert (tmp_path / "log").read_text() == "counted\n"
     assert Said("counted with seed 3") in news
-    assert trained.metrics["steps"] == 40
     write_bundle(trained, tmp_path / "bundle")
     net = load_bundle(tmp_path / "bundle").net
     assert net.get_buffer("counts").sum() == net.get_parameter("total") == 48 * 16

@@ -13,7 +13,6 @@ import pytest
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress, load_bundle
-from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.errors import TrainingFailed
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.news import Began, News, Picture
@@ -140,35 +139,6 @@ def test_a_recipe_can_ask_for_all_of_it(ray_cluster: None, tmp_path: Path) -> No
     assert trained.metrics["steps"] == 6
     card = trained.files["card.md"].decode()
     assert all(f"{key}: {value}" in card for key, value in asked.items())
-
-
-@ray_test
-def test_a_run_that_was_stopped_ends_in_the_same_model(
-    undisturbed: Undisturbed, tmp_path: Path
-) -> None:
-    # When the same training is stopped at its first checkpoint, and asked for again
-    run = plan(tmp_path)
-    checkpoints = Checkpoints(run.state_uri, run.name)
-    at_a_checkpoint = AskedWhen(lambda: bool(checkpoints.steps()))
-    with pytest.raises(Stopped, match="the same command goes on from the last checkpoint"):
-        train(run, workers=2, picture=False, stream=io.StringIO(), interrupt=at_a_checkpoint)
-    kept = checkpoints.steps()[-1]
-    again = plan(tmp_path)
-    news: list[News] = []
-    resumed = train(
-        again,
-        workers=2,
-        picture=False,
-        stream=io.StringIO(),
-        interrupt=Interrupt(),
-        listen=news.append,
-    )
-
-    # Then
-    assert (run.step, again.name, again.step) == (0, run.name, kept)
-    assert (resumed.metrics["steps"], resumed.picture) == (40, None)
-    assert news[0] == Began(again.step)
-    assert digest(resumed) == digest(undisturbed.trained)
 
 
 @ray_test
