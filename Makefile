@@ -66,10 +66,12 @@ bench: .venv ## Run every benchmark; each prints a table
 	  echo "== $$file"; $(BIN)/python $$file; done
 
 # Python as it is on the machine, for .venv would hold a lot that a machine with a GPU need not have.
+# torch is most likely in the one that is called python3.
 GPU ?=
+GPU_PYTHON = $(if $(filter file,$(origin PYTHON)),python3,$(PYTHON))
 
 gpu: .mypy_root ## Test and time the executors for GPUs; see benchmarks/gpu.py. GPU="--quick ..."
-	PYTHONPATH=$(CURDIR)/.mypy_root:$(PYTHONPATH) $(PYTHON) benchmarks/gpu.py $(GPU)
+	PYTHONPATH=$(CURDIR)/.mypy_root:$(PYTHONPATH) $(GPU_PYTHON) benchmarks/gpu.py $(GPU)
 
 clean: ## Remove the environment, what the tools cached, and the demo's output
 	rm -rf .venv .mypy_root .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,18 +14,17 @@ random weights, one thread.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from parts.forks import Forked, Taken, fork
 from parts.networks import NETWORKS, WAVENET, Network
+from parts.options import file_to_write
 from parts.schedules import Drawn, continuous, padded, spread_lengths, static
+from parts.written import write
 
 from ancestral.models.sampling.sampler import Sampler, SampleRequest
 from ancestral.models.wavenet import WaveNet
@@ -203,7 +202,9 @@ def print_fork(row: ForkRow) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one run, and smaller networks")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config, repeats, name = WAVENET, 3, "gated_pixelcnn"
@@ -219,14 +220,10 @@ def main() -> None:
     image_net = next(network for network in NETWORKS if network.name == name)
     forked = fork_row(image_net, repeats)
     print_fork(forked)
-    if arguments.json:
-        document = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "batching": [asdict(row) for row in batching],
-            "fork": asdict(forked),
-        }
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    write(
+        arguments.json,
+        {"batching": [asdict(row) for row in batching], "fork": asdict(forked)},
+    )
 
 
 if __name__ == "__main__":

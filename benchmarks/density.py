@@ -12,25 +12,24 @@ With --mnist the networks learn the literature's binarized MNIST for the time th
 state, and their nats per image stand beside what was published. FILE then keeps the curves;
 `python -m parts.curves FILE.json FILE.svg` in this folder draws them.
 
-Tables that do not ship are looked for in the folder ANCESTRAL_DATA.
+Tables that do not ship are looked for in the folder ANCESTRAL_DATA. FILE is written anew after each
+row.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import torch
 from parts import mnist
 from parts.cases import CASES, Case
 from parts.compared import baselines
 from parts.learning import compute_on, fresh, learn, read_events
+from parts.options import file_to_write, positive
+from parts.written import earlier, write
 
 from ancestral.jobs.errors import SpecError
 from ancestral.orchestration.tables import table_uri
@@ -54,9 +53,18 @@ class Row:
     bytes: int | None = None
 
 
-def measure(cases: Sequence[Case], seconds: float, most_held_out: int) -> list[Row]:
-    """Rows by table and alphabet, the fewest bits first. Raises SpecError without a table."""
+def measure(cases: Sequence[Case], seconds: float, most_held_out: int) -> Iterator[list[Row]]:
+    """All rows that are known, once one more is: by table and alphabet, the fewest bits first.
+    Raises SpecError without a table."""
     groups: defaultdict[str, list[Row]] = defaultdict(list)
+
+    def known() -> list[Row]:
+        return [
+            row
+            for rows in groups.values()
+            for row in sorted(rows, key=lambda row: row.bits_per_dim)
+        ]
+
     for case in cases:
         recipe = case.read()
         net = fresh(recipe)
@@ -65,10 +73,9 @@ def measure(cases: Sequence[Case], seconds: float, most_held_out: int) -> list[R
         data += f", {events.levels:,} levels"
         if data not in groups:
             for baseline in baselines(events, seconds):
-                say(data, baseline.name)
-                groups[data].append(
-                    Row(data, baseline.name, baseline.bits_per_dim, bytes=baseline.bytes)
-                )
+                say(data, baseline.what)
+                groups[data].append(Row(data, **asdict(baseline)))
+                yield known()
         say(data, case.name)
         learned = learn(recipe, net, events, seconds)
         kind = events.signature["likelihood_kind"]
@@ -78,12 +85,13 @@ def measure(cases: Sequence[Case], seconds: float, most_held_out: int) -> list[R
                 what=case.name,
                 # Real events do not tell the hidden symbols that a joint likelihood is of.
                 kind="bound" if kind == "joint" else kind,
-                **asdict(learned),
+                bits_per_dim=learned.bits_per_dim,
+                parameters=learned.parameters,
+                steps=learned.steps,
+                seconds=learned.seconds,
             )
         )
-    return [
-        row for rows in groups.values() for row in sorted(rows, key=lambda row: row.bits_per_dim)
-    ]
+        yield known()
 
 
 def say(data: str, what: str) -> None:
@@ -101,7 +109,8 @@ def print_table(rows: Sequence[Row]) -> None:
         of_files = "" if row.bytes is None else f"{row.bytes:11,}"
         of_networks = "" if row.parameters is None else f"{row.parameters:10,} {row.steps:7,}"
         star = " " if row.parameters is None else "*"
-        kind = "" if row.kind == "exact" else f" ({row.kind})"
+        # Of files, their bytes say what is counted.
+        kind = "" if row.kind == "exact" or row.bytes is not None else f" ({row.kind})"
         print(f"{star} {row.what + kind:48} {row.bits_per_dim:8.4f} {of_files:11} {of_networks}")
 
 
@@ -123,10 +132,14 @@ def with_tables(cases: Sequence[Case]) -> list[Case]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds for each network")
-    parser.add_argument("--seconds", type=float, metavar="S", help="how long each network learns")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="S", help="how long each network learns"
+    )
     parser.add_argument("--cases", nargs="+", metavar="NAME", help="these networks alone")
     parser.add_argument("--mnist", action="store_true", help="the literature's yardstick instead")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
+    )
     arguments = parser.parse_args()
     names = list(mnist.RECIPES) if arguments.mnist else [case.name for case in CASES]
     for name in arguments.cases or ():
@@ -144,30 +157,31 @@ def run(arguments: argparse.Namespace) -> None:
     """All cases, or those named. Raises SpecError when the table of a named one is not there."""
     named = arguments.cases
     cases = [case for case in CASES if case.name in named] if named else with_tables(CASES)
-    seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
-    rows = measure(cases, seconds, QUICK_HELD_OUT if arguments.quick else HELD_OUT)
+    for case in cases:
+        table_uri(case.read().data.path)
+    seconds = arguments.seconds
+    if seconds is None:
+        seconds = QUICK_SECONDS if arguments.quick else SECONDS
+    rows = list[Row]()
+    for rows in measure(cases, seconds, QUICK_HELD_OUT if arguments.quick else HELD_OUT):
+        write(arguments.json, {"seconds": seconds, "rows": [asdict(row) for row in rows]})
     print(f"{seconds:g} seconds of training each, one thread; * networks")
     print_table(rows)
-    if arguments.json:
-        document = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "seconds": seconds,
-            "rows": [asdict(row) for row in rows],
-        }
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def run_mnist(arguments: argparse.Namespace) -> None:
     """All four networks, or those named. Raises SpecError when the table is not there."""
-    seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else None)
+    seconds = arguments.seconds
+    if seconds is None and arguments.quick:
+        seconds = QUICK_SECONDS
     images = 20 if arguments.quick else None
+    # A file of other figures is refused before anything is learned.
+    earlier(arguments.json, "networks")
     results = []
     for family in arguments.cases or mnist.RECIPES:
         say("binarized_mnist", family)
         results.append(mnist.learn_mnist(family, seconds, images))
-        if arguments.json:
-            mnist.keep(arguments.json, results)
+        mnist.keep(arguments.json, results)
     mnist.print_table(results)
 
 

@@ -13,17 +13,16 @@ twin in plain torch, which rounds what a GPU rounds.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from parts.asked import Asked, open_bundle
 from parts.learning import compute_on
+from parts.options import file_to_write
+from parts.written import write
 
 from ancestral.jobs.errors import JobError
 from ancestral.models import ConfigError, ModelError, Sample, Sampler, SampleRequest
@@ -120,7 +119,9 @@ def main() -> None:
     parser.add_argument(
         "--executors", metavar="NAME", nargs="+", choices=EXECUTORS, default=list(EXECUTORS)
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
+    )
     arguments = parser.parse_args()
     compute_on(threads=1)
     rows: list[Row] = []
@@ -133,6 +134,7 @@ def main() -> None:
             events = QUICK_EVENTS if arguments.quick else EVENTS
             for row in measure(CASES[name], arguments.executors, events):
                 rows.append(row)
+                write(arguments.json, {"rows": [asdict(row) for row in rows]})
                 print(
                     f"{row.model:14} {row.executor:10} {row.events:6} {row.symbols:8,} "
                     f"{row.nats:9.5f} {row.float32_nats:9.5f} {row.drift:+9.5f} "
@@ -141,13 +143,6 @@ def main() -> None:
     except (JobError, ModelError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    if arguments.json:
-        document = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "rows": [asdict(row) for row in rows],
-        }
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,26 +10,26 @@ sample to the nearest training item stands beside that from each held-out item: 
 nearer (parts/nearness.py says how far is measured).
 
 MODEL is the name of a model, or the path or URI of a bundle. Words are those of the table fsdd,
-which is looked for in the folder ANCESTRAL_DATA; without it that case is left out.
+which is looked for in the folder ANCESTRAL_DATA; without it that case is left out, unless it is
+named. FILE keeps what it holds of other cases, models and settings.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
-import torch
 from parts.asked import Asked, open_bundle
 from parts.digit_fidelity import digit_fidelity
 from parts.judgements import Fidelity, Judgement
 from parts.learning import compute_on
 from parts.nearness import Nearness
+from parts.options import file_to_write
 from parts.speech_fidelity import TABLE, speech_fidelity
+from parts.written import earlier, write
 
 from ancestral.jobs.errors import JobError, SpecError
 from ancestral.models import ModelError
@@ -57,6 +57,9 @@ CASES = {
     ),
 }
 
+#: What tells one measurement from another.
+SETTINGS = ("case", "model", "temperature", "top_p", "guidance")
+
 
 def print_fidelity(fidelity: Fidelity) -> None:
     """Accuracies, confusions and distances; a star marks what stays below its target."""
@@ -67,13 +70,15 @@ def print_fidelity(fidelity: Fidelity) -> None:
         f"drawn in {fidelity.drawing_seconds:.0f} s"
     )
     print(
-        f"\n{'named as asked':16} {'samples':>8} {'real held-out':>14} {'ratio':>6} {'target':>7}"
+        f"\n{'named as asked':16} {'samples':>8} {'95%':>16} {'real held-out':>14} {'95%':>16} "
+        f"{'ratio':>6} {'target':>7}"
     )
     for judgement in fidelity.judgements:
         print(
             f"{judgement.condition:16} {judgement.accuracy:8.1%} "
-            f"{judgement.held_out_accuracy:14.1%} {judgement.ratio:6.3f} {judgement.target:7.0%}"
-            f"{' *' if judgement.misses else ''}"
+            f"{_range(judgement.interval):>16} {judgement.held_out_accuracy:14.1%} "
+            f"{_range(judgement.held_out_interval):>16} {judgement.ratio:6.3f} "
+            f"{judgement.target:7.0%}{' *' if judgement.misses else ''}"
         )
     print(
         f"\n{'nearest training':16} {'samples':>16} {'real held-out':>23} {'ratio of':>8} "
@@ -84,6 +89,10 @@ def print_fidelity(fidelity: Fidelity) -> None:
         print(_distances(near))
     for judgement in fidelity.judgements:
         _print_confusion(judgement)
+
+
+def _range(interval: tuple[float, float]) -> str:
+    return "{:.1%} to {:.1%}".format(*interval)
 
 
 def _distances(near: Nearness) -> str:
@@ -104,20 +113,30 @@ def _print_confusion(judgement: Judgement) -> None:
         print(f"{name:16}" + "".join(f"{count or '.':>{width}}" for count in counts))
 
 
-def with_table(cases: Sequence[str]) -> list[str]:
-    """Those whose table is there; the other one is named in a sentence."""
-    try:
-        table_uri(TABLE)
-    except SpecError as error:
-        print(f"left out: speech ({error})", file=sys.stderr)
-        return [name for name in cases if name != "speech"]
-    return list(cases)
+def with_table(named: Sequence[str] | None) -> list[str]:
+    """The named cases, or all whose table is there, and a sentence names the other one. Raises
+    SpecError when the table of a named one is not there."""
+    cases = list(named or CASES)
+    if "speech" in cases:
+        try:
+            table_uri(TABLE)
+        except SpecError as error:
+            if named:
+                raise
+            print(f"left out: speech ({error})", file=sys.stderr)
+            cases.remove("speech")
+    return cases
+
+
+def settings_of(figures: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Figures of equal ones take each other's place."""
+    return tuple(figures[key] for key in SETTINGS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few samples, hasty classifiers")
-    parser.add_argument("--cases", metavar="NAME", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", metavar="NAME", nargs="+", choices=CASES)
     for name, case in CASES.items():
         parser.add_argument(f"--{name}", metavar="MODEL", default=case.model)
     parser.add_argument("--temperature", type=float, default=1.0, metavar="T")
@@ -125,11 +144,13 @@ def main() -> None:
     parser.add_argument(
         "--guidance", type=float, default=0.0, metavar="G", help="of models that can be guided"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
+    )
     arguments = parser.parse_args()
     compute_on(threads=1)
-    measured = []
     try:
+        kept = {settings_of(case): case for case in earlier(arguments.json, "cases") or ()}
         for name in with_table(arguments.cases):
             case = CASES[name]
             asked = open_bundle(
@@ -141,18 +162,14 @@ def main() -> None:
             each, epochs = case.each, case.epochs
             if arguments.quick:
                 each, epochs = case.quick_each, case.quick_epochs
-            measured.append(case.measure(asked, each, epochs))
-            print_fidelity(measured[-1])
+            fidelity = case.measure(asked, each, epochs)
+            print_fidelity(fidelity)
+            figures = asdict(fidelity)
+            kept[settings_of(figures)] = figures
+            write(arguments.json, {"cases": list(kept.values())})
     except (JobError, ModelError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    if arguments.json:
-        document = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "cases": [asdict(fidelity) for fidelity in measured],
-        }
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

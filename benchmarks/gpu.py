@@ -22,11 +22,13 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from parts.gpu_floors import Ceilings, with_floor
 from parts.gpu_process import Listed, Outcome, Process, run_all
+from parts.options import positive
 
 GROUPS = ("machine", "compile", "tests", "sampling")
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
@@ -133,10 +135,24 @@ def measure(
         together = listed(*({"compile", "tests"} & set(groups)))
         alone = listed(*({"sampling"} & set(groups)))
         tests_end = end - 60 * minutes * (1 - SHARE_OF_TESTS) if alone else end
+        uncompiled: list[str] = []
+
+        def tell(outcome: Outcome) -> None:
+            figures.add(outcome)
+            if outcome.case.group == "compile" and outcome.error is not None:
+                uncompiled.append(f"{outcome.case.name}, ")
+
         with ExitStack() as tests:
             others = [tests.enter_context(Process(command)) for _ in range(beside)]
-            run_all(together, [process, *others], tests_end, figures.add)
-        run_all(alone, [process], end, figures.add)
+            # Kernels come first, as rows need them: each has all this time, and tests the rest.
+            together.sort(key=lambda case: case.group != "compile")
+            run_all(together, [process, *others], tests_end, tell)
+        # A row would take its time for trying the same again.
+        for case in alone:
+            if case.name.startswith(tuple(uncompiled)):
+                figures.add(Outcome(case, 0.0, None, "not run: its kernel was not compiled"))
+        ready = [case for case in alone if not case.name.startswith(tuple(uncompiled))]
+        run_all(ready, [process], end, figures.add)
 
 
 def has_gpu() -> bool:
@@ -152,7 +168,7 @@ def main() -> int:
     )
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter windows")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="for all of it [8]")
+    parser.add_argument("--minutes", type=positive, default=MINUTES, help="for all of it [8]")
     parser.add_argument(
         "--only",
         type=lambda text: text.split(","),
@@ -167,6 +183,8 @@ def main() -> int:
             parser.error(f"no group {group!r}: there are {', '.join(GROUPS)}")
     if arguments.device == "cpu" and arguments.out is None:
         parser.error("--device cpu gives no figures of a GPU: say where they go, with --out")
+    if find_spec("torch") is None:
+        parser.error("this Python has no torch: say which one has, with make gpu PYTHON=...")
     if arguments.device == "cuda" and not has_gpu():
         parser.error("torch finds no GPU here; --device cpu --out FOLDER tries the command")
     figures = Figures(arguments.out or FIGURES)

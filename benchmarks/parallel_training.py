@@ -13,18 +13,17 @@ time, and how long each needed for the bits that the GRU stepped in Python reach
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from parts.cases import Case
 from parts.learning import compute_on, fresh, read_events
+from parts.options import count, file_to_write, positive
 from parts.recurrent import FusedGRU, SteppedGRU, hidden_for
+from parts.written import write
 from torch import Tensor, nn
 
 from ancestral.models import Batch, Item, TrainingLoss, shuffled_batches
@@ -166,12 +165,18 @@ def measure(seconds: float, most_held_out: int | None) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds for each network")
-    parser.add_argument("--seconds", type=float, metavar="S", help="how long each network learns")
-    parser.add_argument("--threads", type=int, metavar="N", default=1, help="by default one")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="S", help="how long each network learns"
+    )
+    parser.add_argument("--threads", type=count, metavar="N", default=1, help="by default one")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
+    )
     arguments = parser.parse_args()
     compute_on(arguments.threads)
-    seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
+    seconds = arguments.seconds
+    if seconds is None:
+        seconds = QUICK_SECONDS if arguments.quick else SECONDS
     rows = measure(seconds, 4 if arguments.quick else None)
     slowest = rows[-1]
     print(f"{seconds:g} seconds of training each, {arguments.threads} thread(s)\n")
@@ -189,15 +194,8 @@ def main() -> None:
             f"{slowest.epoch_seconds / row.epoch_seconds:6.1f} {row.epochs:7.2f} "
             f"{row.bits_per_sample:11.3f} {reached:>19}"
         )
-    if arguments.json:
-        document = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "threads": arguments.threads,
-            "seconds": seconds,
-            "rows": [asdict(row) for row in rows],
-        }
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    figures = {"threads": arguments.threads, "seconds": seconds}
+    write(arguments.json, {**figures, "rows": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from parts.options import file_to_write
 
 from ancestral.jobs import layout
 from ancestral.jobs.ledger import Ledger
@@ -250,7 +251,9 @@ def print_line(name: str, value: float, bare_value: float | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a job of a tenth of the rows, once")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
+    )
     arguments = parser.parse_args()
     line = (
         measure(QUICK_ROWS, QUICK_REPEATS)

@@ -6,7 +6,8 @@
 Random weights (speed does not depend on them), drawing from the softmax included, one thread where
 the row says no other. Every row is the median of several windows (parts/protocol.py); useful FLOPs
 are two for each weight that a symbol needs, none twice. The ceilings are measured in the same run
-(parts/ceilings.py). A sampler without a cache passes forward once for each symbol.
+(parts/ceilings.py). A sampler without a cache passes forward once for each symbol; it draws one
+event at a time, however many slots the row has.
 
 With --peer another implementation, in the form of benchmarks/adapter.py, and ours take turns.
 """
@@ -14,20 +15,19 @@ With --peer another implementation, in the form of benchmarks/adapter.py, and ou
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from parts.ceilings import Ceilings, measure_ceilings
 from parts.networks import NETWORKS, Network, Variant
+from parts.options import file_to_write
 from parts.peers import Comparison, compare, load_adapter
 from parts.protocol import QUICK, THOROUGH
 from parts.sampled import Measured, Row
+from parts.written import write
 
 from ancestral.models.sampling import native
 
@@ -71,7 +71,7 @@ def print_ceilings(ceilings: Ceilings) -> None:
 HEADER = (
     f"{'network':20} {'executor':9} {'dtype':8} {'slots':>5} {'thr':>3} {'per second':>10} "
     f"{'unit':7} {'target':>8} {'MFLOP':>8} {'GFLOP/s':>7} {'of mm':>6} {'of fma':>6} "
-    f"{'stream':>6} {'x naive':>8} {'ratio':>6} {'cpu':>4}"
+    f"{'stream':>6} {'x naive, one event':>18} {'ratio':>6} {'cpu':>4}"
 )
 
 
@@ -83,7 +83,7 @@ def print_row(row: Row) -> None:
         f"{number(row.per_second):>10} {row.unit:7} {number(row.target_per_second):>8} "
         f"{row.flops_per_unit / 1e6:8,.2f} {row.gflops:7.1f} {row.share_of_product:6.0%} "
         f"{share(row.share_of_multiply_add):>6} {share(row.share_of_streaming):>6} "
-        f"{row.times_naive:8,.0f} {'' if row.ratio is None else f'{row.ratio:.2f}':>6} "
+        f"{row.times_naive:18,.0f} {'' if row.ratio is None else f'{row.ratio:.2f}':>6} "
         f"{row.processor_share:4.0%} {missed}".rstrip(),
         flush=True,
     )
@@ -113,17 +113,6 @@ def print_comparisons(lines: Iterator[Comparison]) -> list[Comparison]:
     return kept
 
 
-def write(file: Path | None, document: Mapping[str, Any]) -> None:
-    """The document and the machine, as JSON."""
-    if file is not None:
-        machine = {
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-            "native": list(native.available()),
-        }
-        file.write_text(json.dumps({**machine, **document}, indent=2) + "\n")
-
-
 def listed(text: str) -> list[str]:
     """Names between commas."""
     return [name for name in text.split(",") if name]
@@ -133,7 +122,9 @@ def main() -> None:
     names = [network.name for network in NETWORKS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter windows")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
+    )
     parser.add_argument(
         "--only", type=listed, default=names, metavar="NAME,...", help="these networks alone"
     )
@@ -152,6 +143,7 @@ def main() -> None:
             if name not in known:
                 parser.error(f"no {what} {name!r}: there are {', '.join(known)}")
     torch.set_num_threads(1)
+    builds = {"native": list(native.available())}
     windows = QUICK if arguments.quick else THOROUGH
     if arguments.peer:
         try:
@@ -159,19 +151,17 @@ def main() -> None:
         except ValueError as error:
             parser.error(str(error))
         comparisons = print_comparisons(compare(*adapters, windows, arguments.quick))
-        write(
-            arguments.json,
-            {"peer": str(arguments.peer), "comparisons": [asdict(line) for line in comparisons]},
-        )
+        lines = [asdict(line) for line in comparisons]
+        write(arguments.json, {**builds, "peer": str(arguments.peer), "comparisons": lines})
         return
     ceilings = measure_ceilings(arguments.dtype, windows.repeats)
     print_ceilings(ceilings)
     print(f"\n{HEADER}")
     rows = []
     for row in rows_of(arguments.only, arguments.dtype, Measured(ceilings, windows)):
-        rows.append(row)
+        rows.append(asdict(row))
         print_row(row)
-    write(arguments.json, {"ceilings": asdict(ceilings), "rows": [asdict(row) for row in rows]})
+        write(arguments.json, {**builds, "ceilings": asdict(ceilings), "rows": rows})
 
 
 if __name__ == "__main__":

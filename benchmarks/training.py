@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
-import platform
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +28,8 @@ from pathlib import Path
 import torch
 from parts.killed import compare, draw
 from parts.learning import compute_on, fresh, read_events
+from parts.options import file_to_write, positive
+from parts.written import write
 from torch import nn
 
 from ancestral.jobs.errors import SpecError
@@ -42,6 +42,7 @@ from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.news import News
 from ancestral.orchestration.rank import train_settings
 from ancestral.orchestration.recipe import find_recipe
+from ancestral.orchestration.tables import table_uri
 from ancestral.orchestration.training import train
 from ancestral.orchestration.training_run import plan_training
 
@@ -139,13 +140,22 @@ def bare(recipe: Recipe, seconds: float) -> float:
     return counted / (time.perf_counter() - began - since)
 
 
-def measure(names: Sequence[str], seconds: float) -> list[Row]:
+def named(names: Sequence[str]) -> list[Recipe]:
+    """The recipes. Raises SpecError when one, or its table, is not there, or takes no steps."""
+    recipes = [find_recipe(name) for name in names]
+    for recipe in recipes:
+        if recipe.training is None:
+            raise SpecError(f"{recipe.name} takes no steps: it is a closed form")
+        table_uri(recipe.data.path)
+    return recipes
+
+
+def measure(recipes: Sequence[Recipe], seconds: float) -> Iterator[Row]:
     """A row for each recipe whose table is there."""
-    rows = []
-    for name in names:
-        recipe = find_recipe(name)
-        assert recipe.training is not None, "a closed form takes no steps"
-        training = recipe.training.model_copy(update={"validations": 1})
+    for recipe in recipes:
+        name, training = recipe.name, recipe.training
+        assert training is not None, "a closed form takes no steps"
+        training = training.model_copy(update={"validations": 1})
         recipe = recipe.model_copy(update={"training": training})
         print(f"{name}: {seconds:g} s of each loop", file=sys.stderr)
         try:
@@ -155,20 +165,17 @@ def measure(names: Sequence[str], seconds: float) -> list[Row]:
         except SpecError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        rows.append(
-            Row(
-                recipe=name,
-                batch=training.batch_size,
-                ours_per_second=rate,
-                bare_per_second=plain,
-                ratio=rate / plain,
-                waited=last.seconds_waited / last.seconds,
-                saved=last.seconds_saved / last.seconds,
-                steps=last.step,
-                seconds=seconds,
-            )
+        yield Row(
+            recipe=name,
+            batch=training.batch_size,
+            ours_per_second=rate,
+            bare_per_second=plain,
+            ratio=rate / plain,
+            waited=last.seconds_waited / last.seconds,
+            saved=last.seconds_saved / last.seconds,
+            steps=last.step,
+            seconds=seconds,
         )
-    return rows
 
 
 def plan_recipe(recipe: Recipe) -> Recipe:
@@ -199,29 +206,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one recipe, for a few seconds")
     parser.add_argument("--cases", metavar="NAMES", help="recipes by name, with commas between")
-    parser.add_argument("--seconds", type=float, metavar="S", help="of each loop")
+    parser.add_argument("--seconds", type=positive, metavar="S", help="of each loop")
     parser.add_argument("--curves", action="store_true", help="a training that is killed instead")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the curves there")
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the results there too"
+    )
+    parser.add_argument("--svg", type=file_to_write, metavar="FILE", help="draw the curves there")
     arguments = parser.parse_args()
-    document = {
-        "processor": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-    }
     if arguments.curves:
+        if arguments.cases is not None or arguments.seconds is not None:
+            parser.error("--curves take no --cases and no --seconds: they are of fixed steps")
         killed = compare(quick=arguments.quick)
         print(killed.sentence())
-        document |= asdict(killed)
+        write(arguments.json, asdict(killed))
         if arguments.svg:
             arguments.svg.write_text(draw(killed))
+        return
+    if arguments.svg:
+        parser.error("--svg draws the curves: say --curves, too")
+    seconds = arguments.seconds
+    if seconds is None:
+        seconds = QUICK_SECONDS if arguments.quick else SECONDS
+    if arguments.cases is None:
+        recipes = [find_recipe(name) for name in (QUICK_CASES if arguments.quick else CASES)]
     else:
-        names = arguments.cases.split(",") if arguments.cases else CASES
-        seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
-        rows = measure(QUICK_CASES if arguments.quick else names, seconds)
-        print_rows(rows)
-        document |= {"workers": WORKERS, "rows": [asdict(row) for row in rows]}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+        try:
+            recipes = named(arguments.cases.split(","))
+        except SpecError as error:
+            parser.error(str(error))
+    rows = list[Row]()
+    for row in measure(recipes, seconds):
+        rows.append(row)
+        write(arguments.json, {"workers": WORKERS, "rows": [asdict(row) for row in rows]})
+    print_rows(rows)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Case:
 
     def read(self) -> Recipe:
         """Raises SpecError when there is no such recipe."""
-        document = find_recipe(self.recipe).model_dump(exclude_none=True)
+        document = find_recipe(self.recipe).document()
         if self.family is not None:
             document |= {"family": self.family, "model": {}}
         document["model"] = {**document["model"], **(self.model or {})}
@@ -40,6 +40,8 @@ class Case:
 
 _DIGITS = {"height": 20, "width": 20, "levels": 16}
 _COLOURS = {"height": 32, "width": 32, "colours": 3}
+#: Baselines are of sounds that are as loud as each other.
+_EVENLY_LOUD = {"loudness_dbfs": -20.0}
 
 CASES = (
     Case("darn", "digits-darn"),
@@ -65,12 +67,13 @@ CASES = (
         model={**_COLOURS, "levels": 32, "channels": 48, "blocks": 8, "head": 96},
     ),
     Case("wavenet fsdd", "spoken-digits"),
-    Case("wavenet piano", "piano"),
+    Case("wavenet piano", "piano", data=_EVENLY_LOUD),
     Case(
         "wavenet piano 16 bits",
         "piano",
         model={"encoding": "linear", "levels": 65536, "components": 10},
+        data=_EVENLY_LOUD,
     ),
-    Case("linear piano 16 bits", "piano-linear"),
+    Case("linear piano 16 bits", "piano-linear", data=_EVENLY_LOUD),
     Case("video_pixel", "moving-digits"),
 )

@@ -21,8 +21,9 @@ DTYPES = {"graph": torch.float32, "fused": torch.bfloat16, "fused-few": torch.bf
 
 @dataclass(frozen=True)
 class Asked:
-    """One row: `target_per_second` is what it should reach, of samples or images in all. The slots
-    are shared out among `processes`, which is what the Python for each event is spread over."""
+    """One row: `target_per_second` is what it should reach, of samples or images in all. Each of
+    the `processes`, over which the Python for each event is spread, has so many slots: they take
+    turns on the device, and fewer slots would leave a part of it idle in each turn."""
 
     network: str
     executor: Executor

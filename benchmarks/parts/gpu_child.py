@@ -18,6 +18,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
+
 from parts.gpu_case import Case
 from parts.gpu_machine import ceilings, machine
 from parts.gpu_rates import compile_cases, rate_cases
@@ -42,6 +44,8 @@ def main() -> None:
     parser.add_argument("--device", required=True)
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
+    # Products of float32 numbers are of these, not of shorter ones: the ceiling's, and the graph's.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     # Whatever else writes to the standard output is not for who started this.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

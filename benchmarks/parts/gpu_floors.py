@@ -5,6 +5,8 @@ were measured in the same run.
     weights      every tile of slots reads all weights once a step, or once a row in a sweep
     slots        what each slot reads and writes of its own: grids and conditioning
 
+What launches take is left out, also of those in a CUDA graph.
+
 A step of so many slots takes as long as the largest of the three, at least. Tiles that are fewer
 than the device's processors leave some of these idle, as a tile stays on one: then arithmetic and
 weights have the share of those that work.
@@ -21,7 +23,7 @@ from typing import Any
 @dataclass(frozen=True)
 class Ceilings:
     """What a device could give. `processors` are those that tiles stay on; `cache_bytes` are of the
-    second level, and `node_seconds` what an operation of a CUDA graph takes at least."""
+    second level."""
 
     bfloat16_flops_per_second: float
     float32_flops_per_second: float
@@ -30,7 +32,6 @@ class Ceilings:
     weights_bytes_per_second_of_one: float
     processors: int
     cache_bytes: int
-    node_seconds: float | None
 
     def flops_per_second(self, dtype: str) -> float:
         """Of all processors together."""
@@ -98,9 +99,13 @@ class Floor:
 
 
 def with_floor(row: Mapping[str, Any], ceilings: Ceilings) -> dict[str, Any]:
-    """A row of a rate, with the floor of its work, and the share of it that was reached."""
-    floor = Work(**row["work"]).floor(ceilings, row["slots"])
-    per_second = row["slots"] / floor.seconds / row["positions_per_unit"]
+    """A row of a rate, with the floor of its work, and the share of it that was reached.
+
+    Processes that share a device take turns on it, so that a step has the slots of one of them.
+    """
+    slots = row["slots"] // row["processes"]
+    floor = Work(**row["work"]).floor(ceilings, slots)
+    per_second = slots / floor.seconds / row["positions_per_unit"]
     return {
         **row,
         "floor": asdict(floor),

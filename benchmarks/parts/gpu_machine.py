@@ -4,7 +4,6 @@ product     a large torch.mm: what tensor cores (bfloat16) and ordinary ones (fl
 memory      a large copy, bytes read and written
 weights     every program of a launch reads the same few megabytes, again and again, as the programs
             of a fused kernel read weights: from the second-level cache, all at once and one alone
-node        an operation of nothing much within a CUDA graph: what no step of a graph can undercut
 """
 
 from __future__ import annotations
@@ -24,8 +23,6 @@ from torch import Tensor
 
 #: Bytes of the weights that are read again and again: those of a large WaveNet in bfloat16.
 WEIGHT_BYTES = 2_500_000
-#: Operations in the graph that is timed.
-NODES = 500
 REPEATS = 7
 WARM_SECONDS = 0.2
 
@@ -69,7 +66,6 @@ def ceilings(device: str, *, tiny: bool) -> dict[str, Any]:
             "cache_bytes": 0,
             "weights_bytes_per_second": streamed,
             "weights_bytes_per_second_of_one": streamed,
-            "node_seconds": None,
         }
     properties = torch.cuda.get_device_properties(device)
     processors = properties.multi_processor_count
@@ -78,7 +74,6 @@ def ceilings(device: str, *, tiny: bool) -> dict[str, Any]:
         "cache_bytes": properties.L2_cache_size,
         "weights_bytes_per_second": _streamed(device, 2 * processors),
         "weights_bytes_per_second_of_one": _streamed(device, 1),
-        "node_seconds": _node_seconds(device),
     }
 
 
@@ -138,17 +133,6 @@ def _streamed(device: str, programs: int) -> float:
         return stream(weights, programs, times)
 
     return programs * times * weights.nbytes / device_seconds(action, device)
-
-
-def _node_seconds(device: str) -> float:
-    floats = torch.zeros(64, device=device)
-    graph = torch.cuda.CUDAGraph()
-    floats.add_(1)
-    torch.cuda.synchronize()
-    with torch.cuda.graph(graph):
-        for _ in range(NODES):
-            floats.add_(1)
-    return device_seconds(graph.replay, device) / NODES
 
 
 def _triton_version() -> str | None:

@@ -73,8 +73,8 @@ def measure(
 
 
 def in_processes(asked: Asked, device: str, tiny: bool, windows: Windows) -> list[Measured]:
-    """The same in as many processes as asked for, each with its part of the slots, at one time."""
-    part = replace(asked, slots=asked.slots // asked.processes, processes=1)
+    """The same in as many processes as asked for, each with all its slots, at one time."""
+    part = replace(asked, processes=1)
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(asked.processes)
     ends = []

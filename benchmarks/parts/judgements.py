@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from parts.classifiers import Augment, Classifier, Shape, named, taught
 from parts.nearness import Nearness
+
+#: Of a normal distribution, 95% lies within so many deviations.
+DEVIATIONS = 1.959964
 
 
 @dataclass(frozen=True)
@@ -26,14 +30,17 @@ class Labelled:
 @dataclass(frozen=True)
 class Judgement:
     """One classifier's. In a confusion, rows are what was asked for (or is true), columns what it
-    was named, both in the order of `classes`. `ratio` is that of the accuracies."""
+    was named, both in the order of `classes`. `ratio` is that of the accuracies; intervals
+    are of 95%."""
 
     condition: str
     classes: list[str]
     samples: int
     accuracy: float
+    interval: tuple[float, float]
     held_out: int
     held_out_accuracy: float
+    held_out_interval: tuple[float, float]
     ratio: float
     target: float
     confusion: list[list[int]]
@@ -91,21 +98,33 @@ class Task:
             confusion(named(net, some.examples), some.labels, len(self.classes))
             for some in (samples, held_out)
         )
-        accuracies = [float(counts.trace() / counts.sum()) for counts in (drawn, real)]
+        right = [int(counts.trace()) for counts in (drawn, real)]
+        accuracy, held_out_accuracy = right[0] / len(samples), right[1] / len(held_out)
         return Judgement(
             condition=self.condition,
             classes=list(self.classes),
             samples=len(samples),
-            accuracy=accuracies[0],
+            accuracy=accuracy,
+            interval=interval(right[0], len(samples)),
             held_out=len(held_out),
-            held_out_accuracy=accuracies[1],
-            ratio=accuracies[0] / accuracies[1],
+            held_out_accuracy=held_out_accuracy,
+            held_out_interval=interval(right[1], len(held_out)),
+            ratio=accuracy / held_out_accuracy,
             target=self.target,
             confusion=drawn.tolist(),
             held_out_confusion=real.tolist(),
             training_items=len(self.training),
             epochs=self.epochs,
         )
+
+
+def interval(right: int, count: int) -> tuple[float, float]:
+    """Where the share lies of which `right` of `count` are a sample, with 95% confidence: Wilson
+    1927, "Probable Inference, the Law of Succession, and Statistical Inference"."""
+    share, square = right / count, DEVIATIONS**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
+    return middle - half, middle + half
 
 
 def confusion(names: Tensor, labels: Tensor, classes: int) -> Tensor:

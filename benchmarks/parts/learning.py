@@ -54,9 +54,10 @@ class Events:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of a training."""
+    """What came of a training. `nats` are those of each held-out event."""
 
     bits_per_dim: float
+    nats: list[float]
     parameters: int
     steps: int
     seconds: float
@@ -130,8 +131,11 @@ def learn(
             report=lambda progress: report(passed(), progress),
         )
     taken = passed()
+    nats = held_out_nats(net.eval(), events.held_out)
+    symbols = sum(item.weights.numel() for item in events.held_out)
     return Learned(
-        bits_per_dim=held_out_bits(net.eval(), events.held_out),
+        bits_per_dim=sum(nats) / (symbols * math.log(2)),
+        nats=nats,
         parameters=sum(weights.numel() for weights in net.parameters()),
         steps=steps,
         seconds=taken,
@@ -139,18 +143,18 @@ def learn(
 
 
 @torch.no_grad()
-def held_out_bits(net: Autoregressive, items: Sequence[Item]) -> float:
-    """Bits per symbol by the network's own score: exact, or a bound where it has hidden symbols."""
-    nats, symbols = 0.0, 0.0
+def held_out_nats(net: Autoregressive, items: Sequence[Item]) -> list[float]:
+    """Nats of each event by the network's own score: exact, or a bound where it has hidden
+    symbols."""
+    nats = list[float]()
     for shape, alike in itertools.groupby(items, key=lambda item: item.x.shape):
         some = list(alike)
         size = max(1, SCORED_SYMBOLS // math.prod(shape))
         for start in range(0, len(some), size):
             batch = collate(some[start : start + size])
             assert batch.weights.all(), "what is asked for nothing needs no padding"
-            nats -= float(net.score(batch.x, batch.conditions).sum())
-            symbols += batch.weights.numel()
-    return nats / (symbols * math.log(2))
+            nats += (-net.score(batch.x, batch.conditions)).tolist()
+    return nats
 
 
 def _together(items: Sequence[Item]) -> int:

@@ -6,18 +6,17 @@ on the 10,000 validation images; on the way, on every tenth of them.
 
 from __future__ import annotations
 
-import json
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ancestral.jobs.recipe import Recipe, read_recipe
 from ancestral.models import TrainProgress, config_of
 from parts.learning import fresh, learn, read_events
+from parts.written import earlier, write
 
 #: Nats per test image, as van den Oord et al. 2016, table 4, lists them.
 PUBLISHED = {"NADE": 88.33, "MADE": 86.64, "DARN": 84.13, "PixelCNN": 81.30}
@@ -41,7 +40,7 @@ def _recipe(family: str, model: dict[str, Any], **training: float) -> Recipe:
 RECIPES = {
     "darn": _recipe(
         "darn",
-        {"local": 64, "dropout": 0.1},
+        {"local": 64, "local_depth": 3, "reach": 7, "dropout": 0.1},
         budget_seconds=4500,
         validations=10,
         batch_size=100,
@@ -91,10 +90,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Result:
-    """A network at the end of its time. `kind` is exact, or bound where it has a hidden code."""
+    """A network at the end of its time. `kind` is exact, or bound where it has a hidden code;
+    the standard error is that of the mean over so many images."""
 
     family: str
     validation_nats: float
+    standard_error: float
     kind: str
     images: int
     parameters: int
@@ -125,46 +126,47 @@ def learn_mnist(family: str, seconds: float | None, images: int | None) -> Resul
         recipe,
         net,
         events,
-        seconds or recipe.budget_seconds,
+        recipe.budget_seconds if seconds is None else seconds,
         watched=events.held_out[::10],
         report=report,
     )
     exact = events.signature["likelihood_kind"] == "exact"
     return Result(
         family=family,
-        validation_nats=_nats(learned.bits_per_dim),
+        validation_nats=statistics.fmean(learned.nats),
+        standard_error=statistics.stdev(learned.nats) / math.sqrt(len(learned.nats)),
         kind="exact" if exact else f"bound, K = {config_of(net)['score_codes']}",
         images=len(events.held_out),
         parameters=learned.parameters,
         steps=learned.steps,
         seconds=round(learned.seconds, 1),
-        recipe=recipe.model_dump(exclude_none=True),
+        recipe=recipe.document(),
         curve=curve,
     )
 
 
 def print_table(results: Sequence[Result]) -> None:
     """Ours above what was published."""
-    print(f"{'network':16} {'nats/image':>10} {'kind':14} {'parameters':>11} {'steps':>8} {'s':>7}")
+    print(
+        f"{'network':16} {'nats/image':>10} {'±':>5} {'kind':14} {'parameters':>11} {'steps':>8} "
+        f"{'s':>7}"
+    )
     for result in sorted(results, key=lambda result: result.validation_nats):
         print(
-            f"{result.family:16} {result.validation_nats:10.2f} {result.kind:14} "
-            f"{result.parameters:11,} {result.steps:8,} {result.seconds:7,.0f}"
+            f"{result.family:16} {result.validation_nats:10.2f} {result.standard_error:5.2f} "
+            f"{result.kind:14} {result.parameters:11,} {result.steps:8,} {result.seconds:7,.0f}"
         )
     print(f"\n{'published':16} {'nats/image':>10} (test images; DARN a bound)")
     for name, nats in sorted(PUBLISHED.items(), key=lambda item: item[1]):
         print(f"{name:16} {nats:10.2f}")
 
 
-def keep(path: Path, results: Sequence[Result]) -> None:
-    """The results in a JSON file, in place of earlier ones of the same networks."""
-    kept = json.loads(path.read_text())["networks"] if path.exists() else {}
-    document = {
-        "torch": torch.__version__,
-        "published": PUBLISHED,
-        "networks": {**kept, **{result.family: asdict(result) for result in results}},
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+def keep(file: Path | None, results: Sequence[Result]) -> None:
+    """The results in a JSON file, in place of earlier ones of the same networks. Raises SpecError
+    when it holds other figures."""
+    kept = earlier(file, "networks") or {}
+    networks = {**kept, **{result.family: asdict(result) for result in results}}
+    write(file, {"published": PUBLISHED, "networks": networks})
 
 
 def _nats(bits_per_dim: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -72,7 +73,8 @@ def test_the_whole_command_runs_on_a_processor(tmp_path: Path) -> None:
     every = [*figures["tests"]["cases"], *sampling["rows"], *sampling["compiled"]]
     assert not [case["error"] for case in every if "error" in case]
 
-    # And rates stand beside their floors
+    # And rates stand beside their floors, of all slots that there are
+    assert [row["slots"] for row in sampling["rows"] if row["processes"] == 2] == [2 * 4]
     assert {row["executor"] for row in sampling["rows"]} == {"graph", "fused", "fused-few"}
     for row in sampling["rows"]:
         assert row["per_second"] > 0
@@ -145,7 +147,6 @@ CEILINGS = Ceilings(
     weights_bytes_per_second_of_one=1e11,
     processors=100,
     cache_bytes=10**7,
-    node_seconds=1e-6,
 )
 
 
@@ -191,7 +192,13 @@ def test_a_row_has_the_share_of_its_floor() -> None:
         "slot_bytes": 0.0,
         "kept_bytes": 0.0,
     }
-    row = {"work": work, "slots": 10, "positions_per_unit": 100.0, "per_second": 50_000.0}
+    row = {
+        "work": work,
+        "slots": 10,
+        "processes": 1,
+        "positions_per_unit": 100.0,
+        "per_second": 50_000.0,
+    }
 
     found = with_floor(row, CEILINGS)
 
@@ -199,6 +206,89 @@ def test_a_row_has_the_share_of_its_floor() -> None:
     assert math.isclose(found["floor_per_second"], 250_000)
     assert math.isclose(found["share_of_floor"], 0.2)
     assert found["floor_limit"] == "arithmetic"
+
+
+def test_processes_that_take_turns_have_the_floor_of_one() -> None:
+    # Given one tile that stays on a processor, of a hundred, and two of them in all
+    work = {
+        "dtype": "bfloat16",
+        "tile_slots": 64,
+        "spread": False,
+        "multiply_adds": 1e6,
+        "weight_bytes": 0.0,
+        "slot_bytes": 0.0,
+        "kept_bytes": 0.0,
+    }
+    row = {"work": work, "positions_per_unit": 1.0, "per_second": 1e6}
+
+    alone = with_floor({**row, "slots": 64, "processes": 1}, CEILINGS)
+    two = with_floor({**row, "slots": 128, "processes": 2}, CEILINGS)
+
+    # Then in each turn a hundredth of the device works: 1e13 FLOP/s
+    assert alone["floor_per_second"] == two["floor_per_second"] == pytest.approx(5e6)
+
+
+#: As the above, with kernels.
+COMPILER = """
+import json, sys, time
+cases = [
+    *({"group": "machine", "name": name, "seconds": 9.0} for name in ("machine", "ceilings")),
+    *({"group": "tests", "name": name, "seconds": 9.0} for name in ("one", "two")),
+    *({"group": "compile", "name": f"{name}, fused", "seconds": float("inf")}
+      for name in ("slow", "net")),
+    *({"group": "sampling", "name": name, "seconds": 9.0} for name in (
+        "slow, fused, 64 slots", "slow, fused-few, 1 slots", "net, fused, 64 slots")),
+]
+print(json.dumps({"cases": cases}), flush=True)
+for line in sys.stdin:
+    if line == "slow, fused\\n":
+        raise RuntimeError("no registers are left")
+    print(json.dumps({"facts": {}}), flush=True)
+"""
+
+
+def test_rows_without_their_kernel_take_no_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given two kernels, of which one does not compile
+    gpu = importlib.import_module("gpu")
+    figures = gpu.Figures(tmp_path)
+
+    # When
+    gpu.measure("cpu", list(gpu.GROUPS), 1.0, figures, [sys.executable, "-c", COMPILER])
+
+    # Then its row is not run, and what needs another one is
+    written = json.loads((tmp_path / "gpu-sampling.json").read_text())
+    errors = {row["name"]: row.get("error") for row in written["rows"]}
+    assert errors == {
+        "slow, fused, 64 slots": "not run: its kernel was not compiled",
+        "slow, fused-few, 1 slots": None,
+        "net, fused, 64 slots": None,
+    }
+    # And kernels came before the tests, which are listed before them
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert told.index("tests") == told.index("compile") + 2
+
+
+def test_a_python_without_torch_is_told_in_a_sentence() -> None:
+    command = [sys.executable, "-S", "benchmarks/gpu.py"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 2
+    assert "this Python has no torch: say which one has, with make gpu PYTHON=..." in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "python"), [([], "python3"), (["PYTHON=/opt/python"], "/opt/python")]
+)
+def test_make_takes_the_python_of_the_machine(given: list[str], python: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    command = ["make", "--dry-run", "gpu", *given]
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert f" {python} benchmarks/gpu.py" in run.stdout
 
 
 def test_weights_are_streamed_as_they_are_said_to_be() -> None:

@@ -1,0 +1,37 @@
+"""Figures as JSON: written whenever something is known, so that whoever stops us loses nothing."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ancestral.jobs.errors import SpecError
+
+
+def write(file: Path | None, figures: Mapping[str, Any]) -> None:
+    """The machine and the figures, in place of what the file held; None writes nothing."""
+    if file is None:
+        return
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_text(json.dumps({**machine, **figures}, indent=2) + "\n")
+    partial.replace(file)
+
+
+def earlier(file: Path | None, key: str) -> Any:
+    """What a file of an earlier run holds under this key; None if there is no file. Raises
+    SpecError when it is a file of something else."""
+    if file is None or not file.exists():
+        return None
+    try:
+        return json.loads(file.read_text())[key]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{file} holds other figures: name another file") from error
