@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from ancestral.jobs import settings
 from ancestral.jobs.settings import Settings
@@ -37,11 +40,12 @@ def cluster() -> dict[str, Any]:
     return {"cluster": ray_cluster, "fleet": fleet}
 
 
+def pins(file: Path = ROOT / "constraints.txt") -> dict[str, str]:
+    return dict(line.split("==") for line in file.read_text().splitlines() if line)
+
+
 def pinned(package: str) -> str:
-    pins = dict(
-        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line
-    )
-    return pins[package]
+    return pins()[package]
 
 
 def commands(text: str) -> list[list[str]]:
@@ -202,6 +206,22 @@ def test_triton_is_the_one_that_torch_asks_for() -> None:
     # torch 2.13.0 for CUDA requires triton==3.7.1; that for processors, which the tests run with,
     # says nothing of it
     assert (pinned("torch"), pinned("triton")) == ("2.13.0", "3.7.1")
+
+
+def test_what_the_image_adds_for_ray_is_pinned_too() -> None:
+    # Given what Ray asks for where a node reports its health
+    wanted = [Requirement(line) for line in requires("ray") or ()]
+    names = {
+        canonicalize_name(each.name)
+        for each in wanted
+        if each.marker is not None and each.marker.evaluate({"extra": "default"})
+    }
+    everywhere, here = pins(), pins(DEPLOY / "constraints.txt")
+
+    # Then the versions are known, in one place each
+    assert "opencensus" in names
+    assert names <= {canonicalize_name(name) for name in everywhere | here}
+    assert not everywhere.keys() & here.keys()
 
 
 def test_the_image_takes_torch_at_its_pin() -> None:
