@@ -181,8 +181,8 @@ class Darn(Autoregressive):
         # The uniform numbers of bfloat16 are too coarse for bits that are unlikely.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         codes = opposite_codes(logits)
-        seen = self._of_pixels(pixels, self.starts(conditions))
-        joint = self._log_joint(codes, pixels, seen, conditions)
+        starts = self.starts(conditions)
+        joint = self._log_joint(codes, pixels, self._of_pixels(pixels, starts), starts)
         nats = description_length(logits, codes, joint)
         return (nats / self._pixels).view(-1, 1, 1).expand(x.shape)
 
@@ -199,11 +199,12 @@ class Darn(Autoregressive):
             own = {name: values[row : row + 1] for name, values in conditions.items()}
             noise = code_noise(image, count, self.config.code)
             pixels = image.unsqueeze(0).to(self.starts.bias)
-            logits, seen = self.encoder(pixels, own), self._of_pixels(pixels, self.starts(own))
+            logits, starts = self.encoder(pixels, own), self.starts(own)
+            seen = self._of_pixels(pixels, starts)
             weights = []
             for part in torch.split(noise, _CODES_AT_ONCE):
                 drawn = draw_codes(logits, part)
-                joint = self._log_joint(drawn, pixels, seen, own)
+                joint = self._log_joint(drawn, pixels, seen, starts)
                 weights.append(joint - log_prob_of_bits(logits, drawn))
             bounds.append(importance_bound(torch.cat(weights).double()))
         return torch.cat(bounds)
@@ -278,11 +279,8 @@ class Darn(Autoregressive):
             logits = logits + self.local(seen.units, code, of_local)
         return logits
 
-    def _log_joint(
-        self, codes: Tensor, pixels: Tensor, seen: _OfPixels, conditions: Conditions
-    ) -> Tensor:
+    def _log_joint(self, codes: Tensor, pixels: Tensor, seen: _OfPixels, starts: Tensor) -> Tensor:
         """log p(h, x) (K, B) of codes (K, B, C) with images (B, D), of which `seen` is known."""
-        starts = self.starts(conditions)
         prior = log_prob_of_bits(self._code_logits(codes, starts), codes)
         return prior + log_prob_of_bits(self._pixel_logits(codes, seen, starts), pixels)
 

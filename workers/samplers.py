@@ -31,7 +31,7 @@ from ancestral.models import (
     to_media,
 )
 from ancestral.models.sampling.budget import free_bytes, slots_for
-from ancestral.models.sampling.executor import single_threaded
+from ancestral.models.sampling.executor import full_precision, single_threaded
 from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.scoring import Score, Scorer
 from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
@@ -89,7 +89,7 @@ class WarmSampler:
     def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         settings = Settings(sampling.temperature, sampling.top_k, sampling.top_p)
         try:
-            with torch.inference_mode(), single_threaded():
+            with torch.inference_mode(), single_threaded(), full_precision():
                 asked = self._ask(row.fields)
             request = SampleRequest(key, asked.fields, row.seed, row.sample, settings, asked.prefix)
             return self._within_memory(lambda sampler: sampler.admit(request))

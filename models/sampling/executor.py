@@ -80,8 +80,16 @@ def single_threaded() -> Iterator[None]:
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Products of float32 within are of float32, whatever the caller's settings say: by default a
-    GPU rounds what it convolves to 10 bits (TF32)."""
-    kinds = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    GPU rounds what it convolves to 10 bits (TF32).
+
+    They are settings of the process, so that no other thread should change them meanwhile.
+    """
+    kinds = (
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn.conv,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
+    )
     before = [kind.fp32_precision for kind in kinds]
     try:
         for kind in kinds:

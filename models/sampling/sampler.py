@@ -55,6 +55,7 @@ class Sampler:
         ...
     """
 
+    @full_precision()
     def __init__(
         self,
         net: Autoregressive,

@@ -19,11 +19,12 @@ from ancestral.models.sampling.distributions import Categorical
 from ancestral.models.sampling.executor import Executor, full_precision
 from ancestral.models.sampling.executors import ExecutorName, executor_for
 from ancestral.models.sampling.graph.executor import GraphExecutor
+from ancestral.models.sampling.graph.recorder import ReplayRecorder
 from ancestral.models.sampling.native import available, library
 from ancestral.models.sampling.native.executor import NativeExecutor
 from ancestral.models.sampling.native.library import Library
 from ancestral.models.sampling.program import StepProgram
-from ancestral.models.sampling.reference import ReferenceExecutor
+from ancestral.models.sampling.reference import ReferenceExecutor, ReferenceTile
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import SampleRequest
 from tests.models.laws import needs_native
@@ -237,10 +238,18 @@ def test_numerics_tell_executors_dtypes_and_nothing_else_apart() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "owner", "method"),
+    [
+        ("reference", type(image_case().net), "project"),
+        ("reference", ReferenceTile, "run"),
+        ("graph", ReplayRecorder, "record"),
+    ],
+)
 def test_products_are_never_rounded_whatever_the_caller_prefers(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, name: ExecutorName, owner: type, method: str
 ) -> None:
-    # Given a caller whose GPU may round what it multiplies and convolves
+    # Given a caller who lets a GPU round what it multiplies and convolves
     heard: list[list[str]] = []
     kinds = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
 
@@ -249,22 +258,29 @@ def test_products_are_never_rounded_whatever_the_caller_prefers(
 
     for kind in kinds:
         monkeypatch.setattr(kind, "fp32_precision", "tf32")
-    case = image_case()
-    project = type(case.net).project
+    unwatched = getattr(owner, method)
 
-    def watched(net: PixelCNN, conditions: Any) -> Any:
+    def watched(*given: Any) -> Any:
         heard.append(precisions())
-        return project(net, conditions)
+        return unwatched(*given)
 
-    monkeypatch.setattr(type(case.net), "project", watched)
+    monkeypatch.setattr(owner, method, watched)
 
-    # When it draws
-    list(Sampler(case.net, slots=1).sample([SampleRequest(0, {}, seed=1)]))
+    # When a network is set up, and draws
+    sampler = Sampler(image_case().net, slots=1, executor=name)
+    list(sampler.sample([SampleRequest(0, {}, seed=1)]))
 
     # Then they are not rounded meanwhile, and afterwards as before
     assert heard and all(each == ["ieee", "ieee"] for each in heard)
     assert precisions() == ["tf32", "tf32"]
+
+
+def test_what_fails_leaves_the_precision_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = torch.backends.cudnn.conv
+    monkeypatch.setattr(conv, "fp32_precision", "tf32")
+
     with pytest.raises(ZeroDivisionError), full_precision():
-        assert precisions() == ["ieee", "ieee"]
+        assert conv.fp32_precision == "ieee"
         _ = 1 / 0
-    assert precisions() == ["tf32", "tf32"]
+
+    assert conv.fp32_precision == "tf32"

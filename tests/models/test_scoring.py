@@ -227,16 +227,17 @@ def test_nothing_waits_at_first() -> None:
     assert Scorer(image_case().net).advance() == []
 
 
-def test_it_scores_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["example", "score"])
+def test_it_scores_in_full_precision(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     heard: list[str] = []
     case = image_case()
-    score = type(case.net).score
+    unwatched = getattr(type(case.net), method)
 
-    def watched(net: Any, *given: Any) -> Any:
+    def watched(*given: Any) -> Any:
         heard.append(torch.backends.cudnn.conv.fp32_precision)
-        return score(net, *given)
+        return unwatched(*given)
 
-    monkeypatch.setattr(type(case.net), "score", watched)
+    monkeypatch.setattr(type(case.net), method, watched)
     scorer = Scorer(case.net, slots=1)
     scorer.admit(0, np.zeros(case.net.event_shape({}), dtype=np.int64), {})
     scorer.advance()
