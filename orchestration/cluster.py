@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ancestral.jobs.errors import UsageError
 from ancestral.orchestration.errors import ServiceUnavailable
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 
@@ -134,11 +133,6 @@ def _start(folder: str, cpus: int | None) -> None:
 
 
 def _join(address: str) -> None:
-    if address.startswith("ray://"):
-        raise UsageError(
-            f"RAY_ADDRESS cannot be {address!r}, for Ray's client protocol is not used: give this "
-            "command on a node of the cluster, and set it to HOST:6379 of its head"
-        )
     _check_reachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")

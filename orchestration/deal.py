@@ -52,11 +52,11 @@ def deal(
     begins = int(generator.integers(rows))
     first, last = begins + rows * rank // ranks, begins + rows * (rank + 1) // ranks
     circle = [Span(int(group), 0, sizes[group].rows) for group in order]
-    stretch = [*_between(circle, first, last), *_between(circle, first - rows, last - rows)]
+    stretch = [*between(circle, first, last), *between(circle, first - rows, last - rows)]
     return list(_blocks(stretch, sizes, block_bytes))
 
 
-def _between(line: Sequence[Span], first: int, last: int) -> Iterator[Span]:
+def between(line: Sequence[Span], first: int, last: int) -> Iterator[Span]:
     """Rows `first` to before `last` of spans that lie end to end."""
     passed = 0
     for span in line:

@@ -10,9 +10,10 @@ import torch
 
 from ancestral.models import Autoregressive, Batch, Item, bits_per_dim
 from ancestral.models.data import collate
-from ancestral.orchestration.deal import Span
+from ancestral.orchestration.deal import Span, between
 from ancestral.orchestration.examples import Events
 from ancestral.orchestration.measures import HELD_OUT
+from ancestral.orchestration.rows import all_spans
 
 #: Symbols that are scored at a time, in as many whole events as that makes.
 SYMBOLS_AT_A_TIME = 36_000
@@ -61,15 +62,10 @@ class HeldOut:
             yield self._events.item(self._net, number, example)
 
     def _spans(self) -> Iterator[Span]:
-        """This rank's rows: those that lie together, so that nobody reads what is another's."""
+        """This rank's rows, which lie together, so that nobody decodes what is another's."""
         rows = len(self._events)
         first, last = (rows * rank // self._ranks for rank in (self._rank, self._rank + 1))
-        passed = 0
-        for group, size in enumerate(self._events.sizes):
-            start, stop = max(first - passed, 0), min(last - passed, size.rows)
-            if start < stop:
-                yield Span(group, start, stop)
-            passed += size.rows
+        return between(all_spans(self._events.sizes), first, last)
 
 
 def held_out_batches(items: Iterable[Item]) -> Iterator[Batch]:

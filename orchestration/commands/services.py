@@ -12,16 +12,29 @@ from ancestral.jobs.settings import Settings
 _THIS_MACHINE = ("local", "auto", "127.0.0.1:", "localhost:")
 
 
+def ray_address(settings: Settings) -> str | None:
+    """The cluster that was asked for. Raises UsageError for an address of another protocol."""
+    address = settings.ray_address
+    if address is not None and address.startswith("ray://"):
+        raise UsageError(
+            f"RAY_ADDRESS cannot be {address!r}, for Ray's client protocol is not used: give this "
+            "command on a node of the cluster, and set it to HOST:6379 of its head"
+        )
+    return address
+
+
 @contextmanager
 def queue_url(settings: Settings, port: int | None = None) -> Iterator[tuple[str, bool]]:
     """The URL of the queue's server, and whether it is one of our own, that ends with the block.
 
-    Raises UsageError when a port was asked for that cannot be had, or when the cluster could not
-    reach a server of our own, and ServiceUnavailable when one does not start.
+    Raises UsageError when a port was asked for that cannot be had, when there can be no such
+    cluster, or when it could not reach a server of our own, and ServiceUnavailable when one does
+    not start.
     """
     from ancestral.orchestration.errors import ServiceUnavailable
     from ancestral.orchestration.valkey import EmbeddedValkey
 
+    cluster = ray_address(settings)
     if settings.redis_url is not None:
         if port is not None:
             raise UsageError(
@@ -30,9 +43,9 @@ def queue_url(settings: Settings, port: int | None = None) -> Iterator[tuple[str
             )
         yield settings.redis_url, False
         return
-    if settings.ray_address and not settings.ray_address.startswith(_THIS_MACHINE):
+    if cluster and not cluster.startswith(_THIS_MACHINE):
         raise UsageError(
-            f"the samplers of the Ray cluster at {settings.ray_address} cannot reach a queue on "
+            f"the samplers of the Ray cluster at {cluster} cannot reach a queue on "
             "this machine: set ANCESTRAL_REDIS_URL to a server that they reach"
         )
     server = EmbeddedValkey(port)

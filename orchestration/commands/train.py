@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ancestral.orchestration.commands.output import DONE, json_option, print_json, print_table, say
+from ancestral.orchestration.commands.services import ray_address
 
 if TYPE_CHECKING:
     from ancestral.jobs.registry import Registry
@@ -152,7 +153,7 @@ def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> T
     from ancestral.orchestration.interrupt import Interrupt
     from ancestral.orchestration.training import train as train_on_cluster
 
-    with cluster(settings.ray_address, max(workers, os.cpu_count() or 1)) as resources:
+    with cluster(ray_address(settings), max(workers, os.cpu_count() or 1)) as resources:
         resources.places(device)
         with Interrupt() as interrupt, EventFiles(settings.home / "runs" / run.name) as files:
             return train_on_cluster(

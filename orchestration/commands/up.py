@@ -6,6 +6,7 @@ import click
 
 from ancestral.orchestration.commands.output import DONE, json_option, print_json, say
 from ancestral.orchestration.commands.run import fleet_options
+from ancestral.orchestration.commands.services import ray_address
 
 
 @click.command()
@@ -27,7 +28,7 @@ def up(samplers: int | None, slots: int | None, device: str, gpus: float, as_jso
     from ancestral.orchestration.interrupt import Interrupt
     from ancestral.orchestration.serve import Service, serve
 
-    with cluster(settings.ray_address, samplers) as resources, Interrupt() as interrupt:
+    with cluster(ray_address(settings), samplers) as resources, Interrupt() as interrupt:
         service = Service.at(
             settings,
             settings.redis_url,

@@ -218,6 +218,22 @@ def test_an_embedded_queue_is_of_no_use_to_a_cluster_elsewhere(
     assert "ANCESTRAL_REDIS_URL" in err
 
 
+@pytest.mark.parametrize("command", ["run", "up", "train"])
+def test_rays_client_protocol_is_refused_before_anything_is_begun(
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://localhost:10001")
+    if command != "train":
+        monkeypatch.setenv("ANCESTRAL_REDIS_URL", "redis://queue:6379")
+    file = {"run": home.write(tiny_spec(home.lake)), "train": "digits-made", "up": None}[command]
+
+    code, _, err = home.call(*filter(None, (command, file)))
+
+    assert code == 2
+    assert "Ray's client protocol is not used" in err and "HOST:6379" in err
+    assert not list(Client(home.settings).jobs())
+
+
 def test_models_are_listed_and_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     code, out, _ = home.call("models", "ls", "--json")

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from ancestral.jobs.errors import UsageError
 from ancestral.orchestration.cluster import TEMPORARY_ROOT, Resources, cluster, ray
 from ancestral.orchestration.errors import ServiceUnavailable
 from ancestral.orchestration.interrupt import Stopped
@@ -52,12 +51,6 @@ def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
 
     with pytest.raises(ServiceUnavailable, match=f"127.0.0.1:{port}.*RAY_ADDRESS"):
         with cluster(f"127.0.0.1:{port}"):
-            pass
-
-
-def test_the_client_protocol_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"client protocol is not used.* HOST:6379"):
-        with cluster("ray://head:10001"):
             pass
 
 
