@@ -24,7 +24,7 @@ from parts.forks import Forked, Taken, fork
 from parts.networks import NETWORKS, WAVENET, Network
 from parts.options import file_to_write
 from parts.schedules import Drawn, continuous, padded, spread_lengths, static
-from parts.written import write
+from parts.written import machine, write
 
 from ancestral.models.sampling.sampler import Sampler, SampleRequest
 from ancestral.models.wavenet import WaveNet
@@ -222,7 +222,7 @@ def main() -> None:
     print_fork(forked)
     write(
         arguments.json,
-        {"batching": [asdict(row) for row in batching], "fork": asdict(forked)},
+        {**machine(), "batching": [asdict(row) for row in batching], "fork": asdict(forked)},
     )
 
 

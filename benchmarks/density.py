@@ -29,7 +29,7 @@ from parts.cases import CASES, Case
 from parts.compared import baselines
 from parts.learning import compute_on, fresh, learn, read_events
 from parts.options import file_to_write, positive
-from parts.written import earlier, write
+from parts.written import earlier, machine, write
 
 from ancestral.jobs.errors import SpecError
 from ancestral.orchestration.tables import table_uri
@@ -164,7 +164,9 @@ def run(arguments: argparse.Namespace) -> None:
         seconds = QUICK_SECONDS if arguments.quick else SECONDS
     rows = list[Row]()
     for rows in measure(cases, seconds, QUICK_HELD_OUT if arguments.quick else HELD_OUT):
-        write(arguments.json, {"seconds": seconds, "rows": [asdict(row) for row in rows]})
+        write(
+            arguments.json, {**machine(), "seconds": seconds, "rows": [asdict(row) for row in rows]}
+        )
     print(f"{seconds:g} seconds of training each, one thread; * networks")
     print_table(rows)
 

@@ -22,7 +22,7 @@ import torch
 from parts.asked import Asked, open_bundle
 from parts.learning import compute_on
 from parts.options import file_to_write
-from parts.written import write
+from parts.written import machine, write
 
 from ancestral.jobs.errors import JobError
 from ancestral.models import ConfigError, ModelError, Sample, Sampler, SampleRequest
@@ -134,7 +134,7 @@ def main() -> None:
             events = QUICK_EVENTS if arguments.quick else EVENTS
             for row in measure(CASES[name], arguments.executors, events):
                 rows.append(row)
-                write(arguments.json, {"rows": [asdict(row) for row in rows]})
+                write(arguments.json, {**machine(), "rows": [asdict(row) for row in rows]})
                 print(
                     f"{row.model:14} {row.executor:10} {row.events:6} {row.symbols:8,} "
                     f"{row.nats:9.5f} {row.float32_nats:9.5f} {row.drift:+9.5f} "

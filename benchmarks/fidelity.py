@@ -20,6 +20,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from parts.asked import Asked, open_bundle
@@ -29,7 +30,7 @@ from parts.learning import compute_on
 from parts.nearness import Nearness
 from parts.options import file_to_write
 from parts.speech_fidelity import TABLE, speech_fidelity
-from parts.written import earlier, write
+from parts.written import earlier, machine, write
 
 from ancestral.jobs.errors import JobError, SpecError
 from ancestral.models import ModelError
@@ -58,7 +59,7 @@ CASES = {
 }
 
 #: What tells one measurement from another.
-SETTINGS = ("case", "model", "temperature", "top_p", "guidance")
+SETTINGS = ("case", "model", "temperature", "top_p", "guidance", "samples")
 
 
 def print_fidelity(fidelity: Fidelity) -> None:
@@ -133,6 +134,14 @@ def settings_of(figures: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(figures[key] for key in SETTINGS)
 
 
+def measured_before(file: Path | None) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    """The cases that a file holds, by their settings. Raises SpecError when it holds others."""
+    try:
+        return {settings_of(case): case for case in earlier(file, "cases") or ()}
+    except (KeyError, TypeError) as error:
+        raise SpecError(f"{file} holds other figures: name another file") from error
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few samples, hasty classifiers")
@@ -150,7 +159,7 @@ def main() -> None:
     arguments = parser.parse_args()
     compute_on(threads=1)
     try:
-        kept = {settings_of(case): case for case in earlier(arguments.json, "cases") or ()}
+        kept = measured_before(arguments.json)
         for name in with_table(arguments.cases):
             case = CASES[name]
             asked = open_bundle(
@@ -164,7 +173,7 @@ def main() -> None:
                 each, epochs = case.quick_each, case.quick_epochs
             fidelity = case.measure(asked, each, epochs)
             print_fidelity(fidelity)
-            figures = asdict(fidelity)
+            figures = {**machine(), **asdict(fidelity)}
             kept[settings_of(figures)] = figures
             write(arguments.json, {"cases": list(kept.values())})
     except (JobError, ModelError) as error:

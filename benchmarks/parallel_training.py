@@ -23,7 +23,7 @@ from parts.cases import Case
 from parts.learning import compute_on, fresh, read_events
 from parts.options import count, file_to_write, positive
 from parts.recurrent import FusedGRU, SteppedGRU, hidden_for
-from parts.written import write
+from parts.written import machine, write
 from torch import Tensor, nn
 
 from ancestral.models import Batch, Item, TrainingLoss, shuffled_batches
@@ -195,7 +195,7 @@ def main() -> None:
             f"{row.bits_per_sample:11.3f} {reached:>19}"
         )
     figures = {"threads": arguments.threads, "seconds": seconds}
-    write(arguments.json, {**figures, "rows": [asdict(row) for row in rows]})
+    write(arguments.json, {**machine(), **figures, "rows": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":

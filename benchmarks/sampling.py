@@ -27,7 +27,7 @@ from parts.options import file_to_write
 from parts.peers import Comparison, compare, load_adapter
 from parts.protocol import QUICK, THOROUGH
 from parts.sampled import Measured, Row
-from parts.written import write
+from parts.written import machine, write
 
 from ancestral.models.sampling import native
 
@@ -152,7 +152,10 @@ def main() -> None:
             parser.error(str(error))
         comparisons = print_comparisons(compare(*adapters, windows, arguments.quick))
         lines = [asdict(line) for line in comparisons]
-        write(arguments.json, {**builds, "peer": str(arguments.peer), "comparisons": lines})
+        write(
+            arguments.json,
+            {**machine(), **builds, "peer": str(arguments.peer), "comparisons": lines},
+        )
         return
     ceilings = measure_ceilings(arguments.dtype, windows.repeats)
     print_ceilings(ceilings)
@@ -161,7 +164,7 @@ def main() -> None:
     for row in rows_of(arguments.only, arguments.dtype, Measured(ceilings, windows)):
         rows.append(asdict(row))
         print_row(row)
-        write(arguments.json, {**builds, "ceilings": asdict(ceilings), "rows": rows})
+        write(arguments.json, {**machine(), **builds, "ceilings": asdict(ceilings), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import torch
 from parts.killed import compare, draw
 from parts.learning import compute_on, fresh, read_events
 from parts.options import file_to_write, positive
-from parts.written import write
+from parts.written import machine, write
 from torch import nn
 
 from ancestral.jobs.errors import SpecError
@@ -218,7 +218,7 @@ def main() -> None:
             parser.error("--curves take no --cases and no --seconds: they are of fixed steps")
         killed = compare(quick=arguments.quick)
         print(killed.sentence())
-        write(arguments.json, asdict(killed))
+        write(arguments.json, {**machine(), **asdict(killed)})
         if arguments.svg:
             arguments.svg.write_text(draw(killed))
         return
@@ -237,7 +237,9 @@ def main() -> None:
     rows = list[Row]()
     for row in measure(recipes, seconds):
         rows.append(row)
-        write(arguments.json, {"workers": WORKERS, "rows": [asdict(row) for row in rows]})
+        write(
+            arguments.json, {**machine(), "workers": WORKERS, "rows": [asdict(row) for row in rows]}
+        )
     print_rows(rows)
 
 

@@ -40,7 +40,7 @@ class Case:
 
 _DIGITS = {"height": 20, "width": 20, "levels": 16}
 _COLOURS = {"height": 32, "width": 32, "colours": 3}
-#: Baselines are of sounds that are as loud as each other.
+#: The recipes leave the piano as loud as it is; here all pieces are as loud as each other.
 _EVENLY_LOUD = {"loudness_dbfs": -20.0}
 
 CASES = (

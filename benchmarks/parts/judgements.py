@@ -124,7 +124,7 @@ def interval(right: int, count: int) -> tuple[float, float]:
     share, square = right / count, DEVIATIONS**2 / count
     middle = (share + square / 2) / (1 + square)
     half = math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def confusion(names: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -16,7 +16,7 @@ from typing import Any
 from ancestral.jobs.recipe import Recipe, read_recipe
 from ancestral.models import TrainProgress, config_of
 from parts.learning import fresh, learn, read_events
-from parts.written import earlier, write
+from parts.written import earlier, machine, write
 
 #: Nats per test image, as van den Oord et al. 2016, table 4, lists them.
 PUBLISHED = {"NADE": 88.33, "MADE": 86.64, "DARN": 84.13, "PixelCNN": 81.30}
@@ -165,7 +165,7 @@ def keep(file: Path | None, results: Sequence[Result]) -> None:
     """The results in a JSON file, in place of earlier ones of the same networks. Raises SpecError
     when it holds other figures."""
     kept = earlier(file, "networks") or {}
-    networks = {**kept, **{result.family: asdict(result) for result in results}}
+    networks = {**kept, **{each.family: {**machine(), **asdict(each)} for each in results}}
     write(file, {"published": PUBLISHED, "networks": networks})
 
 

@@ -13,16 +13,17 @@ import torch
 from ancestral.jobs.errors import SpecError
 
 
+def machine() -> dict[str, str]:
+    """What figures were measured on."""
+    return {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
+
+
 def write(file: Path | None, figures: Mapping[str, Any]) -> None:
-    """The machine and the figures, in place of what the file held; None writes nothing."""
+    """The figures, in place of what the file held; None writes nothing."""
     if file is None:
         return
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-    }
     partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps({**machine, **figures}, indent=2) + "\n")
+    partial.write_text(json.dumps(figures, indent=2) + "\n")
     partial.replace(file)
 
 

@@ -18,6 +18,7 @@ from parts.judgements import Fidelity, Judgement, interval
     ("right", "count", "low", "high"),
     [
         (975, 1000, 0.9634, 0.9830),
+        (20, 20, 0.8389, 1.0),
         (250, 250, 0.9849, 1.0),
         (0, 10, 0.0, 0.2775),
         (5, 10, 0.2366, 0.7634),
@@ -25,6 +26,7 @@ from parts.judgements import Fidelity, Judgement, interval
 )
 def test_an_interval_is_wilsons(right: int, count: int, low: float, high: float) -> None:
     assert interval(right, count) == pytest.approx((low, high), abs=5e-5)
+    assert 0 <= interval(right, count)[0] < interval(right, count)[1] <= 1
 
 
 JUDGEMENT = Judgement(
@@ -64,15 +66,19 @@ def test_figures_of_other_cases_and_settings_are_kept(
     monkeypatch.setattr(fidelity, "compute_on", lambda threads: None)
     file = tmp_path / "fidelity.json"
 
-    # When it is run at two temperatures, and at the first one again
+    # When it is run at two temperatures, and in haste at the first one
     for options in ("", "--temperature 0.9", "--quick"):
         line = f"fidelity --cases digits --json {file} {options}"
         monkeypatch.setattr(sys, "argv", line.split())
         fidelity.main()
 
-    # Then both are there, the first as it was measured last
+    # Then they are there, and the first as it was before it was measured in haste
     cases = json.loads(file.read_text())["cases"]
-    assert [(case["temperature"], case["samples"]) for case in cases] == [(1.0, 100), (0.9, 1000)]
+    assert [(case["temperature"], case["samples"]) for case in cases] == [
+        (1.0, 1000),
+        (0.9, 1000),
+        (1.0, 100),
+    ]
     assert cases[0]["judgements"][0]["interval"] == list(JUDGEMENT.interval)
     # And the share stands beside its interval
     assert "97.5%   96.3% to 98.3%" in capsys.readouterr().out
