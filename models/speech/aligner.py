@@ -4,7 +4,8 @@ A small net tells from the spectrum about a frame how likely each character is. 
 in which the frames can go through the characters of the text in order, none left out, and that sum
 is made likely (Graves et al. 2006, "Connectionist Temporal Classification", without blanks). The
 likeliest way is the alignment. As in Badlani et al. 2021, "One TTS Alignment To Rule Them All",
-ways near the diagonal are likelier from the start.
+ways near the diagonal are likelier from the start, and in a frame the characters of the text share
+all probability, so that the net learns what tells them apart there.
 
     s    ■ ■ · · · · · · · ·        four characters, ten frames
     i    · · ■ ■ ■ · · · · ·
@@ -64,16 +65,13 @@ def alignment_loss(log_probabilities: Tensor, spelled: list[Tensor], frames: Ten
     ways = torch.full((log_probabilities.shape[2], len(spelled), count + 1), NEVER)
     for index, each in enumerate(spelled):
         length = int(frames[index])
-        likely = placed(log_probabilities[index, :, :length], each)
+        # The gradient of F.ctc_loss is right only where the probabilities of a frame sum to one.
+        likely = F.log_softmax(placed(log_probabilities[index, :, :length], each), 0)
         ways[:length, index, 1 : len(each) + 1] = likely.T
     targets = [torch.arange(1, len(each) + 1) for each in spelled]
     lengths = torch.tensor([len(each) for each in spelled])
-    # The gradient of F.ctc_loss is right only where the probabilities of a frame sum to one: what
-    # they sum to is taken out, and counted apart.
-    every = ways.logsumexp(2, keepdim=True)
-    real = torch.arange(len(ways)).unsqueeze(1) < frames
-    nats = F.ctc_loss(ways - every, torch.cat(targets), frames, lengths, blank=0, reduction="sum")
-    return (nats - every[:, :, 0][real].sum()) / frames.sum()
+    nats = F.ctc_loss(ways, torch.cat(targets), frames, lengths, blank=0, reduction="sum")
+    return nats / frames.sum()
 
 
 def durations(log_probabilities: Tensor, spelled: Tensor) -> Tensor:

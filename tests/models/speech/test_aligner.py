@@ -63,7 +63,7 @@ def test_the_loss_sums_all_ways(count: int, more: int, seed: int) -> None:
     total = 0.0
     for index, each in enumerate(spelled):
         length = int(frames[index])
-        there = placed(likely[index, :, :length], each)
+        there = placed(likely[index, :, :length], each).log_softmax(0)
         nats = [nats_of(there, way) for way in ways(len(each), length)]
         total -= math.log(sum(map(math.exp, nats)))
     assert float(loss) == pytest.approx(total / int(frames.sum()), abs=1e-4)
@@ -82,7 +82,7 @@ def test_the_gradient_is_that_of_the_sum_of_all_ways() -> None:
     exact = likely.detach().double().requires_grad_()
     total = torch.zeros((), dtype=torch.float64)
     for index, each in enumerate(spelled):
-        total -= all_ways(placed(exact[index, :, : int(frames[index])], each))
+        total -= all_ways(placed(exact[index, :, : int(frames[index])], each).log_softmax(0))
     (total / 16).backward()
     assert likely.grad is not None and exact.grad is not None
     assert torch.allclose(likely.grad.double(), exact.grad, rtol=0, atol=1e-5)
