@@ -12,9 +12,7 @@ into Valkey by plain commands in pipelines of 100.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from typing import Any
 
 import redis
 from parts.options import file_to_write
+from parts.written import machine, write
 
 from ancestral.jobs import layout
 from ancestral.jobs.ledger import Ledger
@@ -179,7 +178,7 @@ def measure(rows: int, repeats: int) -> Recovery:
 
 def recovered(job: Job, url: str, client: redis.Redis) -> dict[str, float]:
     """One recovery by a wiped server."""
-    client.flushall()
+    wipe(client)
     before = used_bytes(client)
     plain_queue = RedisQueue(url)
     store, queue = Timed(open_store(job.spec.output)), Timed(plain_queue)
@@ -207,7 +206,7 @@ def bare(folder: Path, job: Job, client: redis.Redis) -> dict[str, float]:
     for kept in (layout.records_folder(job.job_id), layout.splits_folder(job.job_id)):
         os.listdir(folder / kept)
     listed = time.perf_counter()
-    client.flushall()
+    wipe(client)
     before = used_bytes(client)
     units = iter([unit.name for unit in job.units()])
     began = time.perf_counter()
@@ -222,6 +221,11 @@ def bare(folder: Path, job: Job, client: redis.Redis) -> dict[str, float]:
         "bare_queue_seconds": time.perf_counter() - began,
         "bare_queue_bytes": used_bytes(client) - before,
     }
+
+
+def wipe(client: redis.Redis) -> None:
+    """Not in the background, where memory would be freed while it is measured."""
+    client.execute_command("FLUSHALL", "SYNC")
 
 
 def used_bytes(client: redis.Redis) -> int:
@@ -261,9 +265,7 @@ def main() -> None:
         else measure(THOROUGH_ROWS, THOROUGH_REPEATS)
     )
     print_table(line)
-    if arguments.json:
-        machine = {"processor": platform.processor() or platform.machine()}
-        arguments.json.write_text(json.dumps({**machine, **asdict(line)}, indent=2) + "\n")
+    write(arguments.json, {**machine(), **asdict(line)})
 
 
 if __name__ == "__main__":
