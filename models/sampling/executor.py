@@ -86,16 +86,24 @@ def full_precision() -> Iterator[None]:
     """
     kinds = (
         torch.backends.cuda.matmul,
-        torch.backends.cudnn.conv,  # type: ignore[attr-defined]
         torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+        torch.backends.cudnn.conv,  # type: ignore[attr-defined]
         torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
     )
     before = [kind.fp32_precision for kind in kinds]
     try:
+        matmul = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        # The caller's settings contradict each other, and torch will not say the old one.
+        matmul = "highest"
+    try:
+        # First the old setting of products, with which the new ones have to agree.
+        torch.set_float32_matmul_precision("highest")
         for kind in kinds:
             kind.fp32_precision = "ieee"
         yield
     finally:
+        torch.set_float32_matmul_precision(matmul)
         for kind, precision in zip(kinds, before, strict=True):
             kind.fp32_precision = precision
 
