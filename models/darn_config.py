@@ -21,10 +21,10 @@ class DarnConfig:
     deterministic: int = 500
     #: L: units of the local layer at each pixel; 0 for none.
     local: int = 0
-    #: How deep it is: layers of L units behind the first look at the one before, of their pixel.
-    local_depth: int = 1
     #: How far these look: in rows above, and in columns to both sides.
     reach: int = 5
+    #: Z: how many layers of them there are; a deeper one looks at the one before, at its own pixel.
+    local_depth: int = 1
     #: Units of the encoder's hidden layer.
     encoder: int = 500
     #: The share of pixels that the pixels behind them do not see in training, but by the local

@@ -11,8 +11,8 @@ Q and P are the same at all pixels, a convolution under a mask, so that they lea
 the code h adds to the last layer is the same everywhere, and known once the code is drawn, so that
 what comes before is computed once for all codes of an image; each pixel has a readout of its own.
 Where Gregor et al. 2014 have deterministic units that look at the code, these look at pixels as
-well, like the hidden units of NADE and the first layers of PixelCNN. An event costs, over
-all its pixels i, L·(C + D + Σ |near(i)|) products, and N·L² more for each deeper layer.
+well, like the hidden units of NADE and the first layers of PixelCNN. An event costs, over all its
+pixels i, L·(C + D + Σ |near(i)|) products, and N·L² more for each deeper layer.
 
 Shapes: B batch, D = H · W pixels, C bits of a code, N = C + D, L units at a pixel in each of Z
 layers.

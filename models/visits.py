@@ -69,8 +69,8 @@ def visits(
     """Items without end from `place` on, each with the place behind it.
 
     With `crop_samples` a sound or series is visited in pieces of at most that many samples (and at
-    least one column, where it has aligned features), once for each that fits, each time from
-    elsewhere on. Raises DataError when an epoch has nothing to visit.
+    least one column, where it has aligned features), once for each that fits, from a place drawn
+    anew; many begin or end with the event. Raises DataError when an epoch has nothing to visit.
     """
     begin = place or Place()
     for epoch in count(begin.epoch):

@@ -18,7 +18,7 @@ from ancestral.orchestration.commands.output import (
     say,
     status_document,
 )
-from ancestral.orchestration.commands.services import queue_url
+from ancestral.orchestration.commands.services import queue_url, ray_address
 
 if TYPE_CHECKING:
     from ancestral.orchestration.demo import Outcome
@@ -53,7 +53,7 @@ def demo(output: str, budget: str | None, as_json: bool) -> int:
         from ancestral.orchestration.serve import Service
 
         places = max(RANKS, os.cpu_count() or 1)
-        with cluster(settings.ray_address, places) as resources, Interrupt() as interrupt:
+        with cluster(ray_address(settings), places) as resources, Interrupt() as interrupt:
             service = Service.at(
                 settings,
                 url,

@@ -17,7 +17,7 @@ from ancestral.orchestration.commands.output import (
     say,
     status_document,
 )
-from ancestral.orchestration.commands.services import queue_url
+from ancestral.orchestration.commands.services import queue_url, ray_address
 
 if TYPE_CHECKING:
     from ancestral.jobs.manifest import Manifest
@@ -168,7 +168,7 @@ def _draw(
     from ancestral.orchestration.interrupt import Interrupt
     from ancestral.orchestration.serve import Service, run_job
 
-    with cluster(settings.ray_address, samplers) as resources, Interrupt() as interrupt:
+    with cluster(ray_address(settings), samplers) as resources, Interrupt() as interrupt:
         service = Service.at(
             settings,
             url,

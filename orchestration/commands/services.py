@@ -45,8 +45,8 @@ def queue_url(settings: Settings, port: int | None = None) -> Iterator[tuple[str
         return
     if cluster and not cluster.startswith(_THIS_MACHINE):
         raise UsageError(
-            f"the samplers of the Ray cluster at {cluster} cannot reach a queue on "
-            "this machine: set ANCESTRAL_REDIS_URL to a server that they reach"
+            f"the samplers of the Ray cluster at {cluster} cannot reach a queue on this machine: "
+            "set ANCESTRAL_REDIS_URL to a server that they reach"
         )
     server = EmbeddedValkey(port)
     try:
