@@ -27,7 +27,7 @@ from typing import Any
 from ancestral.jobs.documents import nearest, shortened, shown
 from ancestral.jobs.errors import RequestProblem
 from ancestral.jobs.media_values import MediaValue, media_given
-from ancestral.jobs.spec import INTEGER_LIMIT
+from ancestral.jobs.spec import whole
 from ancestral.jobs.texts import characters_problem, checked_text
 
 #: What a model may declare.
@@ -103,15 +103,6 @@ def told(fields: Mapping[str, Any], conditioning: Mapping[str, Any]) -> dict[str
     first, in C order.
     """
     return {name: _told(fields.get(name), value) for name, value in conditioning.items()}
-
-
-def whole(value: object) -> int | None:
-    """7 and 7.0 as 7, as a null turns a table's integers to floats; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and -INTEGER_LIMIT <= value < INTEGER_LIMIT else None
 
 
 def _declaration_problem(name: str, field: Mapping[str, Any]) -> str:

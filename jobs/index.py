@@ -8,6 +8,7 @@ versions of this file (Iceberg's field ids are these) keeps its columns apart fr
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -36,7 +37,7 @@ class Field:
 _TEXT, _WHOLE, _SMALL, _REAL = pa.string(), pa.int64(), pa.int32(), pa.float64()
 
 #: Columns that are a function of the request, the model and the settings: equal in every attempt
-#: within one numerics class.
+#: within one numerics class. But `uri` and `offset` say where this attempt's artifact lies.
 IDENTITY_FIELDS = (
     Field(1, "request_id", _TEXT, "the requester's name of the request", nullable=False),
     Field(2, "sample", _SMALL, "which of the request's samples, from 0", nullable=False),
@@ -85,7 +86,7 @@ ATTEMPT_FIELDS = (
     Field(35, "sampling_seconds", _REAL, "its share of the time of the sampler that drew it"),
 )
 
-#: The columns `condition_<field>` are numbered from here, in the order of the signature.
+#: The columns `condition_<field>` are numbered from here on.
 FIRST_CONDITION_NUMBER = 1001
 
 CONDITION_PREFIX = "condition_"
@@ -143,12 +144,12 @@ def schema(signature: Mapping[str, Any]) -> pa.Schema:
     """The columns of the index of a job whose model has this signature."""
     conditions = [
         Field(
-            FIRST_CONDITION_NUMBER + position,
+            _condition_number(name),
             CONDITION_PREFIX + name,
             _condition_type(field),
             field.get("description", f"the request's {name}"),
         )
-        for position, (name, field) in enumerate(signature["fields"].items())
+        for name, field in signature["fields"].items()
     ]
     return pa.schema(
         [
@@ -220,6 +221,12 @@ def read_part(store: Store, record: RowsRecord, signature: Mapping[str, Any]) ->
     if "".join(statuses) != record.statuses:
         raise CorruptObject(f"{uri} and its range record tell different statuses")
     return table
+
+
+def _condition_number(name: str) -> int:
+    # A function of the name alone: jobs of other kinds and models, whose fields stand at other
+    # places, lie in the same table.
+    return FIRST_CONDITION_NUMBER + zlib.crc32(name.encode()) % 2**30
 
 
 def _condition_type(field: Mapping[str, Any]) -> pa.DataType:

@@ -17,6 +17,7 @@ import itertools
 import json
 import lzma
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ from ancestral.jobs.errors import JobError, SpecError, StoreUnavailable
 
 #: How a file is read, by the end of its name (in front of .gz, .bz2 or .xz).
 FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",)}
+
+#: What pandas calls the labels of the rows of a frame that was filtered or sorted; no request asks
+#: for them.
+_ROW_LABELS = re.compile(r"__index_level_\d+__")
 
 #: A line longer than this is no request; reading on would only fill the memory.
 LONGEST_LINE_BYTES = 16 * 2**20
@@ -122,7 +127,8 @@ def read_files(uris: Sequence[str]) -> Iterator[Source]:
         with opened(uri, compression) as file:
             if form == "parquet":
                 table = pq.ParquetFile(file)
-                columns = tuple(table.schema_arrow.names)
+                names = table.schema_arrow.names
+                columns = tuple(name for name in names if not _ROW_LABELS.fullmatch(name))
                 records = _parquet_records(table, uri)
                 yield Source(uri, "row {} counted from 0", columns, False, folder, records)
             elif form == "csv":
@@ -200,9 +206,11 @@ def _form(uri: str) -> str:
 
 def _parquet_records(table: pq.ParquetFile, uri: str) -> Iterator[Record]:
     numbers = itertools.count()
+    names = enumerate(table.schema_arrow.names)
+    kept = [place for place, name in names if not _ROW_LABELS.fullmatch(name)]
     with reading(uri):
         for batch in table.iter_batches(batch_size=_batch_rows(table)):
-            for values in batch.to_pylist():
+            for values in batch.select(kept).to_pylist():
                 yield Record(next(numbers), values)
 
 

@@ -22,7 +22,7 @@ import fsspec
 from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import RequestProblem, SpecError
 from ancestral.jobs.inputs import reading
-from ancestral.jobs.spec import INTEGER_LIMIT, without_password
+from ancestral.jobs.spec import INTEGER_LIMIT, whole, without_password
 
 #: The largest file that a request may give: some minutes of uncompressed sound.
 LARGEST_MEDIA_BYTES = 16 * 2**20
@@ -105,7 +105,7 @@ def _piece(name: str, value: Mapping[str, object]) -> MediaReference:
         raise RequestProblem(f"{name!r} should have a 'uri' that is a text, not {shown(uri)}")
     return MediaReference(
         _checked_uri(name, uri),
-        0 if offset is None else _checked_size(f"{name}.offset", offset, INTEGER_LIMIT),
+        0 if offset is None else _checked_size(f"{name}.offset", offset, INTEGER_LIMIT - 1),
         None if length is None else _checked_size(f"{name}.length", length, LARGEST_MEDIA_BYTES),
     )
 
@@ -124,10 +124,11 @@ def _checked_uri(name: str, uri: str) -> str:
 
 
 def _checked_size(name: str, value: object, limit: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
+    size = whole(value)
+    if size is None or not 0 <= size <= limit:
         wanted = f"a whole number in [0, {limit}]"
         raise RequestProblem(f"{name!r} should be {wanted}, not {shown(value)}")
-    return value
+    return size
 
 
 def _sized(data: bytes, origin: str) -> bytes:

@@ -28,6 +28,7 @@ from ancestral.jobs.errors import RequestProblem, RequestsInvalid
 from ancestral.jobs.inputs import Record, Source, expand, hash_file, read_files, read_grid
 from ancestral.jobs.kinds import check_together
 from ancestral.jobs.media_values import MediaReference
+from ancestral.jobs.problems import PROBLEMS_KEPT
 from ancestral.jobs.request_shards import LocalShard, Request, fail_repeats, write_shards
 from ancestral.jobs.signature import (
     RESERVED,
@@ -39,9 +40,6 @@ from ancestral.jobs.signature import (
 )
 from ancestral.jobs.spec import InputFile, JobSpec
 from ancestral.jobs.store import ahead
-
-#: Problems that are kept to be shown; all are counted.
-PROBLEMS_KEPT = 100
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ class Artifact:
     @property
     def stored(self) -> bool:
         """Whether there are bytes: not of a row that failed, nor of one that was only scored."""
-        return self.row["uri"] is not None
+        # In a pandas row it is NaN where the table has null.
+        return isinstance(self.row["uri"], str)
 
     @property
     def file_name(self) -> str:
@@ -92,11 +93,13 @@ class Artifact:
         if not self.stored:
             reason = "only scored" if self.ok else f"not drawn, {row['status']}: {row['error']}"
             raise NotFound(f"row {row['ordinal']} ({row['request_id']!r}) was {reason}")
-        data = self._store.read_range(self._path(), row["offset"], row["length"])
+        # A null anywhere in a column turns its whole numbers to floats in pandas.
+        offset, length = int(row["offset"]), int(row["length"])
+        data = self._store.read_range(self._path(), offset, length)
         if hashlib.sha256(data).hexdigest() != row["sha256"]:
             raise CorruptObject(
                 f"row {row['ordinal']} ({row['request_id']!r}) is not what was written to "
-                f"{row['uri']} at byte {row['offset']}"
+                f"{row['uri']} at byte {offset}"
             )
         return data
 

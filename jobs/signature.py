@@ -15,9 +15,9 @@ from typing import Any
 
 from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import ModelUnreadable, RequestProblem, RequestsInvalid, SpecError
-from ancestral.jobs.fields import checked, field_problem, from_text, is_size, whole
+from ancestral.jobs.fields import checked, field_problem, from_text, is_size
 from ancestral.jobs.kinds import KIND_FIELDS, KINDS, LATENT, kinds_of
-from ancestral.jobs.spec import INTEGER_LIMIT, Gates, JobSpec, Sampling
+from ancestral.jobs.spec import INTEGER_LIMIT, Gates, JobSpec, Sampling, whole
 
 #: Characters of the longest request_id; ids end up in file names.
 LONGEST_REQUEST_ID = 200

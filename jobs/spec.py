@@ -26,6 +26,15 @@ _OBEYED = ("Cc", "Zl", "Zp")
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
+def whole(value: object) -> int | None:
+    """7 and 7.0 as 7, as a null turns a table's integers to floats; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and -INTEGER_LIMIT <= value < INTEGER_LIMIT else None
+
+
 def without_password(uri: str) -> str:
     """`uri`, unless it carries user:password@, which would end up in spec.json and in logs.
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from ancestral.jobs.datasets import read_group, row_groups
 from ancestral.jobs.documents import shown
-from ancestral.jobs.fields import whole
 from ancestral.jobs.recipe import TrainingData
+from ancestral.jobs.spec import whole
 from ancestral.models.errors import DataError
 from ancestral.orchestration.deal import Size, Span
 from ancestral.orchestration.tables import table_uri

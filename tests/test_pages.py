@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ancestral.jobs.problems import PROBLEMS_KEPT
 from ancestral.jobs.queue import LEASE_SECONDS
-from ancestral.jobs.requests import PROBLEMS_KEPT
 from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
 from ancestral.models.sampling.graph.executor import CUDA_TILE_SLOTS, GraphExecutor

@@ -47,14 +47,15 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def demo(bundle: Path) -> None:
-    """What the demo's first job leaves behind, of 30 rows."""
-    grid = {"label": list(range(10))}
+    """What the demo's first job leaves behind, and three rows of a request that was wrong."""
+    grid = {"label": [*range(10), 10]}
     sampling = {"samples": 3}
     run_here(
         {
             "name": "handwritten digits",
             "model": "digits",
             "grid": grid,
+            "on_invalid": "record",
             "output": "demo",
             "sampling": sampling,
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -75,6 +76,18 @@ def test_parquet_counts_rows_from_zero(tmp_path: Path) -> None:
     assert len(records) == 10_000
     assert records[0] == (f"{path}, row 0 counted from 0", {"label": 0}, None)
     assert records[-1] == (f"{path}, row 9999 counted from 0", {"label": 9999}, None)
+
+
+def test_the_labels_of_the_rows_of_a_pandas_frame_are_left_out(tmp_path: Path) -> None:
+    # Given a frame that was filtered, so that its rows are not labelled 0, 1, 2 any more
+    path, frame = str(tmp_path / "r.parquet"), pd.DataFrame({"label": range(4)})
+    frame[frame.label != 2].to_parquet(path)
+    assert "__index_level_0__" in pq.read_schema(path).names
+
+    (source,) = [(each.columns, list(each.records)) for each in read_files([path])]
+
+    assert source[0] == ("label",)
+    assert [record.values for record in source[1]] == [{"label": 0}, {"label": 1}, {"label": 3}]
 
 
 def test_compressed_text_is_read(write: Write) -> None:

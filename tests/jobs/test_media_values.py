@@ -38,6 +38,8 @@ def test_a_piece_is_read_as_an_index_names_it(folder: str) -> None:
     assert read(piece, folder) == MediaValue(b"upper", f"{folder}/half.png")
     assert read({"uri": "half.png", "offset": 4, "length": None}, folder).data == b"upper half"
     assert read({"uri": "half.png"}, folder).data == b"the upper half"
+    # A null elsewhere in its table turned the numbers to floats
+    assert read({"uri": "half.png", "offset": 4.0, "length": 5.0}, folder).data == b"upper"
 
 
 def test_bytes_are_taken_as_they_are() -> None:
@@ -61,6 +63,8 @@ def test_where_relative_paths_begin(folder: str) -> None:
         ({"uri": "half.png", "offset": 10, "length": 5}, "half.png: ends before byte 15"),
         ({"uri": "half.png", "offset": 99}, "half.png: is empty"),
         ({"uri": "half.png", "offset": -1}, "'prefix.offset' should be a whole number"),
+        ({"uri": "half.png", "offset": 4.5}, "'prefix.offset' should be a whole number"),
+        ({"uri": "half.png", "offset": 2**63}, f"a whole number in [0, {2**63 - 1}], not"),
         ({"uri": "half.png", "length": True}, "'prefix.length' should be a whole number"),
         ({"uri": "half.png", "size": 5}, "'prefix' has an unknown key 'size'; known are uri"),
         ({"offset": 5}, "'prefix' should have a 'uri' that is a text, not nothing"),

@@ -18,6 +18,7 @@ from ancestral.jobs.folders import ABANDONED_SECONDS
 from ancestral.jobs.fsck import fsck
 from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.manifest import Manifest
 from ancestral.jobs.orphans import Collected, collect
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, open_store
@@ -82,16 +83,27 @@ def test_records_that_came_too_late_are_removed_with_their_files(local_store: St
     assert fsck(local_store, job.job_id).late_records == 0
 
 
-def test_what_a_writer_that_died_was_writing_is_removed(local_store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "directory_of",
+    [
+        lambda manifest: layout.packs_folder(manifest.job_id),
+        lambda manifest: layout.job_folder(manifest.job_id),
+        lambda manifest: os.path.dirname(manifest.parts[0].path),
+    ],
+    ids=["packs", "job", "table"],
+)
+def test_what_a_writer_that_died_was_writing_is_removed(
+    local_store: Store, tmp_path: Path, directory_of: Callable[[Manifest], str]
+) -> None:
     # Given a finished job, and half-written files: one old, one that may still be written
     job = accept_job(local_store, 4)
     draw(local_store, job, Unit(0, 8))
-    finalise(local_store, job.job_id)
+    manifest = finalise(local_store, job.job_id)
     before = contents(local_store)
-    packs = tmp_path / "lake" / layout.packs_folder(job.job_id)
-    old, new = packs / ".tmp-0123", packs / ".tmp-4567"
+    folder = tmp_path / "lake" / directory_of(manifest)
+    old, new = folder / ".tmp-0123", folder / ".tmp-4567"
     for path in (old, new):
-        path.write_bytes(b"half a pack")
+        path.write_bytes(b"half a file")
     os.utime(old, (0, time.time() - ABANDONED_SECONDS - 1))
 
     # When garbage is collected, dry at first

@@ -159,6 +159,20 @@ def test_a_row_of_the_table_leads_to_its_artifact(store: Store, job: Job) -> Non
     assert [results.artifact(row) for row in results.table().to_pylist()] == list(results)
 
 
+def test_a_row_of_a_pandas_frame_leads_to_its_artifact(store: Store, job: Job) -> None:
+    # Given a frame that has floats in place of whole numbers, and NaN in place of null
+    results = Results(store, job)
+    frame = results.table().to_pandas()
+    assert frame["offset"].dtype == float
+
+    artifacts = [results.artifact(row) for row in frame.to_dict("records")]
+
+    assert [artifact.stored for artifact in artifacts] == [True, False, True, False, True, True]
+    assert artifacts[4].bytes() == b"image 4"
+    with pytest.raises(NotFound, match="was not drawn, failed: no luck"):
+        artifacts[1].bytes()
+
+
 def test_a_row_that_was_not_drawn_has_no_bytes(store: Store, job: Job) -> None:
     failed = list(Results(store, job))[1]
     with pytest.raises(NotFound, match=r"row 1 \('request 1'\) was not drawn, failed: no luck"):
