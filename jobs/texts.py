@@ -4,9 +4,10 @@
      as it is written      in one case           as it is read
 
 A character that the model knows is read as it is; a blank as " "; an accented letter as the letter
-itself where only that is known; other punctuation and symbols as " ". Numbers and letters that are
-not known are refused, since nobody can say what the model would make of them. A request keeps its
-text as it was written: models read it by the same rule.
+itself where only that is known; other punctuation and symbols as " "; and characters that are not
+seen, like soft hyphens, are left out. Numbers, letters and vowel signs that are not known are
+refused, since nobody can say what the model would make of them. A request keeps its text as it was
+written: models read it by the same rule.
 """
 
 from __future__ import annotations
@@ -87,9 +88,22 @@ def _read(character: str, characters: str) -> str | None:
         return character
     if character.isspace() or unicodedata.category(character)[0] in "PS":
         return " "
+    if _is_unseen(character):
+        return ""
     parts = unicodedata.normalize("NFD", character)
-    letters = "".join(part for part in parts if not unicodedata.category(part).startswith("M"))
+    letters = "".join(part for part in parts if not _is_accent(part))
     return letters if all(letter in characters for letter in letters) else None
+
+
+def _is_unseen(character: str) -> bool:
+    """Whether it has no shape of its own: a format character, or a variation selector."""
+    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
+
+
+def _is_accent(part: str) -> bool:
+    """Whether it is a mark over, under or through a letter that is still the same letter. Marks of
+    the other classes make another: vowel signs (0), nuktas (7), voicing marks (8), viramas (9)."""
+    return unicodedata.combining(part) not in (0, 7, 8, 9)
 
 
 def _listed(characters: str) -> str:

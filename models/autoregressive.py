@@ -54,6 +54,10 @@ class Autoregressive(nn.Module, ABC):
     #: The name under which bundles and recipes know the family.
     family: ClassVar[str]
 
+    #: What the network was built from. A family's class takes it, a frozen dataclass, as its only
+    #: argument and keeps it: bundles hold it, and the network is built from it again.
+    config: Any
+
     @property
     @abstractmethod
     def signature(self) -> dict[str, Any]:
@@ -124,7 +128,7 @@ class Autoregressive(nn.Module, ABC):
     def score(self, x: Tensor, conditions: Conditions) -> Tensor:
         """log p of real events `x` in nats, (B,) float64: a bound where there are hidden symbols.
 
-        It is the same for the same arguments.
+        In evaluation mode it is the same for the same arguments.
         """
         return self.log_prob(x, conditions)
 

@@ -92,6 +92,7 @@ class Darn(Autoregressive):
     """p(h, x | label) over bits."""
 
     family: ClassVar[str] = "darn"
+    config: DarnConfig
 
     def __init__(self, config: DarnConfig) -> None:
         super().__init__()

@@ -144,6 +144,7 @@ class GatedPixelCNN(Autoregressive):
     """p(image | label, latent vector, map) over grey levels."""
 
     family: ClassVar[str] = "gated_pixelcnn"
+    config: GatedPixelCNNConfig
 
     def __init__(self, config: GatedPixelCNNConfig) -> None:
         super().__init__()

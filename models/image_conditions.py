@@ -147,11 +147,12 @@ class ImageConditions(nn.Module):
 
 
 def check_labels(labels: tuple[int | str, ...], guided: bool = False) -> None:
-    """Raises ConfigError when a label is listed twice, or when there is none to be stressed."""
+    """Raises ConfigError when a label is listed twice, or when there are no two of which one could
+    be stressed."""
     if len(set(labels)) < len(labels):
         raise ConfigError("a label is listed twice")
-    if guided and not labels:
-        raise ConfigError("guided nets have labels")
+    if guided and len(labels) < 2:
+        raise ConfigError("guided nets have two labels at least")
 
 
 def check_map(map_shape: tuple[int, ...], height: int, width: int) -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,10 +33,13 @@ from torch.nn import functional as F
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.fields import check_names, vector, whole
-from ancestral.models.linear_fit import is_stationary, least_squares, yule_walker
+from ancestral.models.linear_fit import burg, is_stationary, least_squares, yule_walker
 from ancestral.models.sampling.distributions import Gaussian
 from ancestral.models.sampling.ops import Dense, Draw, Grid, Read, Register, Value, Write
 from ancestral.models.sampling.program import StepProgram
+
+#: How the parameters can be solved for (linear_fit.py).
+METHODS = {"least_squares": least_squares, "yule_walker": yule_walker, "burg": burg}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class LinearConfig:
     order: int
     #: The longest series that can be asked for.
     max_length: int = 100_000
+    #: How it is fitted: least_squares, the likeliest model, which may be none that is stationary;
+    #: burg or yule_walker, which always are.
+    method: str = "least_squares"
 
     def __post_init__(self) -> None:
         """Raises ConfigError when a size makes no model."""
@@ -54,10 +60,8 @@ class LinearConfig:
             raise ConfigError(f"order must be at least 1, not {self.order}")
         if self.max_length <= self.order:
             raise ConfigError(f"max_length must be above order, which is {self.order}")
-
-
-#: How `fit` can be asked to solve for the parameters.
-METHODS = {"least_squares": least_squares, "yule_walker": yule_walker}
+        if self.method not in METHODS:
+            raise ConfigError(f"no method {self.method!r}: there are {', '.join(METHODS)}")
 
 
 def yearly_sunspots() -> LinearConfig:
@@ -69,6 +73,7 @@ class LinearAR(Autoregressive):
     """p(series) over real numbers; a fresh one draws white noise."""
 
     family: ClassVar[str] = "linear"
+    config: LinearConfig
 
     def __init__(self, config: LinearConfig) -> None:
         super().__init__()
@@ -89,19 +94,13 @@ class LinearAR(Autoregressive):
         return self
 
     @torch.no_grad()
-    def fit(
-        self,
-        x: Sequence[Tensor],
-        method: Literal["least_squares", "yule_walker"] = "least_squares",
-    ) -> None:
+    def fit(self, x: Sequence[Tensor]) -> None:
         """Takes the parameters from real series (T,), each longer than the order.
 
-        Raises ConfigError for another method, and DataError when the series give no stationary
-        model; the parameters are then as before.
+        Raises DataError when the series give no stationary model; the parameters are then as
+        before.
         """
-        if method not in METHODS:
-            raise ConfigError(f"no method {method!r}: there are {', '.join(METHODS)}")
-        found = METHODS[method](x, self.config.order)
+        found = METHODS[self.config.method](x, self.config.order)
         self.coefficients.copy_(found.coefficients)
         self.mean.fill_(found.mean)
         self.log_deviation.copy_(torch.tensor(found.deviation, dtype=torch.float64).log())

@@ -3,7 +3,10 @@
     least squares    the coefficients that foretell x_{t+1} from x_t ... x_{t-p+1} with the smallest
                      squared error: the likeliest ones, given the first p values of each series
     Yule-Walker      the coefficients whose autocovariances r_0 ... r_p are the series' own
-                     (Yule 1927, Walker 1931); always stationary
+                     (Yule 1927, Walker 1931); always stationary, and of short series too tame
+    Burg             order by order, the reflection coefficient with the smallest squared error of
+                     foretelling forwards and backwards (Burg 1975, "Maximum Entropy Spectral
+                     Analysis"); always stationary
 
 Yule-Walker is a Toeplitz system, which Levinson and Durbin solve order by order in O(p²):
 
@@ -60,7 +63,7 @@ def least_squares(x: Sequence[Tensor], order: int) -> LinearFit:
     if not is_stationary(coefficients):
         raise DataError(
             "the least squares fit is not stationary, so that what it draws would grow without "
-            "bound: fit the differences of the series, or by Yule-Walker"
+            "bound: fit the differences of the series, or by the method 'burg'"
         )
     deviation = (future - past @ solution).square().mean().sqrt()
     mean = constant / (1 - coefficients.sum())
@@ -84,17 +87,42 @@ def yule_walker(x: Sequence[Tensor], order: int) -> LinearFit:
     return _in_units(coefficients, torch.zeros(()), variance.sqrt(), centre, spread)
 
 
+def burg(x: Sequence[Tensor], order: int) -> LinearFit:
+    """The model of series (T,) whose reflection coefficients foretell best in both directions.
+
+    Raises DataError for series that are too short, constant, not finite or foretold without error.
+    """
+    series, centre, spread = _standardised(x, order)
+    coefficients = series[0][:0]
+    # What an order leaves of each value, foretold from those before it, and from those behind it.
+    forwards, backwards = series, series
+    for _ in range(order):
+        forwards = [errors[1:] for errors in forwards]
+        backwards = [errors[:-1] for errors in backwards]
+        ahead, behind = torch.cat(forwards), torch.cat(backwards)
+        reflection = 2 * (ahead @ behind) / (ahead @ ahead + behind @ behind)
+        pairs = list(zip(forwards, backwards, strict=True))
+        forwards = [ahead - reflection * behind for ahead, behind in pairs]
+        backwards = [behind - reflection * ahead for ahead, behind in pairs]
+        coefficients = _longer(coefficients, reflection)
+    deviation = torch.cat(forwards + backwards).square().mean().sqrt()
+    return _in_units(coefficients, torch.zeros(()), deviation, centre, spread)
+
+
 def levinson_durbin(autocovariance: Tensor) -> tuple[Tensor, Tensor]:
     """Coefficients (p,) and the variance of ε for autocovariances r_0 ... r_p (p + 1,)."""
     coefficients, variance = autocovariance[:0], autocovariance[0]
     for lag in range(1, len(autocovariance)):
         foretold = coefficients @ autocovariance[1:lag].flip(0)
         reflection = (autocovariance[lag] - foretold) / variance
-        coefficients = torch.cat(
-            [coefficients - reflection * coefficients.flip(0), reflection.view(1)]
-        )
+        coefficients = _longer(coefficients, reflection)
         variance = variance * (1 - reflection**2)
     return coefficients, variance
+
+
+def _longer(coefficients: Tensor, reflection: Tensor) -> Tensor:
+    """The coefficients of the next order."""
+    return torch.cat([coefficients - reflection * coefficients.flip(0), reflection.view(1)])
 
 
 def reflection_coefficients(coefficients: Tensor) -> list[float]:

@@ -119,6 +119,7 @@ class Made(Autoregressive):
     """p(image | label) over grey levels."""
 
     family: ClassVar[str] = "made"
+    config: MadeConfig
 
     def __init__(self, config: MadeConfig) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ same seeds.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,11 +36,14 @@ def sample_naive(
     settings: Settings | None = None,
     prefix: Tensor | None = None,
 ) -> NaiveSample:
-    """Draw one event by the chain rule, in the network's own dtype.
+    """Draw one event by the chain rule, in the network's own dtype and evaluation mode.
 
     The symbols of `prefix` (n,), or of what the fields fix, are given and not drawn. Raises
     ConditionError when the fields do not fit the network, or the prefix the fields.
     """
+    if net.training:
+        # A copy, so that the caller's network keeps its own mode.
+        net = copy.deepcopy(net).eval()
     conditions = net.conditions(fields)
     given = beginning(net, fields, prefix)
     known = 0 if given is None else len(given)

@@ -158,6 +158,7 @@ class PixelCNN(Autoregressive):
     """p(image | label) over the levels of each pixel, or of each of its colours."""
 
     family: ClassVar[str] = "pixelcnn"
+    config: PixelCNNConfig
 
     def __init__(self, config: PixelCNNConfig) -> None:
         super().__init__()

@@ -79,6 +79,7 @@ class PixelCNNAutoencoder(Autoregressive):
     """p(image | latent vector), and the latent vector of an image."""
 
     family: ClassVar[str] = "pixelcnn_autoencoder"
+    config: PixelCNNAutoencoderConfig
 
     def __init__(self, config: PixelCNNAutoencoderConfig) -> None:
         super().__init__()

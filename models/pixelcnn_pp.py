@@ -147,6 +147,7 @@ class PixelCNNPlusPlus(Autoregressive):
     """p(image | label, latent vector) over grey levels or over colours."""
 
     family: ClassVar[str] = "pixelcnn_pp"
+    config: PixelCNNPlusPlusConfig
 
     def __init__(self, config: PixelCNNPlusPlusConfig) -> None:
         super().__init__()

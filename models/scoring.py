@@ -110,12 +110,12 @@ class Scorer:
         return math.ceil(len(self._waiting) / self._places)
 
     def _check_symbols(self, given: Tensor) -> None:
+        if not given.numel():
+            raise ConditionError("an event without symbols cannot be scored")
         levels = self._net.distribution.levels
         if levels is None:
             return
-        if given.dtype.is_floating_point or (
-            given.numel() and not 0 <= given.min() <= given.max() < levels
-        ):
+        if given.dtype.is_floating_point or not 0 <= given.min() <= given.max() < levels:
             raise ConditionError(f"an event holds symbols that are not among {levels} levels")
 
     def drop(self, key: Hashable) -> None:

@@ -91,7 +91,8 @@ def train(
     save_due: Callable[[], bool] = lambda: False,
     resume: TrainState | None = None,
 ) -> int:
-    """Train until the budget or patience is used, and leave the best averaged weights in `network`.
+    """Train until the budget or patience is used, and leave the best averaged weights in `network`,
+    in evaluation mode.
 
     `fraction_done(step)` says how much of the budget is used before that step, the same to every
     rank; it is asked once a step. The `validation` batches, gone through `settings.validations`
@@ -168,6 +169,7 @@ def train(
         if save_due() or due:
             keep()
     network.load_state_dict(best.weights or average.state_dict())
+    network.eval()
     return step
 
 

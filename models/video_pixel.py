@@ -21,6 +21,7 @@ Shapes: B batch, F frames, H rows, W columns, L levels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -82,8 +83,10 @@ class VideoPixelConfig:
             raise ConfigError(
                 f"encoder_first_reach must not be negative, but is {self.encoder_first_reach}"
             )
-        if not self.frames_per_second > 0:
-            raise ConfigError(f"frames_per_second must be above 0, not {self.frames_per_second}")
+        if not 0 < self.frames_per_second < math.inf:
+            raise ConfigError(
+                f"frames_per_second must be above 0 and finite, not {self.frames_per_second}"
+            )
         if not 2 <= self.levels <= 256:
             raise ConfigError(f"levels must be 2 to 256, not {self.levels}")
         if len(set(self.labels)) < len(self.labels):
@@ -99,6 +102,7 @@ class VideoPixel(Autoregressive):
     """p(clip | label) over grey levels."""
 
     family: ClassVar[str] = "video_pixel"
+    config: VideoPixelConfig
 
     def __init__(self, config: VideoPixelConfig) -> None:
         super().__init__()

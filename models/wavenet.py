@@ -73,6 +73,7 @@ class WaveNet(Autoregressive):
     """p(sound | text or digit, speaker)."""
 
     family: ClassVar[str] = "wavenet"
+    config: WaveNetConfig
 
     def __init__(self, config: WaveNetConfig) -> None:
         super().__init__()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ancestral.models.errors import ConfigError
+from ancestral.models.speech.frames import LOWEST_SAMPLE_RATE_HZ
+from ancestral.models.speech.spelling import in_one_case
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class WaveNetConfig:
             raise ConfigError(f"levels must be even and 2 to {most}, not {self.levels}")
         if self.digits and self.characters:
             raise ConfigError("a voice says texts or digits: give characters or digits")
-        if self.characters and self.characters[0] != " ":
-            raise ConfigError("the first of characters is silence, ' '")
+        if self.characters:
+            self._check_characters()
         for name in ("digits", "characters", "speakers"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ConfigError(f"{name} lists one of them twice")
@@ -90,6 +92,26 @@ class WaveNetConfig:
         longest = self.columns * self.hop / self.sample_rate_hz
         if any(not 0 < seconds <= longest for row in self.seconds for seconds in row):
             raise ConfigError(f"seconds must lie above 0 and not beyond {longest:g}")
+        furthest = (self.kernel - 1) * self.dilations[-1]
+        if furthest > self.max_length:
+            raise ConfigError(
+                f"the highest layer looks {furthest} samples back, and the longest sound has "
+                f"{self.max_length}: lower kernel or depth"
+            )
+
+    def _check_characters(self) -> None:
+        if self.characters[0] != " ":
+            raise ConfigError("the first of characters is silence, ' '")
+        if self.characters.isspace():
+            raise ConfigError("characters has silence alone, and no letter to be said")
+        never = [each for each in self.characters if in_one_case(each) != each]
+        if never:
+            raise ConfigError(f"characters has some that no text has in lower case: {never}")
+        if self.sample_rate_hz < LOWEST_SAMPLE_RATE_HZ:
+            raise ConfigError(
+                f"a voice that says texts needs a sample_rate_hz of {LOWEST_SAMPLE_RATE_HZ}, not "
+                f"{self.sample_rate_hz}"
+            )
 
     @property
     def longest_seconds(self) -> float:
@@ -105,6 +127,11 @@ class WaveNetConfig:
     def dilations(self) -> tuple[int, ...]:
         """How far apart each layer reads, from the lowest layer up."""
         return tuple(self.kernel**power for power in range(self.depth)) * self.stacks
+
+    @property
+    def receptive_field(self) -> int:
+        """How many samples before it a sample depends on."""
+        return self.input_reach + (self.kernel - 1) * sum(self.dilations)
 
 
 def piano() -> WaveNetConfig:

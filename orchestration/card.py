@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ancestral.jobs.recipe import Recipe
+from ancestral.models.families import find_family, read_config
 from ancestral.orchestration.measures import HELD_OUT
 
 _CARD = """\
@@ -22,7 +23,7 @@ A {family} model, trained by the recipe below.
 | seconds of training | {seconds:,} |
 | data-parallel workers | {workers} ({device}) |
 | parameters | {parameters:,} |
-
+{reach}
 ## Data
 
 `{data}`{fields}. Licence: {licence}
@@ -37,6 +38,9 @@ A {family} model, trained by the recipe below.
 def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     """The card of a model that was trained by `recipe` (a complete one), in Markdown."""
     fields = " and ".join(recipe.data.fields)
+    config = read_config(find_family(recipe.family).config, recipe.model)
+    # Of a family that can say so.
+    reach = getattr(config, "receptive_field", None)
     return _CARD.format(
         name=recipe.name,
         family=recipe.family,
@@ -47,6 +51,7 @@ def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         workers=metrics["workers"],
         device=metrics["device"],
         parameters=metrics["parameters"],
+        reach="" if reach is None else f"| looks back | {reach:,} samples |\n",
         data=recipe.data.path,
         fields=f", conditioned on {fields}" if fields else "",
         licence=recipe.data.license or "not stated in the recipe",

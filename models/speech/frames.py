@@ -22,6 +22,9 @@ BANDS = 32
 #: The longest and the shortest period that is a voice's pitch, in hertz.
 LOWEST_HERTZ, HIGHEST_HERTZ = 65.0, 400.0
 
+#: A sound of fewer samples in a second has no such pitch.
+LOWEST_SAMPLE_RATE_HZ = round(2 * HIGHEST_HERTZ)
+
 #: How alike two neighbouring periods of a voiced sound are at least: a correlation.
 VOICED = 0.5
 

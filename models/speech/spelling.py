@@ -2,8 +2,9 @@
 
     "Sept, s'il vous plaît!"  ──▶  " sept s il vous plait "      by a voice that knows no î
 
-A text is folded to small letters. An accent that the voice does not know is left out, and so is the
-difference between a space and punctuation. Silence, the character " ", stands at both ends.
+A text is folded to small letters. An accent that the voice does not know is left out, and so are
+the difference between a space and punctuation, and what is not seen. Silence, the character " ",
+stands at both ends.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ SILENCE = " "
 
 def alphabet(texts: Iterable[str]) -> str:
     """What some texts are spelled with, in order, with silence as the first."""
-    found = {character for text in texts for character in _folded(text)}
-    return SILENCE + "".join(sorted(each for each in found if not _is_silent(each)))
+    found = {character for text in texts for character in in_one_case(text)}
+    said = (each for each in found if not _is_silent(each) and not _is_unseen(each))
+    return SILENCE + "".join(sorted(said))
 
 
 def spell(text: str, characters: str) -> list[int]:
     """The text as indices among the known characters, between two silences.
 
-    Raises ConditionError when it is blank, or has a letter or a digit that is not among them.
+    Raises ConditionError when it is blank, or has a letter, a digit or a vowel sign that is not
+    among them.
     """
     spelled = [0]
-    for character in _folded(text):
+    for character in in_one_case(text):
         for known in _known(character, characters):
             index = characters.index(known)
             if index or spelled[-1]:
@@ -39,7 +42,8 @@ def spell(text: str, characters: str) -> list[int]:
     return spelled if spelled[-1] == 0 else [*spelled, 0]
 
 
-def _folded(text: str) -> str:
+def in_one_case(text: str) -> str:
+    """The text in composed characters (NFC) whose case is folded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
@@ -48,14 +52,27 @@ def _is_silent(character: str) -> bool:
     return character.isspace() or unicodedata.category(character)[0] in "PS"
 
 
+def _is_unseen(character: str) -> bool:
+    """Whether it has no shape of its own: a format character, or a variation selector."""
+    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
+
+
+def _is_accent(part: str) -> bool:
+    """Whether it is a mark over, under or through a letter that is still the same letter. Marks of
+    the other classes make another: vowel signs (0), nuktas (7), voicing marks (8), viramas (9)."""
+    return unicodedata.combining(part) not in (0, 7, 8, 9)
+
+
 def _known(character: str, characters: str) -> str:
     """What of a character the voice knows. Raises ConditionError when that is nothing."""
     if character in characters:
         return character
     if _is_silent(character):
         return SILENCE
+    if _is_unseen(character):
+        return ""
     parts = unicodedata.normalize("NFD", character)
-    bare = "".join(part for part in parts if not unicodedata.category(part).startswith("M"))
+    bare = "".join(part for part in parts if not _is_accent(part))
     if all(part in characters for part in bare):
         return bare
     raise ConditionError(

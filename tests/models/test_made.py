@@ -16,6 +16,7 @@ from ancestral.models.made import (
     spread_degrees,
     units_due,
 )
+from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.distributions import Bernoulli, Categorical
 from ancestral.models.sampling.draw import Settings
 from tests.models import laws
@@ -201,6 +202,18 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
     net = Made(MadeConfig(3, 3, labels=LABELS))
     with pytest.raises(ConditionError, match=message):
         net.conditions(fields)
+
+
+def test_the_naive_sampler_drops_nothing_of_a_network_in_training() -> None:
+    # Given a network and what it draws without dropout
+    net = lively(MadeConfig(height=4, width=4, levels=5, hidden=(30,), dropout=0.5))
+    drawn = sample_naive(net, {}, seed=1)
+
+    # When it is asked in training, then it draws the same and is in training still
+    again = sample_naive(net.train(), {}, seed=1)
+    assert again.symbols.equal(drawn.symbols)
+    assert again.log_likelihood_nats == drawn.log_likelihood_nats
+    assert net.training
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,22 @@ def test_what_does_not_fit_is_refused() -> None:
         Scorer(case.net, slots=0)
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if None in CASES[name].net.signature["shape"]]
+)
+def test_an_event_without_symbols_costs_itself_and_no_neighbour(name: str) -> None:
+    # Given an event that waits
+    case = CASES[name]
+    scorer = Scorer(case.net)
+    (good,) = events_of(case, 1)
+    scorer.admit("good", *good)
+    # When another has no symbols
+    with pytest.raises(ConditionError, match="an event without symbols cannot be scored"):
+        scorer.admit("empty", good[0][:0], good[1])
+    # Then the first is scored
+    assert [each.key for each in scorer.advance()] == ["good"]
+
+
 @pytest.mark.parametrize("symbol", [-1, 7, 1.5, 2.0])
 def test_a_symbol_that_is_none_costs_its_own_event_and_no_neighbour(symbol: float) -> None:
     # Given an event that waits

@@ -96,7 +96,9 @@ def test_held_out_batches_are_scored_without_dropout() -> None:
         report=seen.append,
     )
 
-    assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net.eval(), batches))
+    # Then so are those of the network that is left
+    assert not net.training
+    assert seen[-1].validation_bits_per_dim == pytest.approx(bits_per_dim(net, batches))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -1,5 +1,6 @@
 """The laws, and what a video pixel network can see."""
 
+import math
 from typing import Any
 
 import pytest
@@ -212,6 +213,8 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
         ({"encoder_layers": 0}, "encoder_layers must be at least 1, not 0"),
         ({"encoder_first_reach": -1}, "encoder_first_reach must not be negative"),
         ({"frames_per_second": 0.0}, "frames_per_second must be above 0"),
+        ({"frames_per_second": math.inf}, "frames_per_second must be above 0 and finite"),
+        ({"frames_per_second": math.nan}, "frames_per_second must be above 0 and finite"),
         ({"levels": 257}, "levels must be 2 to 256, not 257"),
         ({"labels": (1, 1)}, "a label is listed twice"),
     ],

@@ -258,6 +258,11 @@ def test_features_of_another_length_are_refused() -> None:
         ({"speakers": ("ada", "ada")}, "speakers lists one of them twice"),
         ({"digits": (1, 2), "seconds": ((0.5,),)}, "seconds needs 1 rows"),
         ({"digits": (1,), "seconds": ((9.0,),)}, "not beyond 2.5"),
+        (
+            {"depth": 16, "stacks": 1},
+            "looks 32768 samples back, and the longest sound has 20000: lo",
+        ),
+        ({"kernel": 4, "depth": 4, "max_length": 191}, "looks 192 samples back, and the longest"),
         # 100 samples have room for one column of 80
         (
             {
@@ -291,6 +296,33 @@ def speaking(**more: Any) -> WaveNet:
         **more,
     )
     return WaveNet(config).eval()
+
+
+def test_a_voice_of_the_lowest_sample_rate_can_be_told_of_its_recordings() -> None:
+    net = speaking(sample_rate_hz=800)
+    _, conditions = net.example(torch.randint(0, 256, (2000,)), {"text": "ab", "speaker": "ada"})
+    assert conditions["features"].isfinite().all()
+
+
+def test_a_sample_depends_on_as_many_before_it_as_the_receptive_field_says() -> None:
+    # Given a net in which each weight matters
+    net = small().double()
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.normal_(std=0.5)
+    x = laws.random_event(net, {"seconds": 0.1}, seed=0)
+    last = net(x, {})[0, :, -1]
+
+    # When a sample is changed that is as far back, or one further
+    def changed(back: int) -> bool:
+        other = x.clone()
+        other[0, -1 - back] = (other[0, -1 - back] + 1) % 4
+        return not net(other, {})[0, :, -1].equal(last)
+
+    # Then
+    assert net.config.receptive_field == 2 + 2 * (1 + 2 + 4)
+    assert changed(net.config.receptive_field)
+    assert not changed(net.config.receptive_field + 1)
 
 
 def test_a_text_decides_how_long_it_takes() -> None:
@@ -367,6 +399,9 @@ def test_without_texts_nothing_is_learnt_first() -> None:
         ({"characters": " a", "digits": (1,), "seconds": ((0.1,),)}, "texts or digits"),
         ({"front_end_steps": 0}, "front_end_steps must be at least 1"),
         ({"characters": " a", "max_length": 79}, "hop must be at most max_length, which is 79"),
+        ({"characters": " "}, "characters has silence alone"),
+        ({"characters": " aBß"}, r"no text has in lower case: \['B', 'ß'\]"),
+        ({"characters": " a", "sample_rate_hz": 799}, "needs a sample_rate_hz of 800, not 799"),
     ],
 )
 def test_a_front_end_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:

@@ -22,6 +22,15 @@ METRICS = {
 }
 
 
+def complete(name: str) -> Recipe:
+    """A recipe that ships, with the model that it starts from, and with such labels as the training
+    rows might have."""
+    recipe = find_recipe(name)
+    start = find_recipe(recipe.start).model if recipe.start else {}
+    labels = {"labels": [0, 1]} if "label" in recipe.data.fields else {}
+    return recipe.model_copy(update={"model": {**start, **recipe.model, **labels}})
+
+
 def recipe_on(card: str) -> Recipe:
     found = re.search(r"```yaml\n(.*?)```", card, re.S)
     assert found is not None
@@ -30,9 +39,14 @@ def recipe_on(card: str) -> Recipe:
 
 @pytest.mark.parametrize("name", shipped(".yaml"))
 def test_the_recipe_on_a_card_is_the_one_that_it_was_written_for(name: str) -> None:
-    recipe = find_recipe(name)
+    recipe = complete(name)
 
     assert recipe_on(write_card(recipe, METRICS)) == recipe
+
+
+def test_a_card_says_how_far_a_network_looks_back_that_can_say_so() -> None:
+    assert "| looks back | 2,050 samples |\n\n## Data" in write_card(complete("piano"), METRICS)
+    assert "| 12,345 |\n\n## Data" in write_card(complete("digits"), METRICS)
 
 
 @pytest.mark.parametrize("folder", sorted(each.name for each in (SHIPPED / "bundles").iterdir()))

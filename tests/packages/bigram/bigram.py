@@ -29,6 +29,7 @@ class Bigram(Autoregressive):
     """p(pixel | left neighbour)."""
 
     family: ClassVar[str] = "bigram"
+    config: BigramConfig
 
     def __init__(self, config: BigramConfig) -> None:
         super().__init__()
