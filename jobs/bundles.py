@@ -14,10 +14,13 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ancestral.jobs.errors import CorruptObject, ModelUnreadable, NotFound, StoreDenied
+from ancestral.jobs.fields import finite, is_size
+from ancestral.jobs.spec import INTEGER_LIMIT
 from ancestral.jobs.store import Store
 
 CONFIG = "config.json"
@@ -30,13 +33,19 @@ FILES = (WEIGHTS, METRICS, "card.md", CONFIG)
 #: Characters of a digest that name a version.
 DIGEST_CHARACTERS = 12
 
+#: The metric that is more than shown: what is drawn is compared with it.
+HELD_OUT = "held_out_bits_per_dim"
+
+#: Of the longest text among the metrics.
+METRIC_CHARACTERS = 100
+
 
 def check_length(store: Store, length: Any) -> None:
     """Raises ModelUnreadable unless the weights are there to their last byte, the only one read."""
+    if not is_size(length) or length >= INTEGER_LIMIT:
+        raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model")
     try:
-        store.read_range(WEIGHTS, int(length) - 1, 1)
-    except (TypeError, ValueError) as error:
-        raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model") from error
+        store.read_range(WEIGHTS, length - 1, 1)
     except NotFound as error:
         raise ModelUnreadable(f"{store.uri}: there is no {WEIGHTS}") from error
     except CorruptObject as error:
@@ -68,20 +77,49 @@ def read_bundle(store: Store, digest: str) -> Iterator[tuple[str, bytes]]:
         yield file, data
 
 
+def is_copy(folder: Path, digest: str) -> bool:
+    """Whether a local folder holds the config.json of that digest."""
+    try:
+        config = (folder / CONFIG).read_bytes()
+    except OSError:
+        return False
+    return hashlib.sha256(config).hexdigest() == digest
+
+
 def copy_bundle(store: Store, digest: str, folder: Path) -> None:
-    """A local copy of a bundle, there as a whole or not at all. Raises ModelUnreadable, OSError."""
+    """A local copy of a bundle, there as a whole or not at all, in place of one that is no copy.
+
+    Raises ModelUnreadable, OSError.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         copy = Path(temporary) / digest
         copy.mkdir()
         for file, data in read_bundle(store, digest):
             (copy / file).write_bytes(data)
+        if not is_copy(folder, digest):
+            with suppress(FileNotFoundError):
+                os.rename(folder, Path(temporary) / "damaged")
         try:
             os.rename(copy, folder)
         except OSError:
             # Another process may have been faster: what it fetched has the same digest.
-            if not (folder / CONFIG).exists():
+            if not is_copy(folder, digest):
                 raise
+
+
+def read_metrics(store: Store) -> dict[str, Any]:
+    """What was measured of the bundle: numbers, booleans and lines of text.
+
+    Whatever else its metrics.json holds, nothing depends on: it is left out. Raises
+    ModelUnreadable when there is no such file, or no JSON object in it.
+    """
+    metrics = read_object(store, METRICS)
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name.isprintable() and _is_metric(name, value)
+    }
 
 
 def read_object(store: Store, file: str) -> dict[str, Any]:
@@ -93,7 +131,7 @@ def as_object(store: Store, file: str, data: bytes) -> dict[str, Any]:
     """The JSON object that a file holds. Raises ModelUnreadable."""
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelUnreadable(f"{store.uri_of(file)}: is not JSON") from error
     if not isinstance(document, dict):
         raise ModelUnreadable(f"{store.uri_of(file)}: is not a JSON object")
@@ -108,3 +146,9 @@ def read_file(store: Store, file: str) -> bytes:
         raise ModelUnreadable(f"{store.uri}: there is no {file}, so it is no model") from error
     except StoreDenied as error:
         raise ModelUnreadable(str(error)) from error
+
+
+def _is_metric(name: str, value: object) -> bool:
+    if isinstance(value, str | bool) and name != HELD_OUT:
+        return isinstance(value, bool) or (len(value) <= METRIC_CHARACTERS and value.isprintable())
+    return finite(value) is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import reprlib
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from typing import Any, TypeVar, get_args
@@ -26,6 +27,13 @@ NAMED_PROBLEMS = 5
 
 #: Longest piece of a wrong value that an error repeats, in characters.
 SHOWN_CHARACTERS = 60
+
+#: Writes no more of a value than an error could repeat: by aliases, a few lines of YAML are a value
+#: of any size.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxset = 20
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 1000
 
 
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -105,7 +113,7 @@ def shown(value: object) -> str:
     """A wrong value as a sentence repeats it: shortened, and "nothing" for None."""
     if value is None:
         return "nothing"
-    text = repr(value)
+    text = _SHORT.repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 

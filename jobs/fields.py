@@ -36,10 +36,14 @@ FIELD_TYPES = ("category", "number", "integer", "vector", "map", "text")
 
 def field_problem(name: str, field: Any) -> str:
     """What is wrong with a model's declaration of a field, as the end of a sentence; or nothing."""
+    if not name.isprintable() or not name.strip():
+        return f"calls a field {shown(name)}, which cannot be read in one line"
     if not isinstance(field, dict) or field.get("type") not in FIELD_TYPES:
         return f"gives {name!r} no type of {', '.join(FIELD_TYPES)}"
     if field.get("decides", "length") != "length":
         return f"lets {name!r} decide {field['decides']!r}, and a field can decide the 'length'"
+    if not isinstance(field.get("description", ""), str):
+        return f"gives {name!r} a 'description' that is no text"
     problem = _declaration_problem(name, field)
     if problem or field.get("default") is None:
         return problem
@@ -68,7 +72,7 @@ def checked(name: str, field: Mapping[str, Any], value: object) -> object:
         case "integer":
             return _checked_range(name, field, value, whole(value), "a whole number of 64 bits")
         case "number":
-            return _checked_range(name, field, value, _number(value), "a number")
+            return _checked_range(name, field, value, finite(value), "a number")
         case "media":
             return media_given(name, value)
         case "text":
@@ -113,6 +117,10 @@ def _declaration_problem(name: str, field: Mapping[str, Any]) -> str:
                 return f"gives the category {name!r} no values"
             if not all(isinstance(value, str) or whole(value) is not None for value in values):
                 return f"gives the category {name!r} values other than texts and whole numbers"
+        case "number" | "integer":
+            for end in ("minimum", "maximum"):
+                if end in field and finite(field[end]) is None:
+                    return f"gives {name!r} a {end!r} that is no finite number"
         case "vector" if not is_size(field.get("length")):
             return f"gives the vector {name!r} no 'length'"
         case "map":
@@ -180,7 +188,7 @@ def _nested(value: object, shape: Sequence[int]) -> list[Any] | None:
     """`value` if it is lists of that shape, with every number a float; else None."""
     if not isinstance(value, list) or len(value) != shape[0]:
         return None
-    parts = [_nested(part, shape[1:]) if shape[1:] else _number(part) for part in value]
+    parts = [_nested(part, shape[1:]) if shape[1:] else finite(part) for part in value]
     return None if any(part is None for part in parts) else parts
 
 
@@ -188,7 +196,8 @@ def _cut(values: list[Any], size: int) -> list[list[Any]]:
     return [values[start : start + size] for start in range(0, len(values), size)]
 
 
-def _number(value: object) -> float | None:
+def finite(value: object) -> float | None:
+    """A finite number as a float; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) <= sys.float_info.max else None

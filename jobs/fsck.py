@@ -13,7 +13,6 @@ is undecided is told, and is no problem.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from ancestral.jobs.manifest import Manifest, read_manifest
 from ancestral.jobs.problems import Problems
 from ancestral.jobs.public_table import CANCELLED_ROWS
 from ancestral.jobs.request_shards import Row, read_rows
+from ancestral.jobs.scratch import scratch_folder
 from ancestral.jobs.spec import Job
 from ancestral.jobs.states import final_state
 from ancestral.jobs.store import Store, ahead
@@ -73,8 +73,8 @@ class FsckReport:
 def fsck(store: Store, job_id: str, progress: Progress | None = None) -> FsckReport:
     """Checks a job; what is wrong with it does not raise, but is told.
 
-    Raises NotFound and CorruptObject when there is no job to be read, and the StoreErrors of a
-    store that cannot be read.
+    Raises NotFound and CorruptObject when there is no job to be read, the StoreErrors of a store
+    that cannot be read, and StoreDenied when there is no folder for temporary files.
     """
     job = Job.from_json(store.read(layout.spec_path(job_id)))
     problems = Problems()
@@ -82,8 +82,8 @@ def fsck(store: Store, job_id: str, progress: Progress | None = None) -> FsckRep
     counts = sum((record.counts for record in tree.rows), RowCounts())
     counts += RowCounts(cancelled=sum(unit.rows for unit in tree.cover.cancelled))
     manifest = _manifest(store, job, tree, counts, problems)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = _Rows(store, job, manifest, Path(folder), problems)
+    with scratch_folder() as folder:
+        rows = _Rows(store, job, manifest, folder, problems)
         for checked in rows.check(tree):
             if progress is not None:
                 progress(checked, job.rows)

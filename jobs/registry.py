@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,16 +24,17 @@ from typing import Any
 from ancestral.jobs.bundles import (
     CONFIG,
     DIGEST_CHARACTERS,
-    METRICS,
     WEIGHTS,
     as_object,
     check_digest,
     check_length,
     copy_bundle,
+    is_copy,
     read_bundle,
     read_file,
-    read_object,
+    read_metrics,
 )
+from ancestral.jobs.documents import shown
 from ancestral.jobs.errors import (
     AlreadyExists,
     ModelUnreadable,
@@ -52,6 +54,9 @@ from ancestral.jobs.shelves import (
 from ancestral.jobs.signature import check_signature
 from ancestral.jobs.store import Store, open_store
 
+#: What a family can be called: nothing that a terminal would obey.
+FAMILY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
 _log = logging.getLogger("ancestral.jobs")
 
 
@@ -68,6 +73,7 @@ class ModelEntry:
     config: dict[str, Any] = field(repr=False)
     #: What a request's fields are checked against.
     signature: dict[str, Any] = field(repr=False)
+    #: Numbers, booleans and lines of text.
     metrics: dict[str, Any] = field(repr=False)
     #: Whether this is the version that comes with the package under this name.
     ships: bool = False
@@ -221,7 +227,7 @@ class Registry:
             check_digest(store, read_file(store, CONFIG), digest)
             return Path(store.uri)
         folder = self._cache_folder / "bundles" / digest
-        if not (folder / CONFIG).exists():
+        if not is_copy(folder, digest):
             try:
                 copy_bundle(store, digest, folder)
             except OSError as error:
@@ -279,8 +285,12 @@ def _entry(store: Store, name: str) -> ModelEntry:
     signature, family, weights = (config.get(key) for key in ("signature", "family", "weights"))
     if not (isinstance(signature, dict) and isinstance(family, str) and isinstance(weights, dict)):
         raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model")
+    if not FAMILY.fullmatch(family):
+        raise ModelUnreadable(
+            f"{store.uri_of(CONFIG)}: a family cannot be called {shown(family)}: use letters, "
+            "digits, '-', '_' and '.'"
+        )
     check_signature(signature, store.uri)
     check_length(store, weights.get("bytes"))
     digest = hashlib.sha256(data).hexdigest()
-    metrics = read_object(store, METRICS)
-    return ModelEntry(name, store.uri, digest, family, config, signature, metrics)
+    return ModelEntry(name, store.uri, digest, family, config, signature, read_metrics(store))

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ancestral.jobs.errors import UsageError
+
 #: Models that come with the package, each in a folder that has its name.
 SHIPPED_MODELS = Path(__file__).absolute().parents[1] / "orchestration" / "shipped" / "bundles"
 
@@ -41,8 +43,17 @@ class Settings:
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-        """What the variables say; an empty one counts as absent."""
-        home = Path(environment.get("ANCESTRAL_HOME") or "~/.ancestral").expanduser().absolute()
+        """What the variables say; an empty one counts as absent.
+
+        Raises UsageError where there is neither ANCESTRAL_HOME nor a home directory.
+        """
+        home = Path(environment.get("ANCESTRAL_HOME") or "~/.ancestral")
+        try:
+            home = home.expanduser().absolute()
+        except RuntimeError as error:
+            raise UsageError(
+                "there is no home directory here: set ANCESTRAL_HOME to a folder"
+            ) from error
         return Settings(
             home=home,
             state_uri=environment.get("ANCESTRAL_STATE") or str(home / "state"),

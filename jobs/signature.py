@@ -15,7 +15,7 @@ from typing import Any
 
 from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import ModelUnreadable, RequestProblem, RequestsInvalid, SpecError
-from ancestral.jobs.fields import checked, field_problem, from_text, is_size
+from ancestral.jobs.fields import checked, field_problem, finite, from_text, is_size
 from ancestral.jobs.kinds import KIND_FIELDS, KINDS, LATENT, kinds_of
 from ancestral.jobs.spec import INTEGER_LIMIT, Gates, JobSpec, Sampling, whole
 
@@ -135,8 +135,8 @@ def check_seed(value: object) -> int:
 def _problem(signature: Mapping[str, Any]) -> str:
     """What is wrong with a signature, as the end of a sentence; or nothing."""
     medium, levels, fields = (signature.get(key) for key in ("medium", "levels", "fields"))
-    if medium not in MEDIA:
-        return f"makes {medium!r}, and known media are {', '.join(MEDIA)}"
+    if not isinstance(medium, str) or medium not in MEDIA:
+        return f"makes {shown(medium)}, and known media are {', '.join(MEDIA)}"
     if not (is_size(levels) or (levels is None and medium == "series")):
         return "should have 'levels', a whole number, or null for a series of real numbers"
     if not isinstance(fields, dict):
@@ -145,7 +145,7 @@ def _problem(signature: Mapping[str, Any]) -> str:
     if not isinstance(shape, list) or len(shape) not in MEDIA[medium]:
         return f"should have the 'shape' of its {medium}, a size (or null) for each axis"
     if not (shape[0] is None or is_size(shape[0])) or not all(map(is_size, shape[1:])):
-        return f"has sizes in its 'shape' that are not positive, the first or null: {shape}"
+        return f"has sizes in its 'shape' that are not positive, the first or null: {shown(shape)}"
     rate = {"audio": "sample_rate_hz", "video": "frames_per_second"}.get(medium)
     if rate is not None and not _is_positive(signature.get(rate)):
         return f"should have {rate!r}, a positive number"
@@ -189,4 +189,5 @@ def _check_nothing_is_drawn(spec: JobSpec) -> None:
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    number = finite(value)
+    return number is not None and number > 0

@@ -31,6 +31,7 @@ from ancestral.jobs.errors import (
     CorruptObject,
     PathRefused,
     StoreDenied,
+    StoreError,
     StoreUnsafe,
 )
 from ancestral.jobs.folders import TEMPORARY, Folder
@@ -154,15 +155,22 @@ class Store:
                 return False
             return True
 
-        with ThreadPoolExecutor(PROBE_WRITERS) as pool:
-            try:
-                successes = list(pool.map(won, names))
-            except BaseException:
-                # Of an interrupt, or where a thread cannot start: nobody waits for those to come.
-                start.abort()
-                raise
+        try:
+            with ThreadPoolExecutor(PROBE_WRITERS) as pool:
+                try:
+                    successes = list(pool.map(won, names))
+                except BaseException:
+                    # Of an interrupt, or where a thread cannot start: nobody waits for those to
+                    # come.
+                    start.abort()
+                    raise
+            standing = self.read(path)
+        except BaseException:
+            # All writers have ended by now, and one may have been faster than the interrupt.
+            with contextlib.suppress(StoreError):
+                self.delete(path)
+            raise
         told = [name for name, success in zip(names, successes, strict=True) if success]
-        standing = self.read(path)
         with contextlib.suppress(StoreDenied):  # A store may well forbid deletions.
             self.delete(path)
         # No winner at all is possible: its answer was lost, and its second try met the first.

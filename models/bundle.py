@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch.overrides import TorchFunctionMode
 
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import BundleError, ConfigError
@@ -29,6 +32,13 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "card.md"
 METRICS = "metrics.json"
+
+#: Numbers that a network may ask for while it is built: so many times those of its weights, for
+#: some are needed for a moment, and so many besides.
+ASKED_FOR, ASKED_BESIDES = 4, 2**24
+
+#: What makes tensors of a size that a configuration says.
+_MAKERS = (torch.arange, torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros)
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,8 @@ def save_bundle(folder: Path, net: Autoregressive, *, card: str, metrics: Mappin
 def load_bundle(folder: Path | str) -> Bundle:
     """Reads a bundle and checks its weights against their sha256.
 
-    Raises BundleError when a file is missing or broken, the weights are not what config.json says,
-    or this version knows no such network.
+    Raises BundleError when a file is missing or broken, the weights or the signature are not what
+    config.json says, or this version knows no such network.
     """
     folder = Path(folder)
     config_bytes = _read(folder / CONFIG)
@@ -73,7 +83,7 @@ def load_bundle(folder: Path | str) -> Bundle:
     weights = _read(folder / WEIGHTS)
     try:
         family, config = document["family"], document["config"]
-        sha256 = document["weights"]["sha256"]
+        signature, sha256 = document["signature"], document["weights"]["sha256"]
     except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / CONFIG} does not describe a model") from error
     if not isinstance(family, str) or not isinstance(config, dict):
@@ -81,12 +91,17 @@ def load_bundle(folder: Path | str) -> Bundle:
     if hashlib.sha256(weights).hexdigest() != sha256:
         raise BundleError(f"{folder / WEIGHTS} is not the file that {CONFIG} names: sha256 differs")
     try:
-        net = build(family, config)
-        net.load_state_dict(load(weights))
+        tensors = load(weights)
+        with _Allowance(sum(tensor.numel() for tensor in tensors.values())):
+            net = build(family, config)
+        net.load_state_dict(tensors)
     except ConfigError as error:
         raise BundleError(f"{folder} holds a model that cannot be built: {error}") from error
     except (SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CONFIG}") from error
+    # Requests are checked against it, and media are made by it.
+    if json.loads(canonical_json(net.signature)) != signature:
+        raise BundleError(f"{folder / CONFIG}: its signature is not that of its network")
     digest = hashlib.sha256(config_bytes).hexdigest()
     return Bundle(net.eval(), digest, metrics, folder)
 
@@ -95,6 +110,40 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys and no spaces, so that equal contents are equal bytes."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode() + b"\n"
+
+
+class _Allowance(TorchFunctionMode):
+    """Meanwhile this thread makes no more numbers than a network of so many weights may ask for.
+
+    So a configuration cannot ask for more memory than its weights let expect: it is refused before
+    there is anything to compare with them. Raises RuntimeError.
+    """
+
+    def __init__(self, weights: int) -> None:
+        super().__init__()
+        self._left = ASKED_FOR * weights + ASKED_BESIDES
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            self._left -= _asked(func, args, kwargs)
+            if self._left < 0:
+                raise RuntimeError("the network is larger than its weights")
+        return func(*args, **kwargs)
+
+
+def _asked(func: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+    """How many numbers one of the makers is asked for."""
+    size = args[0] if args else kwargs.get("size", ())
+    if func is torch.arange:
+        return int(abs(args[1] - args[0]) if len(args) > 1 else math.prod(args))
+    return math.prod(size if isinstance(size, Sequence) else args)
 
 
 def _read(path: Path) -> bytes:
@@ -107,7 +156,7 @@ def _read(path: Path) -> bytes:
 def _json(path: Path, data: bytes) -> dict[str, Any]:
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise BundleError(f"{path} is not a JSON object")

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from ancestral.jobs.bundles import HELD_OUT
 from ancestral.jobs.recipe import Recipe
 from ancestral.models.families import find_family, read_config
-from ancestral.orchestration.measures import HELD_OUT
 
 _CARD = """\
 # {name}

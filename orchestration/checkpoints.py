@@ -96,7 +96,9 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """Of the checkpoints that there are, the last one at the end."""
         paths = self._store.list(self._path("checkpoints"))
-        return sorted(int(path.rpartition("/")[2]) for path in paths)
+        names = [path.rpartition("/")[2] for path in paths]
+        # File systems and desktops put files of their own beside them, like .nfs0000 and .DS_Store.
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def load(self, step: int) -> Checkpoint:
         """The checkpoint of that step.

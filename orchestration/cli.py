@@ -12,6 +12,9 @@ neither torch nor Ray. What goes wrong is one sentence on stderr, and an exit co
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +34,7 @@ from ancestral.orchestration.commands.fsck import fsck
 from ancestral.orchestration.commands.gc import gc
 from ancestral.orchestration.commands.ls import ls
 from ancestral.orchestration.commands.models import models
+from ancestral.orchestration.commands.output import say
 from ancestral.orchestration.commands.recover import recover
 from ancestral.orchestration.commands.results import results
 from ancestral.orchestration.commands.retry import retry
@@ -43,6 +47,9 @@ from ancestral.orchestration.commands.up import up
 from ancestral.orchestration.errors import OrchestrationError
 
 BROKEN, WRONG_USE, UNAVAILABLE, STOPPED = 1, 2, 3, 130
+
+#: What a full disk and a closed terminal answer to whoever prints something.
+UNPRINTABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 #: Problems with rows that are listed one by one; all are counted.
 LISTED_PROBLEMS = 20
@@ -79,7 +86,18 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; `arguments` are those of the process by default."""
-    sys.exit(exit_code_of(arguments))
+    streams = [each for each in (sys.stdout, sys.stderr) if isinstance(each, io.TextIOWrapper)]
+    for stream in streams:
+        # A name may have characters that the terminal's encoding has not.
+        stream.reconfigure(errors="backslashreplace")
+    code = exit_code_of(arguments)
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            # It was said already, and Python would try it again at the end and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 def exit_code_of(arguments: Sequence[str] | None = None) -> int:
@@ -87,25 +105,30 @@ def exit_code_of(arguments: Sequence[str] | None = None) -> int:
     try:
         code = cli.main(arguments, prog_name="ancestral", standalone_mode=False)
     except click.Abort:
-        click.echo("Stopped.", err=True)
+        say("Stopped.")
         return STOPPED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except OrchestrationError as error:
-        click.echo(f"ancestral: {error}", err=True)
+        say(f"ancestral: {error}")
         return error.exit_code
     except RequestsInvalid as error:
         if error.total == 1:
-            click.echo(f"ancestral: {error}; nothing was submitted", err=True)
+            say(f"ancestral: {error}; nothing was submitted")
             return WRONG_USE
         for problem in error.problems[:LISTED_PROBLEMS]:
-            click.echo(problem, err=True)
-        click.echo(f"ancestral: {error.total:,} rows are wrong; nothing was submitted", err=True)
+            say(problem)
+        say(f"ancestral: {error.total:,} rows are wrong; nothing was submitted")
         return WRONG_USE
     except JobError as error:
-        click.echo(f"ancestral: {error}", err=True)
+        say(f"ancestral: {error}")
         return _code_of(error)
+    except OSError as error:
+        if error.errno not in UNPRINTABLE:
+            raise
+        say(f"ancestral: {error.strerror}")
+        return BROKEN
     return code if isinstance(code, int) else 0
 
 

@@ -87,9 +87,9 @@ def cluster(address: str | None = None, cpus: int | None = None) -> Iterator[Res
     try:
         # Ray that is torn out of its start can take the process down with it. For TERM it installs
         # a handler of its own.
-        with Interrupt([signal.SIGINT]) as interrupt:
+        with Interrupt([signal.SIGINT, signal.SIGHUP]) as interrupt:
             if address in (None, "local"):
-                folder = tempfile.mkdtemp(prefix="ancestral-ray-", dir=TEMPORARY_ROOT)
+                folder = _make_folder()
                 _start(folder, cpus)
             else:
                 _join(address)
@@ -109,11 +109,26 @@ def draining_nodes() -> frozenset[str]:
     return frozenset(ray_module("ray._private.state").state.get_draining_nodes())
 
 
+def _make_folder() -> str:
+    try:
+        return tempfile.mkdtemp(prefix="ancestral-ray-", dir=TEMPORARY_ROOT)
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"a local Ray needs a folder in {TEMPORARY_ROOT}, which cannot be made "
+            f"({error.strerror or error}): make room there, or let it be written"
+        ) from error
+
+
 def _start(folder: str, cpus: int | None) -> None:
     if sys.platform == "linux":
         # The ranks of a training run are on this machine; its name need not resolve.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    # Its processes inherit this, as they do Ray's own block of SIGINT: a terminal that is closed
+    # tells all of them, and who started them drains them first.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
+        # Its ports are open to every machine, and only a token runs code there: Ray makes one by
+        # itself, unless RAY_AUTH_MODE says not to.
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -130,6 +145,8 @@ def _start(folder: str, cpus: int | None) -> None:
         if type(error) is not Exception:
             raise
         raise ServiceUnavailable(f"a local Ray did not start: {error}; try again") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _join(address: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from ancestral.jobs.bundles import HELD_OUT
 from ancestral.jobs.errors import StoreDenied
 from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.registry import ModelEntry, Registry
@@ -21,7 +22,6 @@ from ancestral.jobs.status import JobStatus
 from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.judging import judge_job
-from ancestral.orchestration.measures import HELD_OUT
 from ancestral.orchestration.real import real_ones
 from ancestral.orchestration.recipe import find_recipe
 from ancestral.orchestration.report import write_report

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from ancestral.jobs.bundles import HELD_OUT
 from ancestral.models import Autoregressive, Batch, Item, bits_per_dim
 from ancestral.models.data import collate
 from ancestral.orchestration.deal import Span, between
 from ancestral.orchestration.examples import Events
-from ancestral.orchestration.measures import HELD_OUT
 from ancestral.orchestration.rows import all_spans
 
 #: Symbols that are scored at a time, in as many whole events as that makes.

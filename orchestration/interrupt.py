@@ -1,4 +1,5 @@
-"""Being asked to stop: Ctrl-C, or the TERM signal of a container that is being taken down."""
+"""Being asked to stop: Ctrl-C, the TERM signal of a container that is being taken down, or the HUP
+signal of a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -20,11 +21,17 @@ class Stopped(OrchestrationError):
 class Interrupt:
     """While the context is open, the first signal only sets `asked`; a second one ends at once.
 
+    HUP never does that, for a terminal that is closed may send it twice: the shell and the kernel
+    both do. Where it is ignored, as under nohup, it stays so.
+
     To be opened in the main thread; for TERM after Ray was started, which installs a handler of its
     own.
     """
 
-    def __init__(self, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)) -> None:
+    def __init__(
+        self,
+        signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+    ) -> None:
         self._signals = signals
         self._asked = threading.Event()
         self._before: dict[signal.Signals, Any] = {}
@@ -40,6 +47,8 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         for each in self._signals:
+            if each == signal.SIGHUP and signal.getsignal(each) == signal.SIG_IGN:
+                continue
             self._before[each] = signal.signal(each, self._hear)
         return self
 
@@ -53,6 +62,6 @@ class Interrupt:
             signal.signal(each, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._asked.is_set():
+        if self._asked.is_set() and number != signal.SIGHUP:
             raise KeyboardInterrupt
         self._asked.set()

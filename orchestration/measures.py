@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from ancestral.jobs.bundles import HELD_OUT
 from ancestral.orchestration.drawings import SERIES_COLOURS, histogram, nice_step, stacked_bars
 
-#: The measure of a model's metrics.json that generated artifacts are compared with.
-HELD_OUT = "held_out_bits_per_dim"
 #: Bars of the chart of throughput.
 THROUGHPUT_BARS = 40
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -60,7 +61,9 @@ class ProgressLine:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            # Of a terminal that is closed by now.
+            with suppress(OSError):
+                self._bar.stop()
 
     def show(self, done: float, text: str) -> None:
         """So much is done; lines come at most every few seconds, and at the end."""

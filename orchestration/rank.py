@@ -14,13 +14,11 @@ fitted in closed form takes no steps: rank 0 fits it to all events at once.
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ancestral.jobs.recipe import Recipe, Training
+from ancestral.jobs.scratch import scratch_folder
 from ancestral.models import (
     Autoregressive,
     Batch,
@@ -269,8 +268,7 @@ class _Rank:
             "parameters": sum(weights.numel() for weights in net.parameters()),
         }
         net = net.cpu().eval()
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with scratch_folder() as folder:
             save_bundle(folder, net, card=write_card(self.recipe, metrics), metrics=metrics)
             files = {path.name: path.read_bytes() for path in folder.iterdir()}
         picture = draw_contact_sheet(net) if self.plan.picture else None

@@ -17,6 +17,7 @@ import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ancestral.jobs.bundles import HELD_OUT
 from ancestral.jobs.manifest import Manifest
 from ancestral.jobs.results import Results
 from ancestral.jobs.signature import PLURALS
@@ -25,7 +26,6 @@ from ancestral.orchestration.comparison import make_comparison
 from ancestral.orchestration.gallery import Gallery, Real, make_gallery
 from ancestral.orchestration.judge import Judgement
 from ancestral.orchestration.measures import (
-    HELD_OUT,
     Chart,
     drawing_seconds,
     likelihoods,

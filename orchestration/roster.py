@@ -30,7 +30,7 @@ ASIDE_SECONDS = 5.0
 
 class Roster:
     """Looks after all jobs. `report` is called with each that is finished, once the queue has
-    forgotten it; `say` is told what people should hear of."""
+    forgotten it, and may go wrong; `say` is told what people should hear of."""
 
     def __init__(
         self,
@@ -98,7 +98,15 @@ class Roster:
         if manifest is not None:
             # In this order: whatever a report runs into, nobody is to meet the job again for it.
             self._queue.forget(job_id)
-            self._report(controller.job, manifest)
+            try:
+                self._report(controller.job, manifest)
+            except JobError:
+                raise
+            # A report shows what others wrote, in bundles and in tables; it must end no server.
+            except Exception as error:  # noqa: BLE001
+                self._say(
+                    f"job {job_id} is published, but its report could not be written: {error!r}"
+                )
             del self._controllers[job_id]
             self._ids.remove(job_id)
             self._finished.add(job_id)

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from ancestral.jobs.errors import StoreDenied
 from ancestral.jobs.registry import ModelEntry, Registry
+from ancestral.jobs.scratch import scratch_folder
 from ancestral.models import TrainProgress
 from ancestral.orchestration.board import Board
 from ancestral.orchestration.checkpoints import Checkpoints
@@ -107,10 +108,13 @@ def end_training(run: TrainingRun) -> None:
 
 
 def publish(trained: Trained, registry: Registry, name: str) -> ModelEntry:
-    """The trained model in the registry, as the latest of that name."""
-    with tempfile.TemporaryDirectory(prefix="ancestral-bundle-") as folder:
-        write_bundle(trained, Path(folder))
-        return registry.publish(folder, name)
+    """The trained model in the registry, as the latest of that name.
+
+    Raises StoreError when it cannot be kept, here on its way or there.
+    """
+    with scratch_folder() as folder:
+        write_bundle(trained, folder)
+        return registry.publish(str(folder), name)
 
 
 def write_bundle(trained: Trained, folder: Path) -> None:

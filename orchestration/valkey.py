@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -91,7 +92,8 @@ class EmbeddedValkey:
         """Start the server and return once it answers.
 
         Raises:
-            ServiceUnavailable: the port is taken, or the server does not start.
+            ServiceUnavailable: the port is taken, there is no folder for temporary files, or the
+                server does not start.
         """
         assert self._process is None, "the server is running already"
         for port in self._choices:
@@ -137,14 +139,23 @@ class EmbeddedValkey:
             # The configuration and the log are files without names, and the server's folder is
             # removed once it stands in it: neither the disk nor the list of processes ever shows
             # the password, and nothing is left behind whoever is killed.
-            with (
-                tempfile.TemporaryDirectory(prefix="ancestral-valkey-") as folder,
-                tempfile.TemporaryFile() as config,
-                tempfile.TemporaryFile() as log,
-            ):
-                text = _CONFIG.format(port=port, password=self._password, folder=folder)
-                config.write(text.encode())
-                config.seek(0)
+            with ExitStack() as files:
+                try:
+                    folder = files.enter_context(
+                        tempfile.TemporaryDirectory(prefix="ancestral-valkey-")
+                    )
+                    config = files.enter_context(tempfile.TemporaryFile())
+                    log = files.enter_context(tempfile.TemporaryFile())
+                    text = _CONFIG.format(port=port, password=self._password, folder=folder)
+                    config.write(text.encode())
+                    config.seek(0)
+                except OSError as error:
+                    where = tempfile.tempdir or "the places for temporary files"
+                    raise ServiceUnavailable(
+                        f"the queue server cannot have a file in {where} "
+                        f"({error.strerror or error}): make room there, or set TMPDIR to another "
+                        "folder"
+                    ) from error
                 self._process = self._launch(config.fileno(), log.fileno())
                 _wait_until_ready(self._process, log.fileno())
         except BaseException:

@@ -19,7 +19,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import ColorRange
 
-from ancestral.workers.arrays import Pixels, check_pixels
+from ancestral.workers.arrays import LARGEST_PIXELS, Pixels, check_pixels
 from ancestral.workers.errors import EncodeError
 from ancestral.workers.metadata import canonical_json, parse_metadata
 
@@ -28,6 +28,9 @@ X264 = {"qp": "0", "preset": "medium", "x264-params": "cpu-independent=1"}
 
 #: Bitexact leaves out dates and versions.
 CONTAINER = {"fflags": "+bitexact"}
+
+#: No picture is decoded that is larger by itself, neither to be read nor to learn what is there.
+LIMIT = {"max_pixels": str(LARGEST_PIXELS)}
 
 #: The largest denominator of a rate: 29.97 frames a second are 2997 in 100 seconds.
 RATE_DENOMINATOR = 1000
@@ -94,9 +97,15 @@ def _frames(container: InputContainer, luma: str) -> Pixels:
 def _opened(data: bytes) -> Iterator[InputContainer]:
     try:
         # The format is told, since some that would be guessed open files of this machine.
-        with av.open(io.BytesIO(data), "r", format="mp4") as container:
+        with av.open(io.BytesIO(data), "r", format="mp4", options=LIMIT) as container:
             if not container.streams.video:
                 raise EncodeError("this MP4 has no pictures")
+            codec = container.streams.video[0].codec_context
+            codec.options = LIMIT
+            check_pixels(1, codec.height, codec.width)
             yield container
     except (av.FFmpegError, ValueError) as error:
-        raise EncodeError(f"these {len(data)} bytes are not an MP4: {error}") from error
+        raise EncodeError(
+            f"these {len(data)} bytes are not an MP4, or its pictures have more than "
+            f"{LARGEST_PIXELS:,} pixels: {error}"
+        ) from error

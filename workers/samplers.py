@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from ancestral.jobs.bundles import DIGEST_CHARACTERS
+from ancestral.jobs.errors import ModelUnreadable
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job, Sampling
@@ -220,7 +222,17 @@ class WarmSamplers:
         if (reason := misfit(job.spec, self.device)) is not None:
             raise JobRefused(_refusal(job, self.device, reason))
         folder = self._registry.fetch(job.model.uri, job.model.digest)
-        net = load_bundle(folder).net
+        bundle = load_bundle(folder)
+        if bundle.digest != job.model.digest:
+            # It was the one when it was fetched, and was replaced before it was read.
+            found, wanted = (
+                digest[:DIGEST_CHARACTERS] for digest in (bundle.digest, job.model.digest)
+            )
+            raise ModelUnreadable(
+                f"{folder}: holds another model now (digest {found}, and not {wanted}): put back "
+                f"the one that job {job.job_id} was accepted with, or submit the job again"
+            )
+        net = bundle.net
         if job.spec.kind == "score":
             scorer = Scorer(net, slots=self._slots or DEFAULT_SLOTS, device=self.device)
             return WarmScorer(scorer, job.signature)

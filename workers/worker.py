@@ -28,7 +28,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from ancestral.jobs.queue import LEASE_SECONDS, STALL_SECONDS, Order, Queue
@@ -223,11 +223,14 @@ class Worker:
             yield
             finished = True
         finally:
-            self.intake.close()
-            if not finished:
-                self._patience.stop()
-                self.writer.abort()
-            self.heartbeat.stop()
+            # From the last one to the first, each of them also when a second Ctrl-C breaks into
+            # another: the pool waits for all threads.
+            with ExitStack() as stop:
+                stop.callback(self.heartbeat.stop)
+                if not finished:
+                    stop.callback(self.writer.abort)
+                    stop.callback(self._patience.stop)
+                stop.callback(self.intake.close)
 
     def _check_threads(self) -> None:
         """Raises here what ended a thread there."""

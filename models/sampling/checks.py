@@ -53,8 +53,13 @@ def check_program(program: StepProgram) -> None:
         if isinstance(op, Condition) and op.scope == "local":
             if (when.row_step, when.column_step) != (1, 1):
                 raise ProgramError("aligned conditioning is for every position, not for some")
-        if isinstance(op, Embed | Value) and not op.channel < drawn:
+        if isinstance(op, Embed | Value) and not 0 <= op.channel < drawn:
             raise ProgramError("an op looks up a symbol that is drawn behind it: put it after")
+        if isinstance(op, Embed) and len(op.table) != program.levels:
+            count = program.levels or "endlessly many"
+            raise ProgramError(f"embeddings of {len(op.table)} symbols, of which there are {count}")
+        if isinstance(op, ColourMixture) and op.channel not in range(3):
+            raise ProgramError(f"there is no colour {op.channel}: a pixel has 0, 1 and 2")
         if isinstance(op, ColourMixture) and op.channel > drawn:
             raise ProgramError(f"the mixture of colour {op.channel} needs the colours before it")
         for source in sources(op):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import platform
 from typing import Literal, get_args
 
 import torch
@@ -11,12 +13,14 @@ from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.fused.executor import FusedExecutor
 from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.native.compiled import runs
-from ancestral.models.sampling.native.executor import NativeExecutor
+from ancestral.models.sampling.native.executor import FEW_SLOTS, NativeExecutor
 from ancestral.models.sampling.native.library import Library, find, load
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.reference import ReferenceExecutor
 
 ExecutorName = Literal["auto", "native", "reference", "graph", "fused", "fused-few"]
+
+_log = logging.getLogger("ancestral.models")
 
 
 def executor_for(
@@ -31,7 +35,7 @@ def executor_for(
     """The executor of that name, or the native one of that build.
 
     For auto on a GPU it is fused in bfloat16, else graph; on a processor the native one where it is
-    built and dtype and distribution are its own, else the reference.
+    built, dtype and distribution are its own, and it is not the slower one, else the reference.
 
     Raises ConfigError when they do not go together, and NativeMissing.
     """
@@ -62,6 +66,10 @@ def _on_processor(
         found = load()
     elif fits and name == "auto":
         found = find()
+        # Several threads, and bfloat16, the reference does not have.
+        if threads == 1 and dtype == torch.float32 and _is_slow(found, slots):
+            _log.info("sampling on the reference executor, which is faster without AVX2 and FMA")
+            found = None
     if fits and found is not None:
         return NativeExecutor(program, found, slots=slots, threads=threads, dtype=dtype)
     if name != "reference" and name != "auto":
@@ -74,3 +82,10 @@ def _on_processor(
     if threads > 1:
         raise ConfigError("the reference executor has one thread: run a sampler in each process")
     return ReferenceExecutor(program, device, dtype)
+
+
+def _is_slow(found: Library | None, slots: int) -> bool:
+    """Whether the reference is faster with so many slots: on x86-64 the generic build calls a
+    function for each multiply-add."""
+    generic = found is not None and found.name == "generic"
+    return generic and slots > FEW_SLOTS and platform.machine().lower() in ("x86_64", "amd64")

@@ -92,6 +92,8 @@ class Sampler:
         #: Projected conditioning and the memories of prefixes, by digest.
         self._warm = WarmCache[Projection | Memory]()
         self._requests = Requests(self._net, self._program, self._device, self._warm)
+        #: Whether a chunk began and did not come to its end.
+        self._interrupted = False
         self.slots = slots
         self.numerics = self._executor.numerics
         #: Positions advanced so far, over all tiles: it stands still when the sampler hangs.
@@ -121,8 +123,9 @@ class Sampler:
         """Begin drawing an event; how many `steps` pass at most until it has ended.
 
         Raises SlotsFull when no slot is free, ConditionError when the request does not fit the
-        network.
+        network, and ConfigError as `advance` does.
         """
+        self._check_whole()
         self._check_free()
         active = _Active(self._requests.ask(request))
         if self._awaits(active):
@@ -134,7 +137,18 @@ class Sampler:
     @torch.inference_mode()
     @full_precision()
     def advance(self) -> list[Sample]:
-        """Draw a chunk of symbols in every tile; the events that ended with it."""
+        """Draw a chunk of symbols in every tile; the events that ended with it.
+
+        Raises ConfigError if an earlier call was interrupted: what its slots remember is then ahead
+        of what is known of them.
+        """
+        self._check_whole()
+        self._interrupted = True
+        samples = self._advance()
+        self._interrupted = False
+        return samples
+
+    def _advance(self) -> list[Sample]:
         for old, new in self._tiles.move_together():
             self._active[new] = self._active.pop(old)
         if not (busy := self._tiles.busy):
@@ -181,8 +195,9 @@ class Sampler:
     def save(self, key: Hashable) -> SavedSample:
         """Take an event out of its slot, to go on with it here or elsewhere (`restore`).
 
-        Raises ConditionError when no event has that key.
+        Raises ConditionError when no event has that key, and ConfigError as `advance` does.
         """
+        self._check_whole()
         active, place = self._remove(key)
         so_far = None if place is None else place[0].take_out(place[1])
         self._begin_waiting()
@@ -193,8 +208,9 @@ class Sampler:
     def drop(self, key: Hashable) -> None:
         """Draw an event no further; its slot is free, and its neighbours go on as they would have.
 
-        Raises ConditionError when no event has that key.
+        Raises ConditionError when no event has that key, and ConfigError as `advance` does.
         """
+        self._check_whole()
         _, place = self._remove(key)
         if place is not None:
             place[0].drop(place[1])
@@ -205,8 +221,10 @@ class Sampler:
     def restore(self, saved: SavedSample) -> None:
         """Go on with a saved event of the same network; it ends as if it had never moved.
 
-        Raises SlotsFull, and ConditionError when it is of another network or numerics.
+        Raises SlotsFull, ConditionError when it is of another network or numerics, and ConfigError
+        as `advance` does.
         """
+        self._check_whole()
         if saved.drawn_by != self._drawn_by:
             raise ConditionError(
                 "a saved sample goes on with the network and the numerics that it began with: "
@@ -249,6 +267,10 @@ class Sampler:
         advances = 2 * math.ceil(positions / self._program.period) + 1
         tiles = math.ceil(self.slots / self._tiles.slots_of_each)
         return advances * tiles * self._chunk
+
+    def _check_whole(self) -> None:
+        if self._interrupted:
+            raise ConfigError("this sampler was interrupted in the middle of a chunk: make another")
 
     def _check_free(self) -> None:
         if not self.free:

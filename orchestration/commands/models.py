@@ -79,7 +79,9 @@ def _list_versions(registry: Registry, name: str, as_json: bool) -> int:
 
 
 def _score(entry: ModelEntry) -> str:
-    held_out = entry.metrics.get("held_out_bits_per_dim")
+    from ancestral.jobs.bundles import HELD_OUT
+
+    held_out = entry.metrics.get(HELD_OUT)
     return f"{held_out:.4f} held-out bits/dim" if held_out is not None else ""
 
 

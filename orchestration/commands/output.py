@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
@@ -22,6 +24,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 #: Characters that a wrapped column has at least.
 NARROWEST = 16
 
+#: What a terminal obeys instead of showing it: controls but for the end of a line, and turns of
+#: direction.
+_OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 #: Exit codes of commands that ended by themselves.
 DONE, INCOMPLETE = 0, 1
 
@@ -33,13 +39,17 @@ def json_option(command: Command) -> Command:
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """The document on one line of stdout."""
-    click.echo(json.dumps(document, ensure_ascii=False))
+    """The document on one line of stdout, in ASCII, which every encoding has."""
+    click.echo(json.dumps(document))
 
 
 def say(line: str) -> None:
-    """Something that people should hear of and programs need not: to stderr."""
-    click.echo(line, err=True)
+    """Something that people should hear of and programs need not: to stderr.
+
+    Where nobody hears any more, as after a terminal was closed, what is being done goes on.
+    """
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)
 
 
 def status_document(status: JobStatus, **more: Any) -> dict[str, Any]:
@@ -85,7 +95,7 @@ def print_table(lines: Sequence[tuple[str, str]]) -> None:
     """Names and values below each other."""
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(_harmless(f"{name:<{width}}  {value}"))
 
 
 def print_columns(
@@ -107,7 +117,12 @@ def print_columns(
         ]
         for line in zip_longest(*cells, fillvalue=""):
             padded = (f"{part:<{room}}" for part, room in zip(line, widths, strict=True))
-            click.echo("  ".join(padded).rstrip())
+            click.echo(_harmless("  ".join(padded).rstrip()))
+
+
+def _harmless(text: str) -> str:
+    """What others wrote, as in a model's signature, so that a terminal can only show it."""
+    return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def exit_code(status: JobStatus) -> int:

@@ -127,7 +127,11 @@ def run(
             manifest = finalise(client.store(job.job_id), job.job_id)
         else:
             manifest, more = _draw(settings, url, embedded, job, samplers, slots, device, gpus)
-        more["report"] = publish_report(client, job, manifest)
+        try:
+            more["report"] = publish_report(client, job, manifest)
+        # The job is published, whatever a report of it runs into.
+        except Exception as error:  # noqa: BLE001
+            say(f"the report of job {job.job_id} could not be written: {error!r}")
         found = client.status(job.job_id)
     if as_json:
         print_json(status_document(found, **more))
@@ -136,7 +140,8 @@ def run(
         if "rows_per_second" in more:
             speed, seconds = more["rows_per_second"], more["seconds"]
             click.echo(f"speed   {speed:,} rows/s over {seconds:,} s, from the samplers' start on")
-        click.echo(f"report  {more['report']}")
+        if "report" in more:
+            click.echo(f"report  {more['report']}")
     return exit_code(found)
 
 

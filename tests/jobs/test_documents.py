@@ -150,6 +150,19 @@ def test_a_long_wrong_value_is_not_repeated_whole() -> None:
     assert len(str(caught.value)) < 200
 
 
+def test_a_wrong_value_of_any_size_is_soon_repeated(tmp_path: Path) -> None:
+    # Given a few lines that, written out, would be longer than any memory
+    lines = ["a0: &a0 [bread, cake]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    document = read_document(written(tmp_path, "\n".join(lines)))
+
+    with pytest.raises(SpecError) as caught:
+        validate(Recipe, {"title": document["a29"]}, "recipe.yaml")
+
+    assert "'title' should be a valid string, not [[[" in str(caught.value)
+    assert len(str(caught.value)) < 150
+
+
 def test_what_is_valid_is_returned() -> None:
     recipe = validate(Recipe, {"title": "bread", "oven": {"degrees": 230}}, "r.yaml")
     assert recipe == Recipe(title="bread", oven=Oven(degrees=230))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ancestral.jobs import layout
-from ancestral.jobs.errors import CorruptObject, NotFound
+from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.fsck import FsckReport, fsck
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.request_shards import Request
@@ -98,6 +98,16 @@ def test_a_job_that_waits_for_its_finaliser_is_sound(local_store: Store) -> None
     report = fsck(local_store, decided(local_store).job_id)
 
     assert (report.problems, report.finished, report.rows_undecided) == ((), False, 0)
+
+
+def test_without_a_folder_for_a_moment_it_is_said(
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = finished(local_store)
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+
+    with pytest.raises(StoreDenied, match="set TMPDIR to another folder"):
+        fsck(local_store, job.job_id)
 
 
 def test_it_says_how_far_it_is(local_store: Store) -> None:

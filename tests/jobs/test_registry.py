@@ -417,6 +417,21 @@ def test_once_fetched_a_bundle_is_read_from_the_cache(
     assert local_registry.fetch(store.uri, digest) == folder
 
 
+def test_a_cached_bundle_that_was_changed_is_fetched_anew(
+    local_registry: Registry, tmp_path: Path
+) -> None:
+    store, digest = remote_bundle(tmp_path)
+    folder = local_registry.fetch(store.uri, digest)
+    for damage in (b"{}", None):
+        (folder / "config.json").unlink()
+        if damage is not None:
+            (folder / "config.json").write_bytes(damage)
+        assert local_registry.fetch(store.uri, digest) == folder
+        assert (folder / "config.json").read_bytes() == store.read("config.json")
+    # And nothing else is left in the cache
+    assert list(folder.parent.iterdir()) == [folder]
+
+
 def test_a_bundle_that_changed_is_not_fetched(local_registry: Registry, tmp_path: Path) -> None:
     store, digest = remote_bundle(tmp_path)
     store.put("config.json", json.dumps({"weights": {}}).encode())
@@ -443,3 +458,71 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     registry = Registry(str(tmp_path / "state"), tmp_path / "cache")
     with pytest.raises(StoreDenied, match="cannot be written"):
         registry.fetch(store.uri, digest)
+
+
+@pytest.mark.parametrize(
+    "figure", ["null", '"0.57"', "true", "[]", "NaN", "Infinity", "1" + "0" * 400]
+)
+def test_of_metrics_only_what_can_be_shown_is_kept(
+    local_registry: Registry, tmp_path: Path, figure: str
+) -> None:
+    write_bundle(tmp_path / "model")
+    written = (
+        f'{{"held_out_bits_per_dim": {figure}, "steps": {figure}, "held_out_kind": "exact", '
+        '"note": "\\u001b[31mred", "long": "' + "a" * 101 + '", "\\u001b[2J": 1, "nested": {}, '
+        '"seconds": 1.5, "guided": true}'
+    )
+    (tmp_path / "model" / "metrics.json").write_text(written)
+
+    metrics = local_registry.publish(tmp_path / "model", "digits").metrics
+
+    plain = {key: metrics.pop(key) for key in ("held_out_kind", "seconds", "guided")}
+    assert plain == {"held_out_kind": "exact", "seconds": 1.5, "guided": True}
+    # As a figure of no importance, a text or a boolean may stand.
+    assert metrics == ({"steps": json.loads(figure)} if figure in ('"0.57"', "true") else {})
+
+
+def test_a_held_out_figure_is_a_number(local_registry: Registry, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model")
+    for figure in (0.5, 3, -1e300):
+        metrics = {"held_out_bits_per_dim": figure}
+        (tmp_path / "model" / "metrics.json").write_text(json.dumps(metrics))
+        assert local_registry.resolve(str(tmp_path / "model")).metrics == metrics
+
+
+def edited(folder: Path, **keys: object) -> Path:
+    """The bundle in `folder`, after its config.json was given other values."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **keys}))
+    return folder
+
+
+@pytest.mark.parametrize("family", ["", "\x1b]0;owned\x07", "a\nb", "two words", "x" * 101])
+def test_a_family_has_a_plain_name(local_registry: Registry, tmp_path: Path, family: str) -> None:
+    write_bundle(tmp_path / "model")
+    with pytest.raises(ModelUnreadable, match="a family cannot be called") as caught:
+        local_registry.publish(edited(tmp_path / "model", family=family), "digits")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("length", [None, True, 0, -5, 1.5, "11", 1e999, 2**63, 10**400, []])
+def test_the_length_of_weights_is_a_size(
+    local_registry: Registry, tmp_path: Path, length: object
+) -> None:
+    write_bundle(tmp_path / "model")
+    with pytest.raises(ModelUnreadable, match="does not describe a model"):
+        local_registry.publish(edited(tmp_path / "model", weights={"bytes": length}), "digits")
+
+
+@pytest.mark.parametrize("file", ["config.json", "metrics.json"])
+def test_a_version_that_is_nested_too_deeply_hides_no_other(
+    local_registry: Registry, tmp_path: Path, file: str
+) -> None:
+    for name in ("deep", "speech"):
+        write_bundle(tmp_path / name)
+        local_registry.publish(tmp_path / name)
+    deep = Path(local_registry.resolve("deep").uri) / file
+    deep.write_text("[" * 200_000)
+    assert [entry.name for entry in local_registry.list()] == ["speech"]
+    with pytest.raises(ModelUnreadable, match="is not JSON"):
+        local_registry.resolve("deep")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ancestral.jobs.errors import UsageError
 from ancestral.jobs.settings import Settings
 
 
@@ -51,6 +52,15 @@ def test_the_process_environment_is_the_default(
 def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings.from_environment({"ANCESTRAL_HOME": "here"}).home == tmp_path / "here"
+
+
+def test_without_a_home_directory_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expanduser(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    with pytest.raises(UsageError, match="no home directory here: set ANCESTRAL_HOME"):
+        Settings.from_environment({})
 
 
 def test_a_password_is_not_shown() -> None:

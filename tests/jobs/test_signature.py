@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,7 @@ def test_sound_signatures(signature: dict[str, Any]) -> None:
     ("change", "sentence"),
     [
         ({"medium": "smell"}, "makes 'smell', and known media are image, audio, video, series"),
+        ({"medium": []}, "makes [], and known media are image"),
         ({"levels": "many"}, "should have 'levels'"),
         ({"levels": None}, "should have 'levels', a whole number, or null for a series"),
         ({"fields": None}, "should have 'fields'"),
@@ -219,6 +221,10 @@ def test_sound_signatures(signature: dict[str, Any]) -> None:
         ({"shape": [20, None]}, "has sizes in its 'shape' that are not positive"),
         ({"medium": "audio", "shape": [None]}, "should have 'sample_rate_hz'"),
         ({"medium": "video", "shape": [4, 4, 4]}, "should have 'frames_per_second'"),
+        (
+            {"medium": "video", "shape": [4, 4, 4], "frames_per_second": math.inf},
+            "should have 'frames_per_second'",
+        ),
         ({"likelihood_kind": "roughly"}, "a 'likelihood_kind' of exact, joint, bound, density"),
         ({"kinds": []}, "should have 'kinds' among generate, complete, reconstruct, score"),
         ({"kinds": ["generate", "dream"]}, "should have 'kinds' among generate"),
@@ -236,6 +242,20 @@ def test_sound_signatures(signature: dict[str, Any]) -> None:
             "lets 'size' decide 'colour', and a field can decide the 'length'",
         ),
         ({"fields": {"label": {"type": "colour"}}}, "gives 'label' no type of"),
+        ({"fields": {"\x1b[2J": {"type": "integer"}}}, "calls a field '\\x1b[2J', which cannot"),
+        ({"fields": {" ": {"type": "integer"}}}, "calls a field ' ', which cannot be read"),
+        (
+            {"fields": {"take": {"type": "integer", "description": 1}}},
+            "gives 'take' a 'description' that is no text",
+        ),
+        (
+            {"fields": {"take": {"type": "integer", "minimum": "a", "default": 1}}},
+            "gives 'take' a 'minimum' that is no finite number",
+        ),
+        (
+            {"fields": {"size": {"type": "number", "maximum": math.inf}}},
+            "gives 'size' a 'maximum' that is no finite number",
+        ),
         ({"fields": {"label": {"type": "category"}}}, "gives the category 'label' no values"),
         (
             {"fields": {"label": {"type": "category", "values": [0.5]}}},

@@ -202,6 +202,24 @@ def test_a_probe_that_cannot_start_its_writers_ends(
     assert not any(thread.is_alive() for thread in started[:7])
 
 
+@pytest.mark.parametrize("moment", ["create", "read"])
+def test_a_probe_that_is_interrupted_leaves_nothing(
+    moment: str, local_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given Ctrl-C just after an object was created, or while it is read
+    done = getattr(local_store, moment)
+
+    def interrupted(*arguments: object) -> None:
+        done(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local_store, moment, interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        local_store.probe()
+    assert local_store.list() == []
+
+
 def test_a_probe_passes_and_leaves_nothing(store: Store) -> None:
     store.probe()
     assert store.list() == []

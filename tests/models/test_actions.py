@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ancestral.models.sampling.actions import make_ready
-from ancestral.models.sampling.distributions import Gaussian
+from ancestral.models.sampling.distributions import Categorical
 from ancestral.models.sampling.memory import Span, TileMemory
 from ancestral.models.sampling.ops import (
     Activation,
@@ -25,7 +25,7 @@ from ancestral.models.sampling.ops import (
 from ancestral.models.sampling.program import StepProgram
 
 SLOTS, COLUMNS, WIDTH = 3, 4, 20
-normal = Register(2)
+logits = Register(3)
 vast, wide = Grid(1, 1, WIDTH), Register(WIDTH)
 #: Growing, moving pieces of a vector, and equal ones of a register.
 grown = Window(vast, (17, 0, 3, 1), (0, 1, 2, 18))
@@ -56,7 +56,7 @@ def memory_for(op: Op) -> TileMemory:
     program = StepProgram(
         1,
         COLUMNS,
-        (Draw(normal, Gaussian()), op, Embed(torch.zeros(3, WIDTH), EVERY_FLOAT)),
+        (Draw(logits, Categorical(3)), op, Embed(torch.zeros(3, WIDTH), EVERY_FLOAT)),
         global_width=WIDTH,
         local_width=WIDTH,
         cells=2,

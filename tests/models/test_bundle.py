@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.bundle import load_bundle, save_bundle
@@ -115,6 +116,11 @@ def replace_weights(data: bytes) -> Callable[[Path], object]:
         (edit_config(lambda d: d.update(config=[])), "config.json does not describe a model"),
         (edit_config(lambda d: d.update(family="gan")), "no family 'gan': there are darn, gat"),
         (edit_config(lambda d: d["config"].update(depth=3)), "GatedPixelCNNConfig has no 'depth'"),
+        (edit_config(lambda d: d.pop("signature")), "config.json does not describe a model"),
+        (
+            edit_config(lambda d: d["signature"].update(levels=2)),
+            "config.json: its signature is not that of its network",
+        ),
         (edit_config(lambda d: d["config"].update(channels=9)), "does not fit the model in config"),
         (replace_weights(b"not safetensors"), "does not fit the model in config.json"),
     ],
@@ -126,6 +132,34 @@ def test_a_damaged_bundle_is_refused_in_one_sentence(
     with pytest.raises(BundleError, match=message) as caught:
         load_bundle(folder)
     assert "\n" not in str(caught.value)
+
+
+class Made(TorchFunctionMode):
+    """Counts the numbers that are made meanwhile."""
+
+    numbers = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        self.numbers += made.numel() if isinstance(made, torch.Tensor) else 0
+        return made
+
+
+@pytest.mark.parametrize("change", [{"channels": 4000}, {"embedding": 20_000_000}])
+def test_a_network_that_is_far_larger_than_its_weights_is_refused_before_it_is_built(
+    folder: Path, change: dict[str, int]
+) -> None:
+    # Given a bundle whose configuration asks for a gigabyte or more
+    edit_config(lambda document: document["config"].update(change))(folder)
+
+    # When
+    with Made() as made, pytest.raises(BundleError, match="does not fit the model in config"):
+        load_bundle(folder)
+
+    # Then
+    assert made.numbers < 2 * (folder / "model.safetensors").stat().st_size + 2**25
 
 
 @pytest.mark.parametrize("name", CASES, ids=lambda name: name.replace(" ", "-"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ancestral.models.errors import ProgramError
-from ancestral.models.sampling.distributions import Categorical, LogisticMixture
+from ancestral.models.sampling.distributions import Categorical, Gaussian, LogisticMixture
 from ancestral.models.sampling.ops import (
     Activation,
     Add,
@@ -120,12 +120,39 @@ def test_a_symbol_is_looked_up_behind_its_draw(op: Op) -> None:
         image(op, DRAW)
 
 
+@pytest.mark.parametrize("channel", [-1, 1])
+def test_a_symbol_that_is_never_drawn_is_not_looked_up(channel: int) -> None:
+    for op in (Embed(torch.ones(LEVELS, WIDTH), hidden, channel), Value(1.0, 0.0, number, channel)):
+        with pytest.raises(ProgramError, match="looks up a symbol that is drawn behind it"):
+            image(op)
+
+
+def test_each_symbol_has_an_embedding() -> None:
+    for rows in (LEVELS - 1, LEVELS + 1):
+        with pytest.raises(ProgramError, match=f"of {rows} symbols, of which there are {LEVELS}"):
+            image(Embed(torch.ones(rows, WIDTH), hidden))
+    # And a real number has none
+    embedded, draw = Register(2), Draw(Register(2), Gaussian())
+    StepProgram(None, None, (draw, Value(1.0, 0.0, number)))
+    with pytest.raises(ProgramError, match="of 4 symbols, of which there are endlessly many"):
+        StepProgram(None, None, (draw, Embed(torch.ones(4, 2), embedded)))
+
+
 def test_the_mixture_of_a_colour_needs_the_colours_before_it() -> None:
     raw, mixture = Register(20), Register(6)
     distribution = LogisticMixture(LEVELS, 2)
     image(ColourMixture(raw, 1, distribution, mixture))
     with pytest.raises(ProgramError, match="the mixture of colour 2 needs the colours before it"):
         image(ColourMixture(raw, 2, distribution, mixture))
+
+
+@pytest.mark.parametrize("colour", [-1, 3])
+def test_a_pixel_has_three_colours(colour: int) -> None:
+    raw, mixture = Register(20), Register(6)
+    distribution = LogisticMixture(LEVELS, 2)
+    image(DRAW, DRAW, ColourMixture(raw, 2, distribution, mixture))
+    with pytest.raises(ProgramError, match=f"there is no colour {colour}"):
+        image(DRAW, DRAW, ColourMixture(raw, colour, distribution, mixture))
 
 
 def test_conditioning_lies_inside_what_is_projected() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,21 @@ from ancestral.models.bundle import save_bundle
 from ancestral.models.errors import ConfigError, NativeMissing
 from ancestral.models.naive import sample_naive
 from ancestral.models.pixelcnn import PixelCNN, PixelCNNConfig
-from ancestral.models.sampling.distributions import Categorical
+from ancestral.models.sampling import executors
+from ancestral.models.sampling.distributions import (
+    Categorical,
+    Distribution,
+    Gaussian,
+    LogisticMixture,
+)
 from ancestral.models.sampling.executor import Executor, full_precision
 from ancestral.models.sampling.executors import ExecutorName, executor_for
 from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.graph.recorder import ReplayRecorder
 from ancestral.models.sampling.native import available, library
-from ancestral.models.sampling.native.executor import NativeExecutor
+from ancestral.models.sampling.native.executor import FEW_SLOTS, NativeExecutor
 from ancestral.models.sampling.native.library import Library
+from ancestral.models.sampling.ops import ColourMixture, Condition, Draw, Op, Register
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.reference import ReferenceExecutor, ReferenceTile
 from ancestral.models.sampling.sampler import Sampler
@@ -49,6 +56,7 @@ def _executor(
     name: ExecutorName | Library = "auto",
     program: StepProgram | None = None,
     *,
+    slots: int = 4,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     threads: int = 1,
@@ -56,7 +64,7 @@ def _executor(
     return executor_for(
         name,
         program or image_case().net.program(),
-        slots=4,
+        slots=slots,
         device=torch.device(device),
         dtype=dtype,
         threads=threads,
@@ -110,6 +118,68 @@ def test_a_law_of_symbols_that_it_does_not_know_is_left_to_the_reference() -> No
     assert (sample.symbols == naive.symbols.numpy()).all()
     with pytest.raises(ConfigError, match="the native executor"):
         Sampler(case.net, executor="native")
+
+
+def law_of_two(first: Distribution, second: Distribution) -> StepProgram:
+    """A program whose second symbol has a law of its own."""
+    step: list[Op] = []
+    for law in (first, second):
+        parameters = Register(law.parameters)
+        given = Condition("global", 0, parameters, accumulate=False)
+        step += [given, Draw(parameters, law)]
+    return StepProgram(None, None, tuple(step), global_width=8)
+
+
+def law_of_a_colour(mixed: LogisticMixture, drawn: LogisticMixture) -> StepProgram:
+    """A program that mixes a colour by one law, and draws it by another."""
+    raw, colour = Register(10 * mixed.components), Register(drawn.parameters)
+    given = Condition("global", 0, raw, accumulate=False)
+    step = (given, ColourMixture(raw, 0, mixed, colour), Draw(colour, drawn))
+    return StepProgram(None, None, step, global_width=raw.width)
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("law", "other", "program"),
+    [
+        (Gaussian(0.0), Gaussian(1000.0), law_of_two),
+        (Categorical(4), LogisticMixture(4, 2), law_of_two),
+        (LogisticMixture(4, 1), LogisticMixture(4, 2), law_of_two),
+        (LogisticMixture(4, 1), LogisticMixture(8, 1), law_of_a_colour),
+    ],
+)
+def test_a_program_of_several_laws_is_left_to_the_reference(
+    law: Any, other: Any, program: Callable[[Any, Any], StepProgram]
+) -> None:
+    assert isinstance(_executor("auto", program(law, law)), NativeExecutor)
+    assert isinstance(_executor("auto", program(law, other)), ReferenceExecutor)
+    with pytest.raises(ConfigError, match="the native executor does not draw such symbols"):
+        _executor("native", program(law, other))
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("machine", "build", "slots", "kind"),
+    [
+        ("x86_64", "generic", FEW_SLOTS, NativeExecutor),
+        ("x86_64", "generic", FEW_SLOTS + 1, ReferenceExecutor),
+        ("AMD64", "generic", FEW_SLOTS + 1, ReferenceExecutor),
+        ("aarch64", "generic", FEW_SLOTS + 1, NativeExecutor),
+        ("x86_64", available()[0] if available() else "", FEW_SLOTS + 1, NativeExecutor),
+    ],
+)
+def test_of_many_slots_the_reference_serves_where_the_generic_build_is_slower(
+    monkeypatch: pytest.MonkeyPatch, machine: str, build: str, slots: int, kind: type
+) -> None:
+    # Given a processor whose best build is that one
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(executors, "find", lambda: library.load(build))
+
+    # Then
+    assert isinstance(_executor("auto", slots=slots), kind)
+    # And whoever asks for the build or for threads gets it
+    assert isinstance(_executor(library.load(build), slots=slots), NativeExecutor)
+    assert isinstance(_executor("auto", slots=slots, threads=2), NativeExecutor)
 
 
 @needs_native

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -146,6 +146,44 @@ def test_a_sampler_never_holds_more_than_its_slots() -> None:
     while sampler.active:
         sampler.advance()
     assert sampler.free == 2
+
+
+@on_each_executor
+def test_a_sampler_that_was_interrupted_in_a_chunk_goes_on_no_more(
+    executor: ExecutorName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a sampler with an event in it, and another's event on its way
+    kind = type(Sampler(image_case().net, executor=executor)._executor)
+    monkeypatch.setattr(kind, "chunk_positions", 6)
+    sampler, other = (Sampler(image_case().net, slots=3, executor=executor) for _ in range(2))
+    for each in (sampler, other):
+        each.admit(SampleRequest("own", {}, seed=1))
+    other.advance()
+    moved = other.save("own")
+
+    # When it is interrupted after its memory has changed, and before it knows
+    run = kind.run
+
+    def interrupted(self: Any, groups: Any) -> Any:
+        run(self, groups)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kind, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sampler.advance()
+    monkeypatch.setattr(kind, "run", run)
+
+    # Then it draws nothing more, rather than something else
+    calls: list[Callable[[], object]] = [
+        sampler.advance,
+        lambda: sampler.admit(SampleRequest("next", {}, seed=2)),
+        lambda: sampler.save("own"),
+        lambda: sampler.drop("own"),
+        lambda: sampler.restore(moved),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigError, match="in the middle of a chunk: make another"):
+            call()
 
 
 @on_each_executor

@@ -85,6 +85,16 @@ def test_a_checkpoint_that_names_no_format_is_refused(checkpoints: Checkpoints) 
         checkpoints.load(30)
 
 
+@pytest.mark.parametrize("name", [".nfs000000000012", ".DS_Store", "000000030 (copy)"])
+def test_a_file_of_others_beside_them_is_no_checkpoint(
+    checkpoints: Checkpoints, tmp_path: Path, name: str
+) -> None:
+    checkpoints.save(checkpoint(30))
+    (tmp_path / "training" / "run" / "checkpoints" / name).write_bytes(b"")
+
+    assert checkpoints.steps() == [30]
+
+
 def test_a_run_is_there_until_it_has_ended(checkpoints: Checkpoints, tmp_path: Path) -> None:
     assert checkpoints.recipe() is None
     checkpoints.begin(recipe(tmp_path))

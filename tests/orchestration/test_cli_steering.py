@@ -223,6 +223,24 @@ def test_a_job_that_was_finished_but_not_sealed_is_sealed(
     assert home.call_json("fsck", job.job_id)["sound"]
 
 
+def test_a_report_that_cannot_be_written_fails_no_finished_job(
+    home: Home, client: Client, job: Job, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise TypeError("no number")
+
+    work(client, job)
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", redis_url)
+    monkeypatch.setattr("ancestral.orchestration.serve.publish_report", fail)
+
+    code, out, err = home.call("run", "--resume", job.job_id)
+
+    assert code == 0
+    assert f"report of job {job.job_id} could not be written: TypeError('no number')" in err
+    assert "done" in out and "\nreport " not in out
+    assert "report" not in home.call_json("run", "--resume", job.job_id)
+
+
 def test_json_is_one_document(home: Home, job: Job) -> None:
     code, out, _ = home.call("pause", job.job_id, "--json")
 

@@ -73,17 +73,46 @@ def test_a_ray_that_is_late_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
 
-def test_ctrl_c_waits_until_ray_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given somebody who presses it while Ray starts
+def test_without_room_for_rays_folder_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ancestral.orchestration.cluster.TEMPORARY_ROOT", "/proc/nowhere")
+
+    with pytest.raises(ServiceUnavailable, match="needs a folder in /proc/nowhere"):
+        with cluster():
+            pass
+
+
+def test_rays_processes_outlive_a_terminal_until_they_are_drained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given what a process inherits that is started while Ray starts
+    blocked = []
+
+    def init(**settings: object) -> None:
+        blocked.append(signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+
+    # When, then
+    with cluster():
+        blocked.append(signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    assert blocked == [True, False]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_stop_waits_until_ray_has_started(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    # Given somebody who presses Ctrl-C, or closes the terminal, while Ray starts
     done = []
 
     def init(**settings: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         done.append("started")
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: done.append("ended"))
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
 
     # When
     with pytest.raises(Stopped), cluster():
@@ -91,7 +120,7 @@ def test_ctrl_c_waits_until_ray_has_started(monkeypatch: pytest.MonkeyPatch) -> 
 
     # Then Ray came up and went down in order
     assert done == ["started", "ended"]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_places_for_samplers() -> None:

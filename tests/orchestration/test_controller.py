@@ -243,6 +243,24 @@ def test_a_cancelled_job_waits_a_lease_time_for_those_who_do_not_hand_back(desk:
     assert desk.queue.counts(job.job_id).leased == 1
 
 
+def test_a_night_is_charged_to_nobody(desk: Desk) -> None:
+    # Given a worker and a controller on a machine that sleeps
+    job = desk.submit()
+    controller = desk.controller(job)
+    [lease] = desk.queue.claim("zed", 1, job.job_id)
+    assert desk.wait(controller, 2) is None
+
+    # When the controller is the first to wake, twice
+    orders = []
+    for moved in (1, 2):
+        desk.clock.now += 8 * 3600
+        assert desk.wait(controller, LEASE_SECONDS / 4) is None
+        orders.append(desk.queue.heartbeat("zed", {lease: Progress(moved)})[lease])
+
+    # Then
+    assert orders == [Order.CONTINUE] * 2
+
+
 def test_what_nobody_gets_past_fails_the_job_until_it_is_mended(desk: Desk) -> None:
     # Given an index part that is not what its record says
     job = desk.submit()

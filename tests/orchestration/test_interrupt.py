@@ -1,4 +1,4 @@
-"""The first signal asks, the second one ends."""
+"""The first signal asks, the second one ends, unless a terminal was closed."""
 
 from __future__ import annotations
 
@@ -27,3 +27,26 @@ def test_the_first_signal_asks_and_the_second_one_ends(number: signal.Signals) -
             interrupt.wait(10)
 
     assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_is_closed_asks_however_often_it_says_so() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+
+    with Interrupt() as interrupt:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupt.wait(10)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupt.wait(10)
+
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_under_nohup_a_terminal_may_be_closed() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupt.wait(0.01)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import json
+import sys
+
 import pytest
 
-from ancestral.orchestration.commands.output import print_columns
+from ancestral.orchestration.commands.output import print_columns, print_json, print_table, say
 
 HEADS = ("field", "takes", "what it is")
 ROWS = [
@@ -40,3 +45,36 @@ def test_columns_stay_wide_enough_to_be_read(capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"field  {'takes':<16}  what it is"
     assert "".join(line[7:23].strip() for line in lines[1:5]).startswith("one of")
+
+
+def test_no_text_of_others_reaches_the_terminal_as_a_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_columns(HEADS, [("label", "\x1b]0;owned\x07", "\x9b2Jred \u202edet")], width=60)
+    print_table([("note", "\x1b[31mred\r"), ("name", "naïve 👩‍🚀")])
+
+    out = capsys.readouterr().out
+    assert not set(out) & set("\x1b\x07\x9b\r\u202e")
+    assert "naïve 👩‍🚀" in out and "]0;owned" in out
+
+
+def test_a_document_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"name": "Ziffern für 日本"}
+
+    print_json(document)
+
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert json.loads(out) == document
+
+
+def test_what_nobody_hears_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        """A terminal that is gone."""
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+
+    say("a sampler died")

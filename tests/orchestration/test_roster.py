@@ -193,3 +193,24 @@ def test_what_is_set_aside_is_tried_again(office: Office) -> None:
     office.look(roster, 2 * ASIDE_SECONDS)
 
     assert office.published == [job.job_id]
+
+
+def test_a_report_that_goes_wrong_in_itself_ends_nothing(office: Office) -> None:
+    # Given two jobs that are drawn
+    jobs = [office.submit(), office.submit()]
+    roster = office.roster()
+    for job in jobs:
+        office.draw_the_rest(job)
+
+    # When their reports run into what nobody thought of
+    office.trouble = TypeError("no\x1b number")
+    office.look(roster, SEARCH_SECONDS + 2 * ASIDE_SECONDS)
+
+    # Then each is said once, in a line that no terminal obeys, and the jobs are published
+    assert sorted(office.said) == [
+        f"job {job_id} is published, but its report could not be written: "
+        "TypeError('no\\x1b number')"
+        for job_id in sorted(job.job_id for job in jobs)
+    ]
+    assert all(len(office.client.results(job.job_id)) == ROWS for job in jobs)
+    assert office.queue.jobs() == []

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ancestral.jobs.errors import SpecError
+from ancestral.jobs.errors import SpecError, StoreDenied
 from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress, load_bundle
 from ancestral.orchestration.errors import TrainingFailed
+from ancestral.orchestration.examples import network
 from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.news import Began, News, Picture
-from ancestral.orchestration.rank import Trained
+from ancestral.orchestration.rank import RankPlan, Trained, _Rank
 from ancestral.orchestration.training import (
     end_training,
     publish,
@@ -198,6 +199,26 @@ def test_clips_are_trained_on(ray_cluster: None, tmp_path: Path) -> None:
     assert (run.training_rows, run.held_out_rows) == (8, 2)
     assert trained.metrics["held_out_bits_per_dim"] < 1
     assert trained.picture is not None
+
+
+def test_without_a_folder_for_a_moment_nothing_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+
+    with pytest.raises(StoreDenied, match="set TMPDIR to another folder"):
+        publish(Trained({}, {}, None), registry_in(tmp_path), "stripes")
+
+
+def test_without_a_folder_for_a_moment_a_rank_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan(tmp_path)
+    rank = _Rank(RankPlan(run.recipe, run.name, run.state_uri, False), None, 0, 1)
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+
+    with pytest.raises(StoreDenied, match="set TMPDIR to another folder"):
+        rank._finish(network(run.recipe), {})
 
 
 def test_more_ranks_than_rows_are_refused(tmp_path: Path) -> None:

@@ -166,6 +166,12 @@ def test_a_server_that_is_not_installed_says_so(monkeypatch):
         EmbeddedValkey().start()
 
 
+def test_a_server_without_a_folder_for_a_moment_says_so(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+    with pytest.raises(ServiceUnavailable, match=r"in /proc/nowhere \(.*set TMPDIR to another"):
+        EmbeddedValkey().start()
+
+
 def test_a_process_that_cannot_be_made_says_so(monkeypatch):
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     with pytest.raises(ServiceUnavailable, match="the queue server cannot be started: "):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from typing import Any
 
 import av
@@ -226,3 +227,21 @@ def test_a_file_that_unfolds_to_too_much_is_refused(
     assert len(read_clip(fits)) == 3
     with pytest.raises(EncodeError, match="pixels are more than the 140 that we read"):
         read_clip(too_large)
+
+
+def test_a_picture_that_is_too_large_by_itself_is_not_decoded() -> None:
+    # Given an MP4 whose only picture, a PNG, says that it has 400 million pixels
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("png", 1)
+        stream.height, stream.width, stream.pix_fmt = 5, 7, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(STILLS[0], format="rgb24")))
+        container.mux(stream.encode(None))
+    before, found, after = file.getvalue().partition(b"IHDR")
+    header = found + (20_000).to_bytes(4, "big") * 2 + after[8:13]
+    data = before + header + zlib.crc32(header).to_bytes(4, "big") + after[17:]
+    assert len(data) == len(file.getvalue()) and read_clip(file.getvalue()).shape == (1, 5, 7, 3)
+
+    # Then
+    with pytest.raises(EncodeError, match="its pictures have more than 67,108,864 pixels"):
+        read_clip(data)

@@ -185,6 +185,25 @@ def test_a_bundle_that_changed_since_the_job_was_accepted_is_refused(shelf: Shel
         WarmSamplers(shelf.client.registry).get(job)
 
 
+def test_a_bundle_that_changes_after_it_was_fetched_is_refused(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job, and a fetched bundle that becomes another before it is read
+    job = shelf.job(image_case(labels=DIGITS))
+    registry, fetch = shelf.client.registry, shelf.client.registry.fetch
+
+    def fetch_and_replace(uri: str, digest: str) -> Path:
+        folder = fetch(uri, digest)
+        save_bundle(folder, image_case(labels=DIGITS, seed=1).net, card="", metrics={})
+        return folder
+
+    monkeypatch.setattr(registry, "fetch", fetch_and_replace)
+
+    # Then nothing is drawn with it
+    with pytest.raises(ModelUnreadable, match=f"and not {job.model.digest[:12]}"):
+        WarmSamplers(registry).get(job)
+
+
 def of(job: Job, **sampling: object) -> Job:
     """The job, with other settings of sampling."""
     asked = Sampling.model_validate(sampling)

@@ -114,7 +114,7 @@ struct Call {
     int64_t positions;
     int32_t forced;               // 1: symbols are given, all positions of a row at once
     float* scratch;               // the registers of all units
-    float* work;                  // for draws
+    float* work;                  // for draws; products: outputs set aside, pairs of bfloat16
     const Unit* unit;
 };
 

@@ -63,6 +63,9 @@ from ancestral.models.sampling.program import StepProgram
 #: Positions of a sound that are forced at once, about.
 FORCED_POSITIONS = 64
 
+#: What a product takes at once: rows, and steps over their inputs; `product.h` has the same.
+MOST_ROWS, MOST_STEPS = 8, 4096
+
 _List = Literal["frame", "row", "step", "forced"]
 
 _DISTRIBUTIONS: dict[type[Distribution], DistributionKind] = {
@@ -122,9 +125,10 @@ class CompiledProgram:
     def work_floats(self) -> int:
         """What an executor needs beside the registers, for wide units."""
         levels = self.program.levels or 2
-        drawing = (self._widest + 16 + 3 * levels) * BLOCK
-        rows = 8 * (self._widest + BLOCK) * BLOCK + (4096 + 64) * BLOCK
-        return drawing + rows
+        drawing = (2 * self._widest + 16 + 3 * levels) * BLOCK
+        aside = MOST_ROWS * (self._widest + BLOCK) * BLOCK
+        pairs = (MOST_STEPS + 64) * BLOCK
+        return drawing + aside + pairs
 
     def _compile(self) -> ProgramStructure:
         program, image = self.program, self._image
@@ -259,5 +263,6 @@ def _width(source: Source) -> int:
 
 
 def runs(program: StepProgram) -> bool:
-    """Whether the native executor knows the law of the program's symbols."""
-    return type(program.draws[0].distribution) in _DISTRIBUTIONS
+    """Whether the native executor knows the law of the program's symbols; it has one for all."""
+    first, *others = (op.distribution for op in program.ops if isinstance(op, Draw | ColourMixture))
+    return type(first) in _DISTRIBUTIONS and all(other == first for other in others)

@@ -92,7 +92,8 @@ class DenseOps : protected Places<SLOTS_PER_UNIT> {
         int64_t all_steps = 0;
         for (int s = 0; s < sources; s++)
             all_steps += (inputs_[s].count + PER_STEP - 1) / PER_STEP;
-        const int64_t limit = WIDE ? 256 / rows : 4096, parts = (all_steps + limit - 1) / limit;
+        const int64_t limit = WIDE ? 256 / rows : MOST_STEPS;
+        const int64_t parts = (all_steps + limit - 1) / limit;
         const int most = parts ? (int)(all_steps / parts + 7) & ~7 : 1;
         const int64_t block_floats = all_steps * BLOCK;
         Begin begin{weights.bias, resume};

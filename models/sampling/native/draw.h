@@ -2,7 +2,10 @@
 // side by side: parameters are (P, 16). The laws are those of distributions.py, and so is the order
 // of what is done.
 #pragma once
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
 
 #include "abi.h"
 #include "functions.h"
@@ -40,23 +43,50 @@ static inline float uniform(uint64_t seed, uint64_t sample, uint64_t position, u
     return ((float)(c0 >> 9) + 0.5f) * 0x1p-23f;
 }
 
-// The weights of a slot's symbols outside its top-k, then outside its top-p, become zero.
-static void truncate(float* weight, int levels, int top_k, float top_p, int32_t* order) {
-    for (int i = 0; i < levels; i++) order[i] = i;
-    std::stable_sort(order, order + levels,
-                     [&](int a, int b) { return weight[a * SLOTS] > weight[b * SLOTS]; });
-    const int kept = top_k > 0 && top_k < levels ? top_k : levels;
-    float total = 0;
-    for (int i = 0; i < kept; i++) total += weight[order[i] * SLOTS];
-    // The likeliest symbol, whose weight is 1, stays, however little p is.
-    const float most = std::max(top_p * total, 1e-30f);
-    float before = 0;
-    for (int i = 0; i < levels; i++) {
-        float& w = weight[order[i] * SLOTS];
-        const float own = w;
-        if (i >= kept || (top_p < 1 && !(before < most))) w = 0;
-        before += own;
+// Keys, whose lower halves fall from one to the next, in falling order. `spare` has room for them.
+static void sort_falling(uint64_t* keys, int count, uint64_t* spare) {
+    // Few are sorted sooner by comparing them.
+    if (count < 100) return std::sort(keys, keys + count, std::greater<uint64_t>());
+    // By one byte of their upper halves after another, from the lowest on.
+    for (int byte = 4; byte < 8; byte++) {
+        const auto digit = [&](int i) { return ~keys[i] >> 8 * byte & 255; };
+        int place[257] = {};
+        for (int i = 0; i < count; i++) place[digit(i) + 1]++;
+        for (int d = 0; d < 256; d++) place[d + 1] += place[d];
+        for (int i = 0; i < count; i++) spare[place[digit(i)]++] = keys[i];
+        std::swap(keys, spare);
     }
+}
+
+// The weights of a slot's symbols outside its top-k, then outside its top-p, become zero. `keys`
+// has room for twice as many as there are levels.
+static void truncate(float* weight, int levels, int top_k, float top_p, uint64_t* keys) {
+    // The bits of positive floats are in their order; of equals the lower symbol comes first.
+    for (int i = 0; i < levels; i++) {
+        uint32_t bits;
+        std::memcpy(&bits, weight + i * SLOTS, sizeof bits);
+        keys[i] = (uint64_t)bits << 32 | (uint32_t)~i;
+    }
+    int left = top_k > 0 && top_k < levels ? top_k : levels;
+    if (top_p < 1) {
+        const auto own = [](uint64_t key) {
+            const uint32_t bits = key >> 32;
+            float w;
+            std::memcpy(&w, &bits, sizeof w);
+            return w;
+        };
+        sort_falling(keys, levels, keys + levels);
+        float total = 0;
+        for (int i = 0; i < left; i++) total += own(keys[i]);
+        // The likeliest symbol, whose weight is 1, stays, however little p is.
+        const float most = std::max(top_p * total, 1e-30f);
+        const int kept = left;
+        left = 0;
+        for (float before = 0; left < kept && before < most; left++) before += own(keys[left]);
+    } else if (left < levels) {
+        std::nth_element(keys, keys + left, keys + levels, std::greater<uint64_t>());
+    }
+    for (int i = left; i < levels; i++) weight[(int)~(uint32_t)keys[i] * SLOTS] = 0;
 }
 
 // Softmax: the first symbol whose running weight exceeds u * total. `work` has room for
@@ -90,7 +120,7 @@ static void draw_categorical(const float* logits, int levels, Drawing& drawing, 
             const int slot = lane + i;
             if (drawing.truncated && (drawing.top_k[slot] > 0 || drawing.top_p[slot] < 1)) {
                 truncate(weight + slot, levels, drawing.top_k[slot], drawing.top_p[slot],
-                         (int32_t*)running);
+                         (uint64_t*)running);
                 float sum = 0, share = 0;
                 for (int l = 0; l < levels; l++) sum += weight[l * SLOTS + slot];
                 int drawn = 0;
@@ -116,7 +146,8 @@ static void draw_bernoulli(const float* logit, Drawing& drawing, float* work) {
     draw_categorical(both, 2, drawing, work);
 }
 
-// A mixture of K logistic functions over levels: Salimans et al. 2017, equation 2.
+// A mixture of K logistic functions over levels: Salimans et al. 2017, equation 2. `work` has room
+// for (K, 16) twice.
 class Mixture {
   public:
     Mixture(const float* parameters, int components, int levels, int lane)
@@ -128,14 +159,14 @@ class Mixture {
         log_temperature_ = log(temperature);
     }
 
-    Floats log_prob(Floats symbol) const {
+    Floats log_prob(Floats symbol, float* work) const {
         Floats highest = all(-3.4e38f), total = Floats{};
-        for (int pass = 0; pass < 2; pass++)
-            for (int k = 0; k < components_; k++) {
-                const Floats nats = logit(k) + component(k, symbol);
-                if (pass == 0) highest = at_least(highest, nats);
-                else total += exp(nats - highest);
-            }
+        for (int k = 0; k < components_; k++) {
+            const Floats nats = logit(k) + component(k, symbol);
+            highest = at_least(highest, nats);
+            store(work + k * LANES, nats);
+        }
+        for (int k = 0; k < components_; k++) total += exp(load(work + k * LANES) - highest);
         Floats most = logit(0), sum = Floats{};
         for (int k = 1; k < components_; k++) most = at_least(most, logit(k));
         for (int k = 0; k < components_; k++) sum += exp(logit(k) - most);
@@ -156,20 +187,24 @@ class Mixture {
     }
 
     // The first symbol whose cumulative probability exceeds u.
-    Floats bisect(Floats u) const {
+    Floats bisect(Floats u, float* work) const {
         Floats most = logit(0), sum = Floats{};
         for (int k = 1; k < components_; k++) most = at_least(most, logit(k));
         for (int k = 0; k < components_; k++) sum += exp(logit(k) - most);
+        float *weight = work, *narrowness = work + components_ * LANES;
+        for (int k = 0; k < components_; k++) {
+            store(weight + k * LANES, exp(logit(k) - most) / sum);
+            store(narrowness + k * LANES, exp(-log_scale(k)));
+        }
         Ints low = Ints{}, high = Ints{} + (levels_ - 1);
         for (int left = levels_ - 1; left > 0; left >>= 1) {
             const Ints middle = (low + high) >> 1;
             const Floats edge = value(__builtin_convertvector(middle, Floats)) +
                                 1.0f / (levels_ - 1);
             Floats running = Floats{};
-            for (int k = 0; k < components_; k++) {
-                const Floats weight = exp(logit(k) - most) / sum;
-                running += weight * sigmoid((edge - mean(k)) * exp(-log_scale(k)));
-            }
+            for (int k = 0; k < components_; k++)
+                running += load(weight + k * LANES) *
+                           sigmoid((edge - mean(k)) * load(narrowness + k * LANES));
             const Ints exceeds = running > u;
             low = exceeds | (low == high) ? low : middle + 1;
             high = exceeds ? middle : high;
@@ -187,30 +222,32 @@ class Mixture {
     Floats mean(int k) const { return load(parameters_ + (components_ + k) * SLOTS); }
     Floats log_scale(int k) const {
         const Floats x = load(parameters_ + (2 * components_ + k) * SLOTS);
-        const float smallest = -(float)std::log((double)levels_) - 2;
-        return at_least(all(smallest), at_most(all(20.0f), x)) + log_temperature_;
+        return at_least(all(smallest_), at_most(all(20.0f), x)) + log_temperature_;
     }
 
     const float* parameters_;
     int components_, levels_;
+    float smallest_ = -(float)std::log((double)levels_) - 2;
     Floats temperature_ = all(1.0f), log_temperature_ = Floats{};
 };
 
-// `work` has room for (levels, 16) three times where anything is truncated.
+// `work` has room for (K, 16) twice, and for (levels, 16) three times where anything is truncated.
 static void draw_mixture(const float* parameters, const Program& program, Drawing& drawing,
                          float* work) {
+    float* by_component = work;
+    work += 2 * program.components * SLOTS;
     double given[SLOTS];
     std::memcpy(given, drawing.symbol, sizeof given);
     for (int lane = 0; lane < SLOTS; lane += LANES) {
         Mixture adjusted(parameters, program.components, program.levels, lane);
         adjusted.temper(load(drawing.temperature + lane));
-        const Floats drawn = adjusted.bisect(load(drawing.u + lane));
+        const Floats drawn = adjusted.bisect(load(drawing.u + lane), by_component);
         for (int i = 0; i < LANES; i++)
             if (!drawing.is_given[lane + i]) drawing.symbol[lane + i] = drawn[i];
         if (drawing.truncated)
             for (int level = 0; level < program.levels; level++)
                 store(work + (2 * program.levels + level) * SLOTS + lane,
-                      adjusted.log_prob(all((float)level)));
+                      adjusted.log_prob(all((float)level), by_component));
     }
     if (drawing.truncated) {
         Drawing cut = drawing;
@@ -218,14 +255,15 @@ static void draw_mixture(const float* parameters, const Program& program, Drawin
         for (float& temperature : cut.temperature) temperature = 1;
         draw_categorical(work + 2 * program.levels * SLOTS, program.levels, cut, work);
         for (int slot = 0; slot < SLOTS; slot++)
-            if (drawing.top_k[slot] > 0 || drawing.top_p[slot] < 1)
+            if ((drawing.top_k[slot] > 0 && drawing.top_k[slot] < program.levels) ||
+                drawing.top_p[slot] < 1)
                 drawing.symbol[slot] = drawing.is_given[slot] ? given[slot] : cut.symbol[slot];
     }
     for (int lane = 0; lane < SLOTS; lane += LANES) {
         Floats symbol;
         for (int i = 0; i < LANES; i++) symbol[i] = (float)drawing.symbol[lane + i];
         const Mixture own(parameters, program.components, program.levels, lane);
-        const Floats nats = own.log_prob(symbol);
+        const Floats nats = own.log_prob(symbol, by_component);
         for (int i = 0; i < LANES; i++) drawing.nats[lane + i] = nats[i];
     }
 }

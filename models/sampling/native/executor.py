@@ -1,7 +1,8 @@
 """The native executor: tiles of 16 slots, or of one, run together by a C++ library.
 
-Up to four tiles of 16 share each reading of the weights, or up to eight of one. Groups of tiles run
-on threads of their own: the slots are split, never a sum.
+Up to four tiles of 16, or eight of one, go through each op together, so that its weights are
+fetched from memory once; how many share a load is said in `product.h`. Groups of tiles run on
+threads of their own: the slots are split, never a sum.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ancestral.models.sampling.tile import Drawn, Memory, Start, Tile
 
 #: With so many slots or fewer, outputs are the lanes instead of slots.
 FEW_SLOTS = 8
-#: Tiles of 16 slots, and of one, that share the weights.
+#: Tiles of 16 slots, and of one, that go through each op together.
 TILES_TOGETHER = {BLOCK: 4, 1: FEW_SLOTS}
 #: Positions of a prefix that are taken in by one call, or one period if that is more.
 FORCED_STRETCH = 4096

@@ -7,6 +7,8 @@
 //     wide     a row is 16 slots at each input: weights are broadcast, slots are the lanes
 //     narrow   a row is one slot: inputs are broadcast, outputs are the lanes
 //
+// With AVX-512, whose vectors hold 16 floats:
+//
 //                  wide, 2 rows x 8 outputs              narrow, 2 rows x 8 blocks
 //     one input    2 vectors of slots, 8 weights         8 vectors of weights, 2 numbers
 //     one tile     16 sums in registers                  16 sums in registers
@@ -20,7 +22,8 @@
 namespace ancestral {
 
 constexpr int VECTORS = BLOCK / LANES;  // of a block, or of a wide row
-constexpr int MOST_ROWS = 8;            // that a product takes at once
+// What a product takes at once: rows, and steps over their inputs. compiled.py has both too.
+constexpr int MOST_ROWS = 8, MOST_STEPS = 4096;
 
 // Consecutive inputs, for each row its own.
 struct Segment {

@@ -76,7 +76,8 @@ class NativeTile(Tile):
             given=None if given is None else given.ctypes.data,
             symbols=symbols.ctypes.data,
         )
-        return UnitRun(structure, symbols, (is_given, given, *sequences))
+        # And this tile: a thread may outlive an interrupted caller, and writes to its memory.
+        return UnitRun(structure, symbols, (is_given, given, *sequences, self))
 
     def _lay_out(self, slot: int, positions: int) -> NDArray[np.float32] | None:
         """The columns of aligned conditioning that a slot goes through in so many positions."""
@@ -158,7 +159,7 @@ class UnitRun:
         self,
         structure: UnitStructure,
         symbols: NDArray[np.float64],
-        kept: tuple[NDArray[np.generic] | None, ...],
+        kept: tuple[object, ...],
     ) -> None:
         self.structure = structure
         self.symbols = symbols

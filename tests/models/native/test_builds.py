@@ -81,7 +81,9 @@ def test_builds_agree_where_numbers_are_extreme(name: str, louder: float) -> Non
 @pytest.mark.parametrize(
     "law",
     [Categorical(5), Categorical(256), Bernoulli(), Gaussian()]
-    + [LogisticMixture(levels, 3) for levels in (2, 256, 65_536)],
+    + [LogisticMixture(levels, 3) for levels in (2, 256, 65_536)]
+    # More components than levels.
+    + [LogisticMixture(2, 20)],
     ids=repr,
 )
 def test_builds_draw_the_same_from_any_parameters(law: Distribution, build: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ancestral.models.sampling.distributions import Bernoulli, Categorical, Distribution, Gaussian
@@ -102,12 +103,20 @@ def test_settings_are_those_of_the_reference(
 
     # Then symbols are the reference's in float64, with u and the share kept as close as float32 is
     row = [asked[number % len(asked)] for number in range(len(seeds))]
-    allowed = [
-        law.draw(logits.double(), u + moved, SettingsBatch.of(kept, levels, torch.float64))
-        for moved in (0.0, STEP_TOLERANCE, -STEP_TOLERANCE)
-        for kept in (row, _keeping(row, STEP_TOLERANCE), _keeping(row, -STEP_TOLERANCE))
-    ]
-    assert (torch.stack(allowed) == torch.from_numpy(drawn[:, 0])).any(0).all()
+    assert_settings(law, logits, u, row, drawn)
+
+
+def test_settings_are_those_of_the_reference_where_many_symbols_are_alike() -> None:
+    # Given a large alphabet of a few weights, so that many symbols share each
+    law = Categorical(256)
+    seeds, u = spread_seeds(200)
+    logits = torch.randint(0, 5, (len(seeds), 256), generator=generator(0)).float()
+    asked = [Settings(top_k=50), Settings(top_p=0.6), Settings(0.8, top_k=99, top_p=0.9)]
+
+    drawn, _ = draw_each(law_of(law), logits, seeds, asked)
+
+    # Then symbols are the reference's in float64, with u and the share kept as close as float32 is
+    assert_settings(law, logits, u, [asked[n % 3] for n in range(len(seeds))], drawn)
 
 
 def test_of_equals_the_lower_symbols_are_kept() -> None:
@@ -154,6 +163,18 @@ def assert_drawn(
     assert (u - after).max() <= STEP_TOLERANCE
     expected = law.log_prob(exact, drawn).numpy()
     np.testing.assert_allclose(nats, expected, rtol=1e-5, atol=1e-5)
+
+
+def assert_settings(
+    law: Categorical, logits: Tensor, u: Tensor, row: list[Settings], drawn: NDArray[np.generic]
+) -> None:
+    """That the symbols (N, 1) are those of the reference, whose settings are one for each."""
+    allowed = [
+        law.draw(logits.double(), u + moved, SettingsBatch.of(kept, law.levels, torch.float64))
+        for moved in (0.0, STEP_TOLERANCE, -STEP_TOLERANCE)
+        for kept in (row, _keeping(row, STEP_TOLERANCE), _keeping(row, -STEP_TOLERANCE))
+    ]
+    assert (torch.stack(allowed) == torch.from_numpy(drawn[:, 0])).any(0).all()
 
 
 def _keeping(row: list[Settings], more: float) -> list[Settings]:

@@ -86,7 +86,7 @@ def test_settings_are_those_of_the_reference(slots: int, log_scale: float) -> No
     parameters = _parameters(len(seeds), log_scale, seed=8)
     asked = [
         *(Settings(), Settings(0.5), Settings(1.7), Settings(top_k=5), Settings(top_p=0.6)),
-        *(Settings(0.9), Settings(0.1)),
+        *(Settings(0.9), Settings(0.1), Settings(top_k=64)),
         Settings(0.8, top_k=20, top_p=0.9),
     ]
 

@@ -3,6 +3,8 @@ being changed; and a unit that nobody is in costs nothing."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -15,6 +17,7 @@ from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models.laws import needs_native
 from tests.models.native.asked import CASES, assert_same_bits, drawn_alone, each_case, request_of
+from tests.models.native.watched import WIDE, executor_of, start_of
 from tests.models.nets import Case, lively
 
 pytestmark = needs_native
@@ -128,6 +131,24 @@ def test_events_of_part_filled_units_move_together() -> None:
     for request in requests:
         (alone,) = Sampler(case.net, slots=1, executor="native").sample([request])
         assert_same_bits(samples[request.key], alone)
+
+
+def test_the_memory_of_a_run_stays_as_long_as_a_thread_is_at_it() -> None:
+    # Given a run that a thread has begun
+    net, fields = CASES["wavenet"].net, CASES["wavenet"].requests[0]
+    tile = executor_of(net.program(), slots=WIDE).new_tile()
+    tile.admit(0, start_of(net, fields, None, positions=2))
+    run, memory = tile.begin(1), weakref.ref(tile)
+
+    # When everybody else lets go of its tile, as an interrupted caller does
+    del tile
+    gc.collect()
+
+    # Then the tile lasts until the run is forgotten
+    assert memory() is not None
+    del run
+    gc.collect()
+    assert memory() is None
 
 
 def test_a_slot_that_is_free_costs_a_narrow_sampler_nothing() -> None:
