@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -188,6 +189,8 @@ def main() -> int:
     if arguments.device == "cuda" and not has_gpu():
         parser.error("torch finds no GPU here; --device cpu --out FOLDER tries the command")
     figures = Figures(arguments.out or FIGURES)
+    # Its processes have sessions of their own: whoever ends this one, it ends them.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     child = [sys.executable, "-m", "parts.gpu_child", "--device", arguments.device]
     if arguments.quick:
         child.append("--quick")

@@ -6,6 +6,7 @@ import gc
 import itertools
 import multiprocessing
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -14,6 +15,7 @@ import torch
 
 from ancestral.models.sampling.sampler import Sampler, SampleRequest
 from parts.gpu_asked import DTYPES, Asked, networks
+from parts.gpu_kernel import advance_seconds
 from parts.protocol import Windows, event_rate, fill, sound_rate
 
 #: For all processes of a row to be ready, and then to be done.
@@ -22,7 +24,8 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process saw."""
+    """What one process saw; `advance` is one of a fused executor that has the device for itself
+    (`gpu_kernel.advance_seconds`)."""
 
     numerics: str
     symbols_per_second: float
@@ -31,6 +34,7 @@ class Measured:
     first_advance_seconds: float
     processor_share: float
     memory_bytes: int
+    advance: Mapping[str, float]
 
 
 def measure(
@@ -60,6 +64,11 @@ def measure(
         ready.wait(PATIENCE_SECONDS)
     rate_of = sound_rate if windows.seconds else event_rate
     rate = rate_of(sampler, requests, windows, threads=1)
+    advance: Mapping[str, float] = {}
+    if asked.executor != "graph" and ready is None:
+        # The processor spins while it waits for a device, so that its share tells nothing of this.
+        fill(sampler, requests)
+        advance = advance_seconds(sampler, device)
     build, filling, first = (later - earlier for earlier, later in itertools.pairwise(times))
     return Measured(
         numerics=sampler.numerics,
@@ -69,6 +78,7 @@ def measure(
         first_advance_seconds=first,
         processor_share=rate.processor_share,
         memory_bytes=torch.cuda.max_memory_allocated() if device != "cpu" else 0,
+        advance=advance,
     )
 
 

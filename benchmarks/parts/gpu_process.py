@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -23,6 +24,10 @@ FOLDERS = [
     *(str(Path(__file__).parents[up]) for up in (1, 2)),
     *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
 ]
+#: Torch's threads in each of several processes, unless this one was told of another number.
+THREADS = "2"
+#: For threads to find out that their processes were ended.
+INTERRUPT_SECONDS = 5.0
 #: Characters of a traceback that are kept.
 ERROR_CHARACTERS = 3000
 
@@ -72,11 +77,17 @@ class Process:
         self._errors.truncate()
         self._child = subprocess.Popen(
             self._command,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(FOLDERS)},
+            env={
+                "OMP_NUM_THREADS": THREADS,
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(FOLDERS),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            # What it starts has its group, and ends with it.
+            start_new_session=True,
         )
         answer = self._answer(self._start_seconds)
         if isinstance(answer, str):
@@ -100,22 +111,31 @@ class Process:
             return Outcome(case, took, None, answer)
         return Outcome(case, took, answer["facts"], None)
 
+    def kill(self) -> None:
+        """End the process and all that it started, which would go on using the device."""
+        child = self._child
+        if child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
     def close(self) -> None:
-        """End the process."""
+        """End the process, and forget it."""
         if self._child is None:
             return
-        self._child.kill()
+        self.kill()
         self._child.communicate()
         self._child = None
 
     def _answer(self, seconds: float) -> dict[str, Any] | str:
         """What the process says next, or why it does not."""
         assert self._child is not None and self._child.stdout is not None
-        timer = threading.Timer(seconds, self._child.kill)
+        timer = threading.Timer(seconds, self.kill)
         timer.start()
-        line = self._child.stdout.readline()
-        timed_out = not timer.is_alive()
-        timer.cancel()
+        try:
+            line = self._child.stdout.readline()
+            timed_out = not timer.is_alive()
+        finally:
+            timer.cancel()
         if line:
             document: dict[str, Any] = json.loads(line)
             return document
@@ -138,23 +158,36 @@ def run_all(
     waiting: queue.SimpleQueue[Listed] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
-    telling = threading.Lock()
+    telling, interrupted = threading.Lock(), threading.Event()
 
-    def work(process: Process) -> None:
-        while True:
-            try:
+    def work(process: Process, done: threading.Event) -> None:
+        try:
+            while not interrupted.is_set():
                 case = waiting.get_nowait()
-            except queue.Empty:
-                return
-            left = deadline - time.monotonic()
-            outcome = Outcome(case, 0.0, None, "not run: there was no time left")
-            if left > 0:
-                outcome = process.run(case, left)
-            with telling:
-                tell(outcome)
+                left = deadline - time.monotonic()
+                outcome = Outcome(case, 0.0, None, "not run: there was no time left")
+                if left > 0:
+                    outcome = process.run(case, left)
+                with telling:
+                    if not interrupted.is_set():
+                        tell(outcome)
+        except queue.Empty:
+            return
+        finally:
+            done.set()
 
-    threads = [threading.Thread(target=work, args=(process,)) for process in processes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # Events, as a thread whose `join` was interrupted is taken for one that has ended.
+    works = [(process, threading.Event()) for process in processes]
+    try:
+        for each in works:
+            threading.Thread(target=work, args=each).start()
+        for _, done in works:
+            done.wait()
+    except KeyboardInterrupt:
+        # It reaches no other session: processes are ended here, also those that only start now.
+        interrupted.set()
+        end = time.monotonic() + INTERRUPT_SECONDS
+        for process, done in works:
+            while not done.wait(0.05) and time.monotonic() < end:
+                process.kill()
+        raise

@@ -49,10 +49,12 @@ def slot_bytes(program: StepProgram, dtype: torch.dtype) -> int:
     floats += sum(_condition_floats(op, program) for op in dict.fromkeys(conditions))
     symbols = chunk_positions * program.channels
     columns = max(chunk_positions // program.hop + 2, PIECE_COLUMNS)
-    floats += columns * program.cells * program.local_width
+    aligned = columns * program.cells * program.local_width
     # A uniform number and a sum of parameters for each symbol.
     floats += 2 * symbols
-    return floats * dtype.itemsize + symbols * SYMBOL_BYTES
+    # Fused kernels take aligned columns in float32, whatever they compute in.
+    aligned_bytes = aligned * max(dtype.itemsize, torch.float32.itemsize)
+    return floats * dtype.itemsize + aligned_bytes + symbols * SYMBOL_BYTES
 
 
 def slots_for(free_bytes: int, program: StepProgram, dtype: torch.dtype) -> int:

@@ -6,15 +6,14 @@ import importlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.parts.gpu_floors import Ceilings, Work, with_floor
-from benchmarks.parts.gpu_process import Listed, Outcome, Process, run_all
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +79,10 @@ def test_the_whole_command_runs_on_a_processor(tmp_path: Path) -> None:
         assert row["per_second"] > 0
         assert row["share_of_floor"] == row["per_second"] / row["floor_per_second"]
         assert f"{row['floor_limit']}_seconds" in row["floor"]
+        # Of kernels that had the device for themselves, also without the host's part
+        timed = row["executor"] != "graph" and row["processes"] == 1
+        assert ("kernel_seconds" in row) == timed
+        assert not timed or 0 < row["kernel_seconds"] < row["advance_seconds"]
 
 
 @pytest.mark.parametrize(
@@ -95,47 +98,6 @@ def test_what_is_wrong_with_the_options_is_said(options: list[str], said: str) -
 
     assert run.returncode == 2
     assert said in run.stderr
-
-
-#: Speaks as the process of a device does.
-CHILD = """
-import json, sys, time
-cases = [{"group": "tests", "name": name, "seconds": 1.0} for name in ("fine", "dies", "hangs")]
-print(json.dumps({"cases": cases}), flush=True)
-for line in sys.stdin:
-    if line == "dies\\n":
-        raise RuntimeError("an illegal memory access was encountered")
-    if line == "hangs\\n":
-        time.sleep(60)
-    print(json.dumps({"facts": {"answer": 42}}), flush=True)
-"""
-
-
-def test_a_case_that_dies_or_hangs_costs_one_case() -> None:
-    told: list[Outcome] = []
-    with Process([sys.executable, "-c", CHILD]) as process:
-        assert process.start() is None
-        fine, dies, hangs = process.cases
-
-        # When they are run in turn, and a last one when there is no time left
-        order = [fine, dies, fine, hangs, fine]
-        run_all(order, [process], time.monotonic() + 60, told.append)
-        run_all([fine], [process], time.monotonic() - 1, told.append)
-
-    # Then those that were fine before and behind are fine
-    assert [outcome.case for outcome in told] == [*order, fine]
-    assert [outcome.facts for outcome in told if outcome.error is None] == [{"answer": 42}] * 3
-    died, hung, late = (str(outcome.error) for outcome in told if outcome.error is not None)
-    assert died.splitlines()[-1] == "RuntimeError: an illegal memory access was encountered"
-    assert hung == "it took more than 1 s"
-    assert late == "not run: there was no time left"
-
-
-def test_a_process_that_cannot_start_says_why() -> None:
-    with Process([sys.executable, "-c", "import a_module_that_is_not_here"]) as process:
-        outcome = process.run(Listed("tests", "any", 1.0), 1.0)
-
-    assert str(outcome.error).endswith("No module named 'a_module_that_is_not_here'")
 
 
 #: Round numbers of a device with a hundred processors.
@@ -228,7 +190,7 @@ def test_processes_that_take_turns_have_the_floor_of_one() -> None:
     assert alone["floor_per_second"] == two["floor_per_second"] == pytest.approx(5e6)
 
 
-#: As the above, with kernels.
+#: Speaks as the process of a device does, with kernels.
 COMPILER = """
 import json, sys, time
 cases = [
@@ -268,6 +230,23 @@ def test_rows_without_their_kernel_take_no_time(
     # And kernels came before the tests, which are listed before them
     told = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert told.index("tests") == told.index("compile") + 2
+
+
+def test_a_command_that_is_told_to_end_ends_as_by_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a command in the middle of its cases
+    gpu = importlib.import_module("gpu")
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu", "--out", str(tmp_path)])
+    monkeypatch.setattr(gpu, "measure", lambda *_: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+
+    # When somebody terminates it, it ends its processes, as `run_all` does then
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            gpu.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_python_without_torch_is_told_in_a_sentence() -> None:

@@ -30,8 +30,9 @@ from ancestral.models.sampling.tile import Drawn, Tile
 
 #: Slots of a tile, and the warps that share its work, by the executor's name.
 TILES = {"fused": (64, 8), "fused-few": (16, 4)}
-#: Positions of a run at most: the processor has to look at every slot after it.
-CHUNK_POSITIONS = 512
+#: Positions of a run at most. The processor has to look at every slot after it, which takes as long
+#: however many they were: so many that images of 28 x 28 pixels are one run.
+CHUNK_POSITIONS = 1024
 
 
 class FusedExecutor(Executor):

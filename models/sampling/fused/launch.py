@@ -37,6 +37,8 @@ class Launcher(ABC):
 
     #: Who computes, and in which version.
     version: str
+    #: What the last launch ran, as Triton knows it; None where nothing is compiled.
+    compiled: Any = None
 
     @abstractmethod
     def launch(self, programs: int, arguments: dict[str, Argument]) -> None:
@@ -74,7 +76,8 @@ class TritonLauncher(Launcher):
         assert isinstance(weights, Tensor)
         # Triton launches on torch's current device, whatever the pointers are of.
         with torch.cuda.device_of(weights):  # type: ignore[no-untyped-call]
-            self._kernel[(programs,)](**arguments, num_warps=self._warps, **OPTIONS)
+            launch = self._kernel[(programs,)]
+            self.compiled = launch(**arguments, num_warps=self._warps, **OPTIONS)
 
 
 def check_compiler() -> None:

@@ -50,7 +50,7 @@ def test_each_network_draws_what_the_reference_draws(name: str) -> None:
         assert sample.log_likelihood_nats == pytest.approx(nats, rel=1e-5, abs=1e-4)
 
 
-@pytest.mark.parametrize("positions", [3, 7, 512])
+@pytest.mark.parametrize("positions", [3, 7, 1024])
 def test_where_runs_end_changes_nothing(positions: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given sounds of several lengths, with aligned conditioning of 4 samples a column
     case = CASES["wavenet by both"]
