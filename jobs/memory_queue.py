@@ -218,7 +218,9 @@ class MemoryQueue:
 
     def reap(self, limit: int = LARGEST_BATCH) -> int:
         with self._lock:
-            return self._state.reap(self._clock(), min(limit, LARGEST_BATCH))
+            now = self._clock()
+            self._state.hear(now, self._lease_seconds)
+            return self._state.reap(now, min(limit, LARGEST_BATCH))
 
     def expire(self, worker: str) -> int:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from ancestral.jobs.memory_job import Holding, MemoryJob, Trouble
 from ancestral.jobs.queue import (
     MOST_ON_PROBATION,
     OTHERS_FIRST,
+    SILENCE,
     UNITS_AGAINST_DEVICE,
     Lease,
     describe_expiry,
@@ -25,6 +27,8 @@ class MemoryState:
     #: Another one after each restart.
     server: int = 0
     fence: int = 0
+    #: From when on it will be that all slept, if nobody speaks until then.
+    silent_from: float = math.inf
     jobs: dict[str, MemoryJob] = field(default_factory=dict)
     #: When each worker was last heard of.
     workers: dict[str, float] = field(default_factory=dict)
@@ -131,8 +135,17 @@ class MemoryState:
         if len(self.probation) > MOST_ON_PROBATION:
             del self.probation[next(iter(self.probation))]
 
+    def hear(self, now: float, lease_seconds: float) -> None:
+        """Note that somebody speaks. If nobody did for long, no worker is to blame for its own
+        silence: all slept, or the clock jumped, and every lease begins anew."""
+        if self.silent_from <= now:
+            for _, _, holding in self.holdings():
+                holding.expires_at, holding.moved_at = now + lease_seconds, now
+        self.silent_from = now + SILENCE * lease_seconds
+
     def see(self, worker: str, now: float, lease_seconds: float) -> None:
         """Note that a worker lives, and forget those that were silent for a lease's time."""
+        self.hear(now, lease_seconds)
         self.workers[worker] = now
         for silent in [name for name, seen in self.workers.items() if seen <= now - lease_seconds]:
             del self.workers[silent]

@@ -16,7 +16,9 @@ A lease carries a fence, a number that only rises: who shows an older one has lo
 `heartbeat`, `fail`, `release` and the `keep` of `split` change nothing for a lost lease. `complete`
 and `split` need none: they report what a range record in the store already says, so the winner and
 the loser of a race both call them. Near a job's end a unit can have two leases, of two workers: the
-second is a *copy*. Deciding the unit ends both.
+second is a *copy*. Deciding the unit ends both. A lease runs out while others speak: when nobody
+claimed, reaped or sent a heartbeat for `SILENCE` leases' time, all slept, or the queue's clock
+jumped, and with the first word after it every lease begins anew.
 
 The queue is a cache of the store; losing it loses nothing but work in flight. It is built, the
 first time as well as anew, in an *epoch*:
@@ -74,6 +76,9 @@ FEWEST_FOR_MEDIAN = 3
 
 #: A unit that broke on a device is left to other devices for so many leases' time.
 OTHERS_FIRST = 10
+
+#: When nobody spoke for so many leases' time, no lease runs out by that.
+SILENCE = 2
 
 #: Units of disjoint rows that must speak against a device before it is drained.
 UNITS_AGAINST_DEVICE = 2

@@ -8,7 +8,8 @@ picking the job and leasing its units is one script. Times are microseconds of t
     {ancestral}:runnable       zset     the same; only open jobs that should run, with ready units
     {ancestral}:fence          integer  the last fence given out
     {ancestral}:expiry         zset     "{job}/{slot}" -> when its lease runs out; a unit has two
-                                        slots, "{unit}" and "{unit}#copy"
+                                        slots, "{unit}" and "{unit}#copy"; and "/silence", which
+                                        whoever speaks renews, for longer than any lease
     {ancestral}:workers        zset     worker -> when it was last heard of; dropped when silent
     {ancestral}:tickets        hash     worker -> JSON, the last ticket that it got leases for, and
                                         those leases; dropped with the worker
@@ -50,6 +51,7 @@ from ancestral.jobs.queue import (
     MEDIAN_UNITS,
     MOST_ON_PROBATION,
     OTHERS_FIRST,
+    SILENCE,
     SLOW,
     STALL_SECONDS,
     UNITS_AGAINST_DEVICE,
@@ -92,6 +94,7 @@ class RedisQueue:
         constants = {
             "LEASE": _microseconds(lease_seconds),
             "STALL": _microseconds(stall_seconds),
+            "SILENCE": SILENCE,
             "SLOW": SLOW,
             "MEDIAN_UNITS": MEDIAN_UNITS,
             "OTHERS_FIRST": OTHERS_FIRST,

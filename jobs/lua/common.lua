@@ -1,5 +1,5 @@
 -- What the moves share; redis_queue.py puts it in front of each of them, after the constants LEASE
--- and STALL (microseconds), SLOW, MEDIAN_UNITS, FEWEST_FOR_MEDIAN, OTHERS_FIRST,
+-- and STALL (microseconds), SILENCE, SLOW, MEDIAN_UNITS, FEWEST_FOR_MEDIAN, OTHERS_FIRST,
 -- UNITS_AGAINST_DEVICE and MOST_ON_PROBATION, and draws the keys.
 
 local shard = KEYS[1]
@@ -199,6 +199,26 @@ local function reap(limit)
     return reaped
 end
 
+-- Note that somebody speaks. If nobody did for long, no worker is to blame for its own silence: all
+-- slept, or the clock jumped, and every lease begins anew.
+local function hear()
+    local time = now()
+    -- Named like a lease of no job, which nobody can have.
+    local silence = "/silence"
+    local silent_from = redis.call("ZSCORE", shard .. ":expiry", silence)
+    if silent_from and tonumber(silent_from) <= time then
+        for _, member in ipairs(redis.call("ZRANGE", shard .. ":expiry", 0, -1)) do
+            local job, _, slot, lease = lease_of(member)
+            if lease then
+                lease.moved_at = text(time)
+                write("lease", job, slot, lease)
+                redis.call("ZADD", shard .. ":expiry", text(time + LEASE), member)
+            end
+        end
+    end
+    redis.call("ZADD", shard .. ":expiry", text(time + SILENCE * LEASE), silence)
+end
+
 -- A lease as its worker hears of it.
 local function tell(job, unit, lease)
     local trouble = read("trouble", job, unit) or {attempts = 0}
@@ -241,6 +261,7 @@ end
 
 -- Note that a worker lives, and forget those that were silent for a lease's time.
 local function see(worker)
+    hear()
     local time = now()
     redis.call("ZADD", shard .. ":workers", text(time), worker)
     local silent = redis.call("ZRANGE", shard .. ":workers",

@@ -111,8 +111,10 @@ def test_a_decided_unit_leaves_one_field(queue: Queue, client: redis.Redis, name
     queue.restore("job", 1, rows=[Unit(10, 20)], split={Unit(30, 40): 34})
 
     shard = f"{{{namespace}}}"
-    names = ("sequence", "fence", "jobs", "workers", "job:job", "decided:job", "pace:job")
-    assert {*client.scan_iter(f"{shard}:*")} == {f"{shard}:{name}" for name in names}
+    names = ("sequence", "fence", "jobs", "workers", "expiry")
+    of_job = ("job:job", "decided:job", "pace:job")
+    assert {*client.scan_iter(f"{shard}:*")} == {f"{shard}:{name}" for name in names + of_job}
+    assert client.zrange(f"{shard}:expiry", 0, -1) == ["/silence"]
     assert client.hgetall(f"{shard}:decided:job") == {
         "000000000010-000000000020": "rows",
         "000000000020-000000000030": "rows 10 0 0",
@@ -140,7 +142,8 @@ def test_a_job_that_ends_leaves_no_units(
     client.zadd(f"{{{namespace}}}:expiry", {f"job/{leases[1].unit.name}": 1})
     assert queue.reap() == 0
 
-    kept = {"fence", "sequence", "workers", "devices"}
+    assert client.zrange(f"{{{namespace}}}:expiry", 0, -1) == ["/silence"]
+    kept = {"fence", "sequence", "workers", "devices", "expiry"}
     if end != "forgotten":
         kept |= {"jobs", "job:job", "declined:job"}
     assert {*client.scan_iter(f"{{{namespace}}}:*")} == {f"{{{namespace}}}:{name}" for name in kept}
