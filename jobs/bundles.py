@@ -18,10 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ancestral.jobs.errors import CorruptObject, ModelUnreadable, NotFound, StoreDenied
+from ancestral.jobs.errors import CorruptObject, ModelUnreadable, NotFound, StoreDenied, StoreError
 from ancestral.jobs.fields import finite, is_size
 from ancestral.jobs.spec import INTEGER_LIMIT
-from ancestral.jobs.store import Store
+from ancestral.jobs.store import Store, open_store
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -78,12 +78,13 @@ def read_bundle(store: Store, digest: str) -> Iterator[tuple[str, bytes]]:
 
 
 def is_copy(folder: Path, digest: str) -> bool:
-    """Whether a local folder holds the config.json of that digest."""
+    """Whether a local folder holds the bundle of that digest, whole and sound."""
     try:
-        config = (folder / CONFIG).read_bytes()
-    except OSError:
+        for _ in read_bundle(open_store(str(folder)), digest):
+            pass
+    except (ModelUnreadable, StoreError):
         return False
-    return hashlib.sha256(config).hexdigest() == digest
+    return True
 
 
 def copy_bundle(store: Store, digest: str, folder: Path) -> None:

@@ -113,7 +113,11 @@ def shown(value: object) -> str:
     """A wrong value as a sentence repeats it: shortened, and "nothing" for None."""
     if value is None:
         return "nothing"
-    text = _SHORT.repr(value)
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:
+        # An integer of so many digits that Python writes none of them.
+        return "a number too long to be written"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 

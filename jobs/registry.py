@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -278,6 +278,16 @@ def _open(place: str) -> Store:
         raise ModelUnreadable(f"{place}: {error}") from error
 
 
+def check_described(family: str, signature: Mapping[str, Any], origin: str) -> None:
+    """Raises ModelUnreadable when no model can say of itself what this one says."""
+    if not FAMILY.fullmatch(family):
+        raise ModelUnreadable(
+            f"{origin}: a family cannot be called {shown(family)}: use letters, digits, '-', '_' "
+            "and '.'"
+        )
+    check_signature(signature, origin)
+
+
 def _entry(store: Store, name: str) -> ModelEntry:
     """What the small files of the bundle in `store` tell. Raises ModelUnreadable."""
     data = read_file(store, CONFIG)
@@ -285,12 +295,7 @@ def _entry(store: Store, name: str) -> ModelEntry:
     signature, family, weights = (config.get(key) for key in ("signature", "family", "weights"))
     if not (isinstance(signature, dict) and isinstance(family, str) and isinstance(weights, dict)):
         raise ModelUnreadable(f"{store.uri_of(CONFIG)}: does not describe a model")
-    if not FAMILY.fullmatch(family):
-        raise ModelUnreadable(
-            f"{store.uri_of(CONFIG)}: a family cannot be called {shown(family)}: use letters, "
-            "digits, '-', '_' and '.'"
-        )
-    check_signature(signature, store.uri)
+    check_described(family, signature, store.uri)
     check_length(store, weights.get("bytes"))
     digest = hashlib.sha256(data).hexdigest()
     return ModelEntry(name, store.uri, digest, family, config, signature, read_metrics(store))

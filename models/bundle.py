@@ -37,6 +37,9 @@ METRICS = "metrics.json"
 #: some are needed for a moment, and so many besides.
 ASKED_FOR, ASKED_BESIDES = 4, 2**24
 
+#: For how many numbers anything that is made counts at least.
+LAYER = 1024
+
 #: What makes tensors of a size that a configuration says.
 _MAKERS = (torch.arange, torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros)
 
@@ -100,7 +103,7 @@ def load_bundle(folder: Path | str) -> Bundle:
     except (SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CONFIG}") from error
     # Requests are checked against it, and media are made by it.
-    if json.loads(canonical_json(net.signature)) != signature:
+    if _undescribed(json.loads(json.dumps(net.signature))) != _undescribed(signature):
         raise BundleError(f"{folder / CONFIG}: its signature is not that of its network")
     digest = hashlib.sha256(config_bytes).hexdigest()
     return Bundle(net.eval(), digest, metrics, folder)
@@ -115,8 +118,8 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
 class _Allowance(TorchFunctionMode):
     """Meanwhile this thread makes no more numbers than a network of so many weights may ask for.
 
-    So a configuration cannot ask for more memory than its weights let expect: it is refused before
-    there is anything to compare with them. Raises RuntimeError.
+    So a configuration cannot ask for layers that its weights do not let expect: it is refused
+    before there is anything to compare with them. Raises ConfigError.
     """
 
     def __init__(self, weights: int) -> None:
@@ -132,10 +135,23 @@ class _Allowance(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in _MAKERS:
-            self._left -= _asked(func, args, kwargs)
+            # A layer takes more memory than its numbers, however few these are.
+            self._left -= max(_asked(func, args, kwargs), LAYER)
             if self._left < 0:
-                raise RuntimeError("the network is larger than its weights")
+                raise ConfigError("it asks for far more numbers than its weights let expect")
         return func(*args, **kwargs)
+
+
+def _undescribed(signature: Any) -> Any:
+    """A signature without what it says for people."""
+    if not isinstance(signature, dict) or not isinstance(fields := signature.get("fields"), dict):
+        return signature
+    plain = {
+        name: {key: value for key, value in field.items() if key != "description"}
+        for name, field in fields.items()
+        if isinstance(field, dict)
+    }
+    return {**signature, "fields": plain}
 
 
 def _asked(func: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

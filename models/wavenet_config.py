@@ -92,11 +92,13 @@ class WaveNetConfig:
         longest = self.columns * self.hop / self.sample_rate_hz
         if any(not 0 < seconds <= longest for row in self.seconds for seconds in row):
             raise ConfigError(f"seconds must lie above 0 and not beyond {longest:g}")
-        furthest = (self.kernel - 1) * self.dilations[-1]
-        if furthest > self.max_length:
+        # Each layer looks at least twice as far back as the one below: so many are surely too many,
+        # and powers of such sizes take long.
+        too_deep = self.depth > self.max_length.bit_length()
+        if too_deep or (self.kernel - 1) * self.kernel ** (self.depth - 1) > self.max_length:
             raise ConfigError(
-                f"the highest layer looks {furthest} samples back, and the longest sound has "
-                f"{self.max_length}: lower kernel or depth"
+                "the highest layer looks further back than the longest sound, which has "
+                f"{self.max_length} samples: lower kernel or depth"
             )
 
     def _check_characters(self) -> None:

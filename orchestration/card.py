@@ -51,7 +51,7 @@ def write_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         workers=metrics["workers"],
         device=metrics["device"],
         parameters=metrics["parameters"],
-        reach="" if reach is None else f"| looks back | {reach:,} samples |\n",
+        reach=f"| looks back | {reach:,} samples |\n" if isinstance(reach, int) else "",
         data=recipe.data.path,
         fields=f", conditioned on {fields}" if fields else "",
         licence=recipe.data.license or "not stated in the recipe",

@@ -12,6 +12,7 @@ neither torch nor Ray. What goes wrong is one sentence on stderr, and an exit co
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -108,7 +109,8 @@ def exit_code_of(arguments: Sequence[str] | None = None) -> int:
         say("Stopped.")
         return STOPPED
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return error.exit_code
     except OrchestrationError as error:
         say(f"ancestral: {error}")
@@ -125,7 +127,8 @@ def exit_code_of(arguments: Sequence[str] | None = None) -> int:
         say(f"ancestral: {error}")
         return _code_of(error)
     except OSError as error:
-        if error.errno not in UNPRINTABLE:
+        # Of what was printed there is no file name.
+        if error.errno not in UNPRINTABLE or error.filename is not None:
             raise
         say(f"ancestral: {error.strerror}")
         return BROKEN

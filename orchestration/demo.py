@@ -9,6 +9,7 @@ that jobs of one's own can use it afterwards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ class Stage:
         )
         entry = publish(trained, client.registry, recipe.name)
         end_training(run)
-        held_out = entry.metrics[HELD_OUT]
+        held_out = entry.metrics.get(HELD_OUT, math.nan)
         self.say(f"trained {entry.name}@{entry.digest[:12]}: {held_out:.4f} held-out bits")
         return entry
 

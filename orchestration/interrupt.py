@@ -21,8 +21,9 @@ class Stopped(OrchestrationError):
 class Interrupt:
     """While the context is open, the first signal only sets `asked`; a second one ends at once.
 
-    HUP never does that, for a terminal that is closed may send it twice: the shell and the kernel
-    both do. Where it is ignored, as under nohup, it stays so.
+    HUP never does that, nor counts as the first: of a terminal that is closed the shell and the
+    kernel may both send it, and a session that ends sends TERM beside it. Where it is ignored, as
+    under nohup, it stays so.
 
     To be opened in the main thread; for TERM after Ray was started, which installs a handler of its
     own.
@@ -34,6 +35,8 @@ class Interrupt:
     ) -> None:
         self._signals = signals
         self._asked = threading.Event()
+        #: Whether a signal came of which a second one ends at once.
+        self._pressed = False
         self._before: dict[signal.Signals, Any] = {}
 
     @property
@@ -62,6 +65,8 @@ class Interrupt:
             signal.signal(each, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._asked.is_set() and number != signal.SIGHUP:
-            raise KeyboardInterrupt
+        if number != signal.SIGHUP:
+            if self._pressed:
+                raise KeyboardInterrupt
+            self._pressed = True
         self._asked.set()

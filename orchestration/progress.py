@@ -80,11 +80,15 @@ class ProgressLine:
         self.say(f"{self._title}  {text}")
 
     def say(self, line: str) -> None:
-        """A line of its own; above the bar, where there is one."""
-        if self._bar is not None:
-            self._bar.console.print(line, markup=False, highlight=False)
-        else:
-            print(line, file=self._stream, flush=True)
+        """A line of its own; above the bar, where there is one.
+
+        Where nobody hears any more, as after a terminal was closed, what is being done goes on.
+        """
+        with suppress(OSError):
+            if self._bar is not None:
+                self._bar.console.print(line, markup=False, highlight=False)
+            else:
+                print(line, file=self._stream, flush=True)
 
 
 class Rate:

@@ -161,8 +161,10 @@ def serve(service: Service, say: Callable[[str], None], interrupt: Interrupt) ->
     published = []
 
     def report(job: Job, manifest: Manifest) -> None:
+        # First, as it is published whatever its report runs into; and once, as that is tried again.
+        if job.job_id not in published:
+            published.append(job.job_id)
         written = publish_report(service.client, job, manifest)
-        published.append(job.job_id)
         say(f"job {job.job_id} is {manifest.state}, its report is {written}")
 
     roster = Roster(service.client, service.queue, report, say, lease_seconds=service.lease_seconds)

@@ -16,8 +16,9 @@ from itertools import islice
 
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.recipe import Recipe
-from ancestral.jobs.registry import Registry, is_path
+from ancestral.jobs.registry import Registry, check_described, is_path
 from ancestral.models import Autoregressive, Bundle, ModelError, load_bundle
+from ancestral.models.bundle import canonical_json
 from ancestral.models.optimizer import optimizers_of
 from ancestral.models.train import first_state, take_up
 from ancestral.models.visits import Place
@@ -59,6 +60,9 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
         recipe, start = _started(recipe, registry)
         recipe = complete(recipe)
         net = network(recipe)
+        # Else it would be missed only when the model is published, which is after its training.
+        signature = json.loads(canonical_json(net.signature))
+        check_described(net.family, signature, f"the recipe {recipe.name!r}")
         if start is not None:
             _load(net, start, recipe)
         check_training(recipe, net)

@@ -18,6 +18,7 @@ import math
 import sys
 import time
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,7 +93,7 @@ class Sampler:
         #: Projected conditioning and the memories of prefixes, by digest.
         self._warm = WarmCache[Projection | Memory]()
         self._requests = Requests(self._net, self._program, self._device, self._warm)
-        #: Whether a chunk began and did not come to its end.
+        #: Whether a call that changes slots began and did not come to its end.
         self._interrupted = False
         self.slots = slots
         self.numerics = self._executor.numerics
@@ -128,10 +129,11 @@ class Sampler:
         self._check_whole()
         self._check_free()
         active = _Active(self._requests.ask(request))
-        if self._awaits(active):
-            self._waiting.append(active)
-        else:
-            self._begin(active, self._prefilled(active))
+        with self._changing():
+            if self._awaits(active):
+                self._waiting.append(active)
+            else:
+                self._begin(active, self._prefilled(active))
         return self._longest(active.asked.start.length // self._program.channels)
 
     @torch.inference_mode()
@@ -142,11 +144,8 @@ class Sampler:
         Raises ConfigError if an earlier call was interrupted: what its slots remember is then ahead
         of what is known of them.
         """
-        self._check_whole()
-        self._interrupted = True
-        samples = self._advance()
-        self._interrupted = False
-        return samples
+        with self._changing():
+            return self._advance()
 
     def _advance(self) -> list[Sample]:
         for old, new in self._tiles.move_together():
@@ -175,7 +174,8 @@ class Sampler:
     def sample(self, requests: Iterable[SampleRequest]) -> Iterator[Sample]:
         """Draw all requests, in the order in which they end; slots stay full while there are more.
 
-        Raises what `admit` raises; what was admitted before can still be advanced.
+        Raises what `admit` raises; when a request is refused, what was admitted before can still be
+        advanced.
         """
         waiting = iter(requests)
         exhausted = False
@@ -198,9 +198,11 @@ class Sampler:
         Raises ConditionError when no event has that key, and ConfigError as `advance` does.
         """
         self._check_whole()
-        active, place = self._remove(key)
-        so_far = None if place is None else place[0].take_out(place[1])
-        self._begin_waiting()
+        active, place = self._find(key)
+        with self._changing():
+            self._remove(active, place)
+            so_far = None if place is None else place[0].take_out(place[1])
+            self._begin_waiting()
         return SavedSample(active.asked.request, so_far, self._drawn_by, active.seconds)
 
     @torch.inference_mode()
@@ -211,10 +213,12 @@ class Sampler:
         Raises ConditionError when no event has that key, and ConfigError as `advance` does.
         """
         self._check_whole()
-        _, place = self._remove(key)
-        if place is not None:
-            place[0].drop(place[1])
-        self._begin_waiting()
+        active, place = self._find(key)
+        with self._changing():
+            self._remove(active, place)
+            if place is not None:
+                place[0].drop(place[1])
+            self._begin_waiting()
 
     @torch.inference_mode()
     @full_precision()
@@ -236,27 +240,33 @@ class Sampler:
         self._check_free()
         asked = self._requests.ask(saved.request)
         saved.so_far.check(self._program, asked.start.length)
-        self._begin(_Active(asked, saved.seconds), saved.so_far)
+        with self._changing():
+            self._begin(_Active(asked, saved.seconds), saved.so_far)
 
     @cached_property
     def _drawn_by(self) -> str:
         """The network, by the digest of its weights, and the numerics."""
         return f"{digest_of(self._net.state_dict()).hex()[:16]} {self.numerics}"
 
-    def _remove(self, key: Hashable) -> tuple[_Active, Place | None]:
-        """An event that is drawn no more, and the slot that it is still in, if it is in one. Those
-        who wait for its prefill can begin then."""
+    def _find(self, key: Hashable) -> tuple[_Active, Place | None]:
+        """The event of that key, and the slot that it is in, if it is in one."""
         for active in self._waiting:
             if active.asked.request.key == key:
-                self._waiting.remove(active)
                 return active, None
         for place, active in self._active.items():
             if active.asked.request.key == key:
-                del self._active[place]
-                self._tiles.events_left()
-                self._end_prefill(active)
                 return active, place
         raise ConditionError(f"no event of key {key!r} is being drawn")
+
+    def _remove(self, active: _Active, place: Place | None) -> None:
+        """Draw an event no more, which is still in its slot. Who waits for its prefill can begin
+        then."""
+        if place is None:
+            self._waiting.remove(active)
+            return
+        del self._active[place]
+        self._tiles.events_left()
+        self._end_prefill(active)
 
     def _longest(self, positions: int) -> int:
         """Steps in which an event of so many positions has ended, whatever its neighbours are.
@@ -268,9 +278,17 @@ class Sampler:
         tiles = math.ceil(self.slots / self._tiles.slots_of_each)
         return advances * tiles * self._chunk
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Until its end, what slots hold and what is known of them may differ."""
+        self._check_whole()
+        self._interrupted = True
+        yield
+        self._interrupted = False
+
     def _check_whole(self) -> None:
         if self._interrupted:
-            raise ConfigError("this sampler was interrupted in the middle of a chunk: make another")
+            raise ConfigError("this sampler was interrupted in the middle of a call: make another")
 
     def _check_free(self) -> None:
         if not self.free:

@@ -58,9 +58,11 @@ def _is_unseen(character: str) -> bool:
 
 
 def _is_accent(part: str) -> bool:
-    """Whether it is a mark over, under or through a letter that is still the same letter. Marks of
-    the other classes make another: vowel signs (0), nuktas (7), voicing marks (8), viramas (9)."""
-    return unicodedata.combining(part) not in (0, 7, 8, 9)
+    """Whether it is a mark of a letter that is still the same letter: through it (1), a point of
+    Hebrew or Arabic (10 to 36), or attached to it, under or over it (from 200 on). Marks of other
+    classes make another letter: vowel signs, nuktas, voicing marks, viramas."""
+    combining = unicodedata.combining(part)
+    return combining == 1 or 10 <= combining <= 36 or combining >= 200
 
 
 def _known(character: str, characters: str) -> str:

@@ -120,6 +120,7 @@ def run(
             client.resume(job.job_id)
         client.take_up(job)
         # From here on it takes seconds to import things; what is wrong with the job is said by now.
+        from ancestral.jobs.errors import JobError
         from ancestral.orchestration.serve import publish_report
 
         more: dict[str, Any] = {}
@@ -131,7 +132,11 @@ def run(
             more["report"] = publish_report(client, job, manifest)
         # The job is published, whatever a report of it runs into.
         except Exception as error:  # noqa: BLE001
-            say(f"the report of job {job.job_id} could not be written: {error!r}")
+            why = str(error) if isinstance(error, JobError) else repr(error)
+            say(
+                f"the report of job {job.job_id} could not be written: {why}; "
+                f"`ancestral run --resume {job.job_id}` writes it again"
+            )
         found = client.status(job.job_id)
     if as_json:
         print_json(status_document(found, **more))

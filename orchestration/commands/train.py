@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
@@ -109,11 +110,15 @@ def train(
     if as_json:
         print_json(document)
     else:
+        held_out = document.get("held_out_bits_per_dim", math.nan)
         print_table(
             [
                 ("model", f"{document['name']}@{document['digest'][:12]}"),
                 ("bundle", document["uri"]),
-                ("held-out", f"{document['held_out_bits_per_dim']:.4f} bits per dimension"),
+                (
+                    "held-out",
+                    f"{held_out:.4f} bits per dimension",
+                ),
                 ("samples", document["samples"]),
             ]
         )

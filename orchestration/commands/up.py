@@ -16,7 +16,8 @@ def up(samplers: int | None, slots: int | None, device: str, gpus: float, as_jso
     """Serve every job in the queue of ANCESTRAL_REDIS_URL until stopped.
 
     Draws and publishes the jobs that are submitted, on the cluster of RAY_ADDRESS or else on this
-    machine. Ctrl-C and SIGTERM drain: samplers finish what they hold, for some seconds at most.
+    machine. Ctrl-C, SIGTERM and a closed terminal drain: samplers finish what they hold, for some
+    seconds at most.
     """
     from ancestral.jobs.errors import UsageError
     from ancestral.jobs.settings import Settings

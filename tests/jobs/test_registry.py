@@ -422,12 +422,13 @@ def test_a_cached_bundle_that_was_changed_is_fetched_anew(
 ) -> None:
     store, digest = remote_bundle(tmp_path)
     folder = local_registry.fetch(store.uri, digest)
-    for damage in (b"{}", None):
-        (folder / "config.json").unlink()
-        if damage is not None:
-            (folder / "config.json").write_bytes(damage)
-        assert local_registry.fetch(store.uri, digest) == folder
-        assert (folder / "config.json").read_bytes() == store.read("config.json")
+    for file in ("config.json", "model.safetensors"):
+        for damage in (b"{}", None):
+            (folder / file).unlink()
+            if damage is not None:
+                (folder / file).write_bytes(damage)
+            assert local_registry.fetch(store.uri, digest) == folder
+            assert (folder / file).read_bytes() == store.read(file)
     # And nothing else is left in the cache
     assert list(folder.parent.iterdir()) == [folder]
 

@@ -27,6 +27,7 @@ ENGLISH = {"type": "text", "longest": 40, "characters": LETTERS + " '"}
 FRENCH = {"type": "text", "longest": 40, "characters": LETTERS + "é"}
 #: And yet no vowel signs.
 HINDI = {"type": "text", "longest": 40, "characters": "कख"}
+THAI = {"type": "text", "longest": 40, "characters": "ป"}
 KANA = {"type": "text", "longest": 40, "characters": "か"}
 
 
@@ -76,6 +77,7 @@ def test_a_text_is_kept_as_written_and_read_in_known_characters(
         (HINDI, "कि", "'text' has 'ि' in it, which the model cannot read: spell it with क, ख"),
         (HINDI, "क़", "'text' has '\N{DEVANAGARI SIGN NUKTA}' in it, which the model cannot read"),
         (HINDI, "क्ख", "'text' has '\N{DEVANAGARI SIGN VIRAMA}' in it, which the model cannot"),
+        (THAI, "ปุ", "'text' has 'ุ' in it, which the model cannot read: spell it with ป"),
         (KANA, "が", "'text' has 'が' in it, which the model cannot read: spell it with か"),
         (ENGLISH, "\u200b", "'text' should have some of a, b, c"),
         (ENGLISH, "?!", "'text' should have some of a, b, c, d, e, f, g, h, i, j, k, l, ... "),

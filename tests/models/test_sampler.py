@@ -23,6 +23,7 @@ from ancestral.models.sampling.native.structures import BLOCK
 from ancestral.models.sampling.reference import TILE_SLOTS
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
+from ancestral.models.sampling.tile import Tile
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models import laws
@@ -182,8 +183,26 @@ def test_a_sampler_that_was_interrupted_in_a_chunk_goes_on_no_more(
         lambda: sampler.restore(moved),
     ]
     for call in calls:
-        with pytest.raises(ConfigError, match="in the middle of a chunk: make another"):
+        with pytest.raises(ConfigError, match="in the middle of a call: make another"):
             call()
+
+
+def test_a_sampler_that_was_interrupted_between_chunks_goes_on_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given an event that is taken out of its slot
+    sampler = Sampler(image_case().net, slots=3)
+    sampler.admit(SampleRequest("own", {}, seed=1))
+
+    def interrupted(self: Tile, slot: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tile, "drop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sampler.drop("own")
+
+    with pytest.raises(ConfigError, match="make another"):
+        sampler.advance()
 
 
 @on_each_executor

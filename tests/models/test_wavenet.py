@@ -260,9 +260,10 @@ def test_features_of_another_length_are_refused() -> None:
         ({"digits": (1,), "seconds": ((9.0,),)}, "not beyond 2.5"),
         (
             {"depth": 16, "stacks": 1},
-            "looks 32768 samples back, and the longest sound has 20000: lo",
+            "further back than the longest sound, which has 20000 samples: lower",
         ),
-        ({"kernel": 4, "depth": 4, "max_length": 191}, "looks 192 samples back, and the longest"),
+        ({"depth": 15_000}, "further back than the longest sound, which has 20000 samples: lower"),
+        ({"kernel": 4, "depth": 4, "max_length": 191}, "which has 191 samples: lower kernel"),
         # 100 samples have room for one column of 80
         (
             {

@@ -41,6 +41,19 @@ def test_a_terminal_that_is_closed_asks_however_often_it_says_so() -> None:
     assert signal.getsignal(signal.SIGHUP) is before
 
 
+def test_a_session_that_ends_sends_two_signals_and_asks_once() -> None:
+    both = {signal.SIGHUP, signal.SIGTERM}
+
+    with Interrupt() as interrupt:
+        # Given that both wait to be heard
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for each in both:
+            os.kill(os.getpid(), each)
+
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        assert interrupt.wait(10)
+
+
 def test_under_nohup_a_terminal_may_be_closed() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

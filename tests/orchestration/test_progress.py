@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import pytest
 
@@ -115,3 +116,15 @@ def test_rows_in_words(done: int, rate: float, text: str) -> None:
 )
 def test_times_in_words(seconds: float, text: str) -> None:
     assert clock_text(seconds) == text
+
+
+def test_nobody_hears_any_more_and_it_goes_on() -> None:
+    # Given an output that takes nothing
+    full = open("/dev/full", "w", buffering=1)
+    try:
+        with ProgressLine("draw", 10, full) as line:
+            line.show(5, "half of it")
+            line.say("a line of its own")
+    finally:
+        with suppress(OSError):
+            full.close()

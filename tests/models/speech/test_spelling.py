@@ -54,6 +54,7 @@ def test_an_unknown_letter_is_named(text: str) -> None:
     ("text", "known", "named"),
     [
         ("कि", "क", "\N{DEVANAGARI VOWEL SIGN I}"),
+        ("ปุ", "ป", "\N{THAI CHARACTER SARA U}"),
         ("क़", "क", "\N{DEVANAGARI SIGN NUKTA}"),
         ("क्", "क", "\N{DEVANAGARI SIGN VIRAMA}"),
         ("が", "か", "が"),
@@ -91,7 +92,7 @@ def letters_of(text: str) -> str:
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
 #: Characters with all kinds of marks, and such as are not seen.
-MARKED = st.text(st.sampled_from("abéèжйкकिी़्かがパ\u0301\u3099\u00ad\u200d\ufe0f!7 "), max_size=8)
+MARKED = st.text(st.sampled_from("abéèжйкकिी़्ปุかがパ\u0301\u3099\u00ad\u200d\ufe0f!7 "), max_size=8)
 
 
 @given(st.one_of(ANY_TEXT, MARKED.filter(bool)))
