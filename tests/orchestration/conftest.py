@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,11 @@ def queue(home: Home, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for job_id in Client(home.settings).jobs():
         queue.forget(job_id)
     queue.close()
+
+
+@pytest.fixture
+def attended() -> Iterator[None]:
+    """A process that ends when its terminal is closed; under nohup tests would not be one."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

@@ -99,6 +99,7 @@ def test_rays_processes_outlive_a_terminal_until_they_are_drained(
     assert blocked == [True, False]
 
 
+@pytest.mark.usefixtures("attended")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_stop_waits_until_ray_has_started(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals

@@ -29,6 +29,7 @@ def test_the_first_signal_asks_and_the_second_one_ends(number: signal.Signals) -
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.usefixtures("attended")
 def test_a_terminal_that_is_closed_asks_however_often_it_says_so() -> None:
     before = signal.getsignal(signal.SIGHUP)
 
@@ -41,6 +42,7 @@ def test_a_terminal_that_is_closed_asks_however_often_it_says_so() -> None:
     assert signal.getsignal(signal.SIGHUP) is before
 
 
+@pytest.mark.usefixtures("attended")
 def test_a_session_that_ends_sends_two_signals_and_asks_once() -> None:
     both = {signal.SIGHUP, signal.SIGTERM}
 
