@@ -147,9 +147,8 @@ def _undescribed(signature: Any) -> Any:
     if not isinstance(signature, dict) or not isinstance(fields := signature.get("fields"), dict):
         return signature
     plain = {
-        name: {key: value for key, value in field.items() if key != "description"}
+        name: {**field, "description": None} if isinstance(field, dict) else field
         for name, field in fields.items()
-        if isinstance(field, dict)
     }
     return {**signature, "fields": plain}
 
