@@ -46,8 +46,7 @@ simulate: .venv ## Play SEEDS simulated worlds from FIRST_SEED on, in JOBS proce
 check: .venv .mypy_root ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	MYPYPATH=.mypy_root $(BIN)/mypy --namespace-packages --explicit-package-bases \
-	  $(PACKAGES:%=-p ancestral.%)
+	MYPYPATH=.mypy_root $(BIN)/mypy $(PACKAGES:%=-p ancestral.%)
 	$(BIN)/lint-imports
 
 # The sanitizers stand in for malloc, so their libraries are loaded first, with libstdc++, whose

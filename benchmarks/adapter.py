@@ -20,7 +20,8 @@ import torch
 from ancestral.models import Autoregressive
 from ancestral.models.gated_pixelcnn import GatedPixelCNN, GatedPixelCNNConfig
 from ancestral.models.sampling import native
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 

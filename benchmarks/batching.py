@@ -13,7 +13,6 @@ random weights, one thread.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -22,11 +21,12 @@ from dataclasses import asdict, dataclass
 import torch
 from parts.forks import Forked, Taken, fork
 from parts.networks import NETWORKS, WAVENET, Network
-from parts.options import file_to_write
+from parts.options import command
 from parts.schedules import Drawn, continuous, padded, spread_lengths, static
 from parts.written import machine, write
 
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 
@@ -200,11 +200,7 @@ def print_fork(row: ForkRow) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one run, and smaller networks")
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
-    )
+    parser = command(__doc__, quick="one run, and smaller networks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config, repeats, name = WAVENET, 3, "gated_pixelcnn"

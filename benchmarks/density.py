@@ -28,11 +28,11 @@ from parts import mnist
 from parts.cases import CASES, Case
 from parts.compared import baselines
 from parts.learning import compute_on, fresh, learn, read_events
-from parts.options import file_to_write, positive
+from parts.options import command, positive
 from parts.written import earlier, machine, write
 
 from ancestral.jobs.errors import SpecError
-from ancestral.orchestration.tables import table_uri
+from ancestral.orchestration.training.tables import table_uri
 
 #: Seconds that a network learns, and held-out events at most, by default and with --quick.
 SECONDS, QUICK_SECONDS = 120.0, 3.0
@@ -130,16 +130,12 @@ def with_tables(cases: Sequence[Case]) -> list[Case]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few seconds for each network")
+    parser = command(__doc__, quick="a few seconds for each network")
     parser.add_argument(
         "--seconds", type=positive, metavar="S", help="how long each network learns"
     )
     parser.add_argument("--cases", nargs="+", metavar="NAME", help="these networks alone")
     parser.add_argument("--mnist", action="store_true", help="the literature's yardstick instead")
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
-    )
     arguments = parser.parse_args()
     names = list(mnist.RECIPES) if arguments.mnist else [case.name for case in CASES]
     for name in arguments.cases or ():

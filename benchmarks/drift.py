@@ -12,7 +12,6 @@ twin in plain torch, which rounds what a GPU rounds.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from typing import Any
 import torch
 from parts.asked import Asked, open_bundle
 from parts.learning import compute_on
-from parts.options import file_to_write
+from parts.options import command
 from parts.written import machine, write
 
 from ancestral.jobs.errors import JobError
@@ -113,14 +112,10 @@ def _exact(asked: Asked, request: SampleRequest, sample: Sample) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS} events of each")
+    parser = command(__doc__, quick=f"{QUICK_EVENTS} events of each")
     parser.add_argument("--models", metavar="NAME", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument(
         "--executors", metavar="NAME", nargs="+", choices=EXECUTORS, default=list(EXECUTORS)
-    )
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
     )
     arguments = parser.parse_args()
     compute_on(threads=1)

@@ -16,7 +16,6 @@ named. FILE keeps what it holds of other cases, models and settings.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,13 +27,13 @@ from parts.digit_fidelity import digit_fidelity
 from parts.judgements import Fidelity, Judgement
 from parts.learning import compute_on
 from parts.nearness import Nearness
-from parts.options import file_to_write
+from parts.options import command
 from parts.speech_fidelity import TABLE, speech_fidelity
 from parts.written import earlier, machine, write
 
 from ancestral.jobs.errors import JobError, SpecError
 from ancestral.models import ModelError
-from ancestral.orchestration.tables import table_uri
+from ancestral.orchestration.training.tables import table_uri
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,7 @@ def measured_before(file: Path | None) -> dict[tuple[Any, ...], Mapping[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few samples, hasty classifiers")
+    parser = command(__doc__, quick="few samples, hasty classifiers")
     parser.add_argument("--cases", metavar="NAME", nargs="+", choices=CASES)
     for name, case in CASES.items():
         parser.add_argument(f"--{name}", metavar="MODEL", default=case.model)
@@ -152,9 +150,6 @@ def main() -> None:
     parser.add_argument("--top-p", type=float, metavar="P")
     parser.add_argument(
         "--guidance", type=float, default=0.0, metavar="G", help="of models that can be guided"
-    )
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
     )
     arguments = parser.parse_args()
     compute_on(threads=1)

@@ -9,7 +9,7 @@ gpu-machine.json, gpu-tests.json and gpu-sampling.json, and each of them anew wh
 known. What fails is written with its error, and the rest goes on; the exit code is 1 then.
 
 Each rate is the median of several windows (parts/protocol.py) with all slots taken, and stands
-beside its floor (parts/gpu_floors.py), which is counted with what the device gave in this very run.
+beside its floor (parts/gpu/floors.py), which is counted with what the device gave in this very run.
 Kernels are compiled before, beside the tests, and the time that this takes is a figure of its own.
 """
 
@@ -27,8 +27,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from parts.gpu_floors import Ceilings, with_floor
-from parts.gpu_process import Listed, Outcome, Process, run_all
+from parts.gpu.floors import Ceilings, with_floor
+from parts.gpu.process import Listed, Outcome, Process, run_all
 from parts.options import positive
 
 GROUPS = ("machine", "compile", "tests", "sampling")
@@ -191,7 +191,7 @@ def main() -> int:
     figures = Figures(arguments.out or FIGURES)
     # Its processes have sessions of their own: whoever ends this one, it ends them.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    child = [sys.executable, "-m", "parts.gpu_child", "--device", arguments.device]
+    child = [sys.executable, "-m", "parts.gpu.child", "--device", arguments.device]
     if arguments.quick:
         child.append("--quick")
     measure(arguments.device, arguments.only, arguments.minutes, figures, child)

@@ -12,7 +12,6 @@ time, and how long each needed for the bits that the GRU stepped in Python reach
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from dataclasses import asdict, dataclass
 import torch
 from parts.cases import Case
 from parts.learning import compute_on, fresh, read_events
-from parts.options import count, file_to_write, positive
+from parts.options import command, count, positive
 from parts.recurrent import FusedGRU, SteppedGRU, hidden_for
 from parts.written import machine, write
 from torch import Tensor, nn
@@ -163,15 +162,11 @@ def measure(seconds: float, most_held_out: int | None) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few seconds for each network")
+    parser = command(__doc__, quick="a few seconds for each network")
     parser.add_argument(
         "--seconds", type=positive, metavar="S", help="how long each network learns"
     )
     parser.add_argument("--threads", type=count, metavar="N", default=1, help="by default one")
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
-    )
     arguments = parser.parse_args()
     compute_on(arguments.threads)
     seconds = arguments.seconds

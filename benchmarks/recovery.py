@@ -11,7 +11,6 @@ into Valkey by plain commands in pipelines of 100.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from parts.options import file_to_write
+from parts.options import command
 from parts.written import machine, write
 
 from ancestral.jobs import layout
@@ -253,11 +252,7 @@ def print_line(name: str, value: float, bare_value: float | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a job of a tenth of the rows, once")
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
-    )
+    parser = command(__doc__, quick="a job of a tenth of the rows, once")
     arguments = parser.parse_args()
     line = (
         measure(QUICK_ROWS, QUICK_REPEATS)

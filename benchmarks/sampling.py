@@ -14,7 +14,6 @@ With --peer another implementation, in the form of benchmarks/adapter.py, and ou
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from pathlib import Path
 import torch
 from parts.ceilings import Ceilings, measure_ceilings
 from parts.networks import NETWORKS, Network, Variant
-from parts.options import file_to_write
+from parts.options import command
 from parts.peers import Comparison, compare, load_adapter
 from parts.protocol import QUICK, THOROUGH
 from parts.sampled import Measured, Row
@@ -120,11 +119,7 @@ def listed(text: str) -> list[str]:
 
 def main() -> None:
     names = [network.name for network in NETWORKS]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter windows")
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the rows there too"
-    )
+    parser = command(__doc__, quick="fewer and shorter windows")
     parser.add_argument(
         "--only", type=listed, default=names, metavar="NAME,...", help="these networks alone"
     )

@@ -15,7 +15,6 @@ third of the steps, and of the whole command after two thirds (parts/killed.py).
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 import tempfile
@@ -26,9 +25,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from parts.killed import compare, draw
+from parts.curves import draw_killed
+from parts.killed import compare
 from parts.learning import compute_on, fresh, read_events
-from parts.options import file_to_write, positive
+from parts.options import command, file_to_write, positive
 from parts.written import machine, write
 from torch import nn
 
@@ -39,12 +39,12 @@ from ancestral.models import TrainingLoss, TrainProgress, shuffled_batches
 from ancestral.models.optimizer import optimizers_of
 from ancestral.orchestration.cluster import cluster
 from ancestral.orchestration.interrupt import Interrupt
-from ancestral.orchestration.news import News
-from ancestral.orchestration.rank import train_settings
-from ancestral.orchestration.recipe import find_recipe
-from ancestral.orchestration.tables import table_uri
-from ancestral.orchestration.training import train
-from ancestral.orchestration.training_run import plan_training
+from ancestral.orchestration.training.examples import train_settings
+from ancestral.orchestration.training.news import News
+from ancestral.orchestration.training.recipe import find_recipe
+from ancestral.orchestration.training.run import plan_training
+from ancestral.orchestration.training.tables import table_uri
+from ancestral.orchestration.training.train import train
 
 CASES, QUICK_CASES = ("digits", "telephone-digits", "piano"), ("digits",)
 SECONDS, QUICK_SECONDS = 180.0, 20.0
@@ -203,14 +203,10 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one recipe, for a few seconds")
+    parser = command(__doc__, quick="one recipe, for a few seconds")
     parser.add_argument("--cases", metavar="NAMES", help="recipes by name, with commas between")
     parser.add_argument("--seconds", type=positive, metavar="S", help="of each loop")
     parser.add_argument("--curves", action="store_true", help="a training that is killed instead")
-    parser.add_argument(
-        "--json", type=file_to_write, metavar="FILE", help="write the results there too"
-    )
     parser.add_argument("--svg", type=file_to_write, metavar="FILE", help="draw the curves there")
     arguments = parser.parse_args()
     if arguments.curves:
@@ -220,7 +216,7 @@ def main() -> None:
         print(killed.sentence())
         write(arguments.json, {**machine(), **asdict(killed)})
         if arguments.svg:
-            arguments.svg.write_text(draw(killed))
+            arguments.svg.write_text(draw_killed(killed))
         return
     if arguments.svg:
         parser.error("--svg draws the curves: say --curves, too")

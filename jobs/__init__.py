@@ -37,6 +37,7 @@ from ancestral.jobs.errors import (
     UnknownJob,
     UsageError,
 )
+from ancestral.jobs.export import Exported
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.fsck import FsckReport, fsck
 from ancestral.jobs.index import IndexRow, decode_part, encode_part
@@ -65,6 +66,7 @@ __all__ = [
     "ConflictError",
     "CorruptObject",
     "Cover",
+    "Exported",
     "FileFact",
     "FsckReport",
     "Gates",

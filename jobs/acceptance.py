@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,8 +30,9 @@ from ancestral.jobs.errors import (
 )
 from ancestral.jobs.kinds import signature_of
 from ancestral.jobs.registry import ModelEntry
-from ancestral.jobs.request_shards import LocalShard, request_bytes, staging
+from ancestral.jobs.request_shards import LocalShard, request_bytes
 from ancestral.jobs.requests import PreparedRequests, prepare_requests
+from ancestral.jobs.scratch import keeping, scratch_folder, staging
 from ancestral.jobs.signature import check_settings
 from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard
 from ancestral.jobs.store import Store, open_store
@@ -57,19 +58,36 @@ def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
         job = _job(spec, model, signature, job_id, prepared, shards)
         if spec.idempotency_key is not None:
             _take_key(state, spec, job_id)
-        # A creation that fails may have succeeded all the same, its answer lost on the way: now
-        # shards are removed only when another job is seen to stand there.
-        shards_written = undo.pop_all()
-        try:
-            store.create(layout.spec_path(job_id), job.to_json())
-        except AlreadyExists:
-            standing = Job.from_json(store.read(layout.spec_path(job_id)))
-            if standing != job:
-                shards_written.close()
-                if standing.spec.body() != spec.body():
-                    raise _conflict(spec, job_id) from None
-                return standing
-        return job
+        standing = create(store, job, undo)
+    if standing.spec.body() != spec.body():
+        raise _conflict(spec, job_id)
+    return standing
+
+
+@contextlib.contextmanager
+def draft(spec: JobSpec, model: ModelEntry) -> Iterator[tuple[Job, Store]]:
+    """The job that a spec would become, checked to the last row, and a store with its requests: a
+    folder of this machine, which is gone afterwards.
+
+    Whether its output can be written is not tried. Raises SpecError, RequestsInvalid and
+    StoreDenied.
+    """
+    signature = signature_of(model.signature, spec.kind)
+    check_settings(signature, spec)
+    with scratch_folder() as folder:
+        with keeping():
+            prepared = prepare_requests(spec, signature, folder)
+            shards = tuple(
+                Shard(
+                    path=shard.path.name,
+                    first_request=shard.first_request,
+                    requests=shard.requests,
+                    sha256=hashlib.sha256(shard.path.read_bytes()).hexdigest(),
+                )
+                for shard in prepared.shards
+            )
+        # Its name is what it can be called by: it has no id before it is accepted.
+        yield _job(spec, model, signature, spec.name, prepared, shards), open_store(str(folder))
 
 
 def standing_job(spec: JobSpec, state: Store) -> Job | None:
@@ -127,6 +145,22 @@ def upload(
             )
         )
     return tuple(shards)
+
+
+def create(store: Store, job: Job, undo: contextlib.ExitStack) -> Job:
+    """Create spec.json, and return the job that stands there: another one than `job` if it came
+    first, and then `undo` is closed."""
+    # A creation that fails may have succeeded all the same, its answer lost on the way: from here
+    # on shards are removed only when another job is seen to stand there.
+    shards_written = undo.pop_all()
+    try:
+        store.create(layout.spec_path(job.job_id), job.to_json())
+    except AlreadyExists:
+        standing = Job.from_json(store.read(layout.spec_path(job.job_id)))
+        if standing != job:
+            shards_written.close()
+        return standing
+    return job
 
 
 def _job_id(spec: JobSpec) -> str:

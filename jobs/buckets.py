@@ -1,8 +1,8 @@
 """A bucket (or any other file system that fsspec knows) as a store: see store.py.
 
-Whatever is written goes through here; inputs.py also reads from fsspec. Endpoint and credentials
-come from the environment and the provider's chain (AWS_ENDPOINT_URL, AWS_PROFILE, ...), never from
-us.
+Reads and writes of stores other than folders. What people hand in (inputs.py, media_values.py,
+datasets.py) is read through fsspec directly. Endpoint and credentials come from the environment and
+the provider's chain (AWS_ENDPOINT_URL, AWS_PROFILE, ...), never from us.
 
 Three layers ask again when a store does not answer. The SDK repeats each HTTP call twice, a second
 or two apart, which spares a large upload from starting over. `Bucket` repeats what failed in spite
@@ -80,7 +80,7 @@ class Bucket:
         self._renewing = threading.Lock()
         self._root = self._files._strip_protocol(root)
         self._guard: Any = _MEMORY_LOCK if scheme == "memory" else contextlib.nullcontext()
-        # Of its own accord, s3fs asks for an object's size before it reads it.
+        # With more than one, s3fs asks for an object's size before it reads it.
         self._read_options = {"max_concurrency": 1} if scheme.startswith("s3") else {}
         self._foreign = foreign_errors(scheme)
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ancestral.jobs.errors import CorruptObject, ModelUnreadable, NotFound, StoreDenied, StoreError
-from ancestral.jobs.fields import finite, is_size
-from ancestral.jobs.spec import INTEGER_LIMIT
+from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size
 from ancestral.jobs.store import Store, open_store
 
 CONFIG = "config.json"

@@ -4,6 +4,7 @@
     client.pause(id)    ─► an intent in the store   ─► the queue is told
     client.status(id)   ◄─ the manifest, else the queue's counts, else the ledger
     client.results(id)  ◄─ what the ledger names
+    client.export(id)   ─► a table or a dataset that others read
 
 The store alone holds the truth: a queue that was lost is built again by `Client.recover`.
 """
@@ -14,11 +15,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ancestral.jobs import layout
-from ancestral.jobs.acceptance import accept, read_job, read_pointer, standing_job
+from ancestral.jobs.acceptance import accept, draft, read_job, read_pointer, standing_job
 from ancestral.jobs.errors import (
     AlreadyExists,
     NotFound,
@@ -28,6 +29,7 @@ from ancestral.jobs.errors import (
     UnknownJob,
     UsageError,
 )
+from ancestral.jobs.export import Exported, Format, export
 from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.queue import Queue
@@ -41,6 +43,7 @@ from ancestral.jobs.spec import Job, JobSpec, load_spec
 from ancestral.jobs.states import Facts, check_wanted, state_of
 from ancestral.jobs.status import JobStatus, status_of
 from ancestral.jobs.store import Store, open_store
+from ancestral.jobs.units import OnProgress
 
 #: Seconds between two looks at a job that is waited for.
 POLL_SECONDS = 1.0
@@ -84,12 +87,26 @@ class Client:
         self.take_up(job)
         return job
 
+    @contextlib.contextmanager
+    def draft(
+        self, spec: str | os.PathLike[str] | Mapping[str, Any] | JobSpec
+    ) -> Iterator[tuple[Job, Store]]:
+        """What `submit` would accept, and a store with its requests for as long as the block lasts.
+
+        Nothing is written but a temporary folder. Raises UsageError and StoreError as `submit`.
+        """
+        asked = _absolute(load_spec(spec))
+        # Only to hear of a key that belongs to another spec.
+        standing_job(asked, self._state)
+        with draft(asked, self.registry.resolve(asked.model)) as drafted:
+            yield drafted
+
     def retry(self, job_id: str, status: Retried = "failed") -> Job:
         """Draw the rows of a finished job that ended so once more, as its child; see `retry`.
 
         `status` is failed or cancelled. Raises UnknownJob, UsageError, StoreError and QueueError.
         """
-        child = retry(self.store(job_id), self.job(job_id), status)
+        child = retry(*self._opened(job_id), status)
         self.take_up(child)
         return child
 
@@ -117,8 +134,7 @@ class Client:
         """
         if self.queue is None:
             raise UsageError("there is no queue: set ANCESTRAL_REDIS_URL to the address of one")
-        job = self.job(job_id)
-        store = open_store(job.spec.output)
+        store, job = self._opened(job_id)
         if read_manifest(store, job_id) is not None or not recover(self.queue, store, job):
             return False
         recount(self.queue, store, job)
@@ -143,11 +159,7 @@ class Client:
 
     def job(self, job_id: str) -> Job:
         """The accepted job. Raises UnknownJob."""
-        store = self.store(job_id)
-        job = read_job(store, job_id)
-        if job is None:
-            raise UnknownJob(f"the job {job_id!r} is no longer in its output {store.uri}")
-        return job
+        return self._opened(job_id)[1]
 
     def jobs(self) -> list[str]:
         """The ids of all jobs that were submitted with this state; none of them is opened."""
@@ -163,12 +175,29 @@ class Client:
 
     def results(self, job_id: str) -> Results:
         """What the job has made so far. Raises UnknownJob."""
-        return Results(self.store(job_id), self.job(job_id))
+        return Results(*self._opened(job_id))
+
+    def export(
+        self,
+        job_id: str,
+        to: Format,
+        uri: str,
+        *,
+        rejected: bool = False,
+        progress: OnProgress | None = None,
+    ) -> Exported:
+        """What a finished job made, into a table or dataset that others read; see `export`.
+
+        `to` is delta, iceberg, hf or webdataset. Raises UnknownJob, UsageError when the job is not
+        finished or cannot be exported so, and StoreError.
+        """
+        store, job = self._opened(job_id)
+        return export(store, job, to, uri, rejected=rejected, progress=progress)
 
     def status(self, job_id: str) -> JobStatus:
         """Where the job stands. Raises UnknownJob, StoreError and QueueError."""
-        job = self.job(job_id)
-        return status_of(job, open_store(job.spec.output), self.queue)
+        store, job = self._opened(job_id)
+        return status_of(job, store, self.queue)
 
     def wait(
         self,
@@ -187,9 +216,16 @@ class Client:
                 return status
             time.sleep(poll_seconds)
 
+    def _opened(self, job_id: str) -> tuple[Store, Job]:
+        """A job and the store that holds it. Raises UnknownJob."""
+        store = self.store(job_id)
+        job = read_job(store, job_id)
+        if job is None:
+            raise UnknownJob(f"the job {job_id!r} is no longer in its output {store.uri}")
+        return store, job
+
     def _want(self, job_id: str, wanted: Wanted, reason: str | None) -> bool:
-        job = self.job(job_id)
-        store = open_store(job.spec.output)
+        store, job = self._opened(job_id)
         manifest = read_manifest(store, job_id)
         if manifest is not None:
             check_wanted(job_id, manifest.state, wanted)

@@ -18,12 +18,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ancestral.jobs.documents import did_you_mean
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.inputs import BLOCK_BYTES, expand, opened, reading
+from ancestral.jobs.wording import did_you_mean
 
 #: Rows that are held as Python values at a time: a row may hold minutes of sound.
 BATCH_ROWS = 64
+
+#: The column that says which rows are learned from, and which are held out.
+_SPLIT = "split"
 
 
 def is_file(uri: str) -> bool:
@@ -34,32 +37,28 @@ def is_file(uri: str) -> bool:
 
 
 def read_table(
-    uri: str,
-    columns: Sequence[str],
-    *,
-    split: str | None = None,
-    split_column: str = "split",
+    uri: str, columns: Sequence[str], *, split: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file, or of a glob of them sorted by name, with these columns.
 
-    With `split`, only the rows that hold it in the column `split_column`. Memory does not grow
-    with the rows. Raises SpecError when there is no such file, column or split, or when the column
+    With `split`, only the rows that hold it in the column `split`. Memory does not grow with the
+    rows. Raises SpecError when there is no such file, column or split, or when the column `split`
     holds no texts.
     """
-    wanted = list(columns) if split is None else [*columns, split_column]
+    wanted = list(columns) if split is None else [*columns, _SPLIT]
     empty = True
     for each in expand(uri):
         with opened(each) as file:
             table = _table(file, each, wanted)
             if split is not None:
-                _check_texts(table, each, split_column)
+                _check_texts(table, each)
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
                 for row in batch.to_pylist():
-                    if split is None or row[split_column] == split:
+                    if split is None or row[_SPLIT] == split:
                         empty = False
                         yield {name: row[name] for name in columns}
     if empty:
-        raise _no_row(uri, split, split_column)
+        raise _no_row(uri, split)
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ class RowGroup:
         return len(self.places)
 
 
-def row_groups(
-    uri: str, columns: Sequence[str], *, split: str, split_column: str = "split"
-) -> list[RowGroup]:
+def row_groups(uri: str, columns: Sequence[str], *, split: str) -> list[RowGroup]:
     """Where the rows of a split lie in a Parquet file, or in a glob of them sorted by name.
 
     Raises SpecError when there is no such file, column or split, or when the column holds no texts.
@@ -87,17 +84,17 @@ def row_groups(
     found = []
     for each in expand(uri):
         with opened(each) as file:
-            table = _table(file, each, [*columns, split_column])
-            _check_texts(table, each, split_column)
+            table = _table(file, each, [*columns, _SPLIT])
+            _check_texts(table, each)
             for number in range(table.num_row_groups):
-                splits = table.read_row_group(number, columns=[split_column]).column(0)
+                splits = table.read_row_group(number, columns=[_SPLIT]).column(0)
                 places = np.flatnonzero(pc.equal(splits, split).fill_null(False).to_numpy())
                 if len(places):
                     size = _bytes(table.metadata.row_group(number), columns)
                     share = size * len(places) // len(splits)
                     found.append(RowGroup(each, number, places, share))
     if not found:
-        raise _no_row(uri, split, split_column)
+        raise _no_row(uri, split)
     return found
 
 
@@ -133,14 +130,14 @@ def _table(file: Any, uri: str, columns: Sequence[str]) -> pq.ParquetFile:
     return table
 
 
-def _check_texts(table: pq.ParquetFile, uri: str, column: str) -> None:
-    """Raises SpecError when no split can be told by a column, as it does not hold texts."""
-    kind = table.schema_arrow.field(column).type
+def _check_texts(table: pq.ParquetFile, uri: str) -> None:
+    """Raises SpecError when no split can be told, as the column does not hold texts."""
+    kind = table.schema_arrow.field(_SPLIT).type
     held = kind.value_type if pa.types.is_dictionary(kind) else kind
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     if not any(is_text(held) for is_text in (*texts, pa.types.is_null)):
         raise SpecError(
-            f"{uri}: the column {column!r} holds {held}, and should hold texts like 'train' and "
+            f"{uri}: the column {_SPLIT!r} holds {held}, and should hold texts like 'train' and "
             "'test'"
         )
 
@@ -154,6 +151,6 @@ def _bytes(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
     )
 
 
-def _no_row(uri: str, split: str | None, split_column: str) -> SpecError:
-    where = f" where {split_column} is {split!r}" if split is not None else ""
+def _no_row(uri: str, split: str | None) -> SpecError:
+    where = f" where {_SPLIT} is {split!r}" if split is not None else ""
     return SpecError(f"{uri}: has no row{where}")

@@ -6,34 +6,32 @@ training recipes.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import reprlib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from datetime import date
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from ancestral.jobs.errors import SpecError
+from ancestral.jobs.wording import did_you_mean, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Wrong keys of a document that one error names.
 NAMED_PROBLEMS = 5
 
-#: Longest piece of a wrong value that an error repeats, in characters.
-SHOWN_CHARACTERS = 60
 
-#: Writes no more of a value than an error could repeat: by aliases, a few lines of YAML are a value
-#: of any size.
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel = 3
-_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxset = 20
-_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 1000
+class Document(BaseModel):
+    """A document, or a part of one: no key is unknown, and no number infinite."""
+
+    # Inputs are hidden because a traceback prints them, and a wrong URI may hold a password.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -82,48 +80,6 @@ def validate(model_class: type[Model], data: Mapping[str, Any], origin: str) -> 
         if len(details) > len(named):
             lines.append(f"(and {len(details) - len(named)} more)")
         raise SpecError("\n".join(lines)) from error
-
-
-def did_you_mean(word: object, known: Iterable[object]) -> str:
-    """What to append to a sentence about an unknown `word`: its nearest neighbour, or all there is.
-
-    Long lists are shortened.
-    """
-    names = [str(name) for name in known]
-    if not names:
-        return "; there are none"
-    return nearest(word, names) or f"; known are {shortened(names)}"
-
-
-def nearest(word: object, known: Iterable[object]) -> str:
-    """What to append to a sentence about a wrong `word`: what was probably meant, if anything."""
-    near = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def shortened(values: Iterable[object], most: int = 12) -> str:
-    """The first `most` of the values, joined for a sentence."""
-    every = [str(value) for value in values]
-    if len(every) <= most:
-        return ", ".join(every)
-    return f"{', '.join(every[:most])}, ... ({len(every)} in all)"
-
-
-def shown(value: object) -> str:
-    """A wrong value as a sentence repeats it: shortened, and "nothing" for None."""
-    if value is None:
-        return "nothing"
-    try:
-        text = _SHORT.repr(value)
-    except ValueError:
-        # An integer of so many digits that Python writes none of them.
-        return "a number too long to be written"
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
-
-
-def in_utf8(text: str) -> str:
-    """`text` without what UTF-8 cannot hold: an error may quote a file's name or broken input."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _sentence(model_class: type[BaseModel], details: ErrorDetails) -> str:

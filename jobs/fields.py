@@ -24,11 +24,11 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ancestral.jobs.documents import nearest, shortened, shown
 from ancestral.jobs.errors import RequestProblem
 from ancestral.jobs.media_values import MediaValue, media_given
-from ancestral.jobs.spec import whole
+from ancestral.jobs.numbers import finite, is_size, whole
 from ancestral.jobs.texts import characters_problem, checked_text
+from ancestral.jobs.wording import nearest, shortened, shown
 
 #: What a model may declare.
 FIELD_TYPES = ("category", "number", "integer", "vector", "map", "text")
@@ -194,18 +194,6 @@ def _nested(value: object, shape: Sequence[int]) -> list[Any] | None:
 
 def _cut(values: list[Any], size: int) -> list[list[Any]]:
     return [values[start : start + size] for start in range(0, len(values), size)]
-
-
-def finite(value: object) -> float | None:
-    """A finite number as a float; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) <= sys.float_info.max else None
-
-
-def is_size(value: object) -> bool:
-    """Whether this is the size of something: a whole number above 0."""
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _told(field: Mapping[str, Any] | None, value: object) -> object:

@@ -51,18 +51,17 @@ def finalise_by_parts(store: Store, job_id: str) -> Iterator[Manifest | None]:
         job = Job.from_json(store.read(layout.spec_path(job_id)))
         ledger = Ledger(store, job_id)
         cover, intent = _decided(store, job, ledger)
-        folder = layout.artifacts_folder(job.model.name, job.submitted_at[:10], job_id)
         totals = _Totals(cover, intent)
         parts: list[Part] = []
         for decided in decided_by_part(ledger, cover, intent, job.rows):
-            planned = plan_parts(folder, decided)
+            planned = plan_parts(job.table_folder, decided)
             _write_parts(store, job, decided, planned)
             totals.add(store, decided)
             parts += planned
             if decided.rows.end < job.rows:
                 yield None
         _create(store, layout.packs_list_path(job_id), memoryview(totals.packs))
-        manifest = _manifest(store, job, folder, parts, totals)
+        manifest = _manifest(store, job, parts, totals)
         _create(store, path, manifest.to_json())
     standing = store.read(path)
     digest = hashlib.sha256(standing).hexdigest()
@@ -129,9 +128,7 @@ def _missing(job: Job, cover: Cover) -> str:
     )
 
 
-def _manifest(
-    store: Store, job: Job, folder: str, parts: Sequence[Part], totals: _Totals
-) -> Manifest:
+def _manifest(store: Store, job: Job, parts: Sequence[Part], totals: _Totals) -> Manifest:
     counts = totals.counts
     assert counts.total == job.rows, f"{counts} are not the {job.rows} rows of {job.job_id}"
     assert totals.finished_at is not None
@@ -150,7 +147,7 @@ def _manifest(
         model=job.model.name,
         model_digest=job.model.digest,
         numerics=tuple(sorted(totals.numerics)),
-        index=store.uri_of(folder),
+        index=store.uri_of(job.table_folder),
         parts=tuple(parts),
         packs=store.uri_of(layout.packs_list_path(job.job_id)),
         pack_count=totals.pack_count,

@@ -6,14 +6,14 @@
     the public table   has these rows and no others                       fsck_table.py
     manifest.json      tells the same numbers; _SUCCESS seals it          here
 
-Every object is read once, several at a time, and a large one in pieces. Of an unfinished job what
-is undecided is told, and is no problem.
+Index parts, packs and the table are read once, several objects at a time, and a pack in pieces. Of
+an unfinished job what is undecided is told, and is no problem.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,10 +35,7 @@ from ancestral.jobs.scratch import scratch_folder
 from ancestral.jobs.spec import Job
 from ancestral.jobs.states import final_state
 from ancestral.jobs.store import Store, ahead
-from ancestral.jobs.units import RowCounts, Unit
-
-#: Called with the rows that are checked so far and the rows of the job.
-Progress = Callable[[int, int], None]
+from ancestral.jobs.units import OnProgress, RowCounts, Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +67,7 @@ class FsckReport:
         return not self.problem_count
 
 
-def fsck(store: Store, job_id: str, progress: Progress | None = None) -> FsckReport:
+def fsck(store: Store, job_id: str, progress: OnProgress | None = None) -> FsckReport:
     """Checks a job; what is wrong with it does not raise, but is told.
 
     Raises NotFound and CorruptObject when there is no job to be read, the StoreErrors of a store
@@ -118,8 +115,9 @@ class _Rows:
         self._problems = problems
         self._seen = SeenIds(folder)
         self._readable = True
-        parts = manifest.parts if manifest is not None else ()
-        self._table = PublicTable(store, job, parts, problems) if manifest is not None else None
+        self._table = (
+            PublicTable(store, job, manifest.parts, problems) if manifest is not None else None
+        )
 
     def check(self, tree: Tree) -> Iterator[int]:
         """Yields now and then how many rows are behind it."""
@@ -187,8 +185,7 @@ def _manifest(
     store: Store, job: Job, tree: Tree, counts: RowCounts, problems: Problems
 ) -> Manifest | None:
     """The manifest of a job, held against its records; None if there is none to go by."""
-    folder = layout.artifacts_folder(job.model.name, job.submitted_at[:10], job.job_id)
-    published = store.list(folder)
+    published = store.list(job.table_folder)
     try:
         manifest = read_manifest(store, job.job_id)
     except CorruptObject as error:

@@ -68,8 +68,8 @@ def check_unit(store: Store, job: Job, record: RowsRecord) -> CheckedUnit:
     for row in rows:
         if row["uri"] is None:
             continue
-        path = _pack_path(job, row["uri"])
-        if path not in members:
+        path = layout.pack_of(job.job_id, row["uri"])
+        if path is None or path not in members:
             problems.append(f"row {row['ordinal']} lies in {row['uri']}, which no record names")
             continue
         end = row["offset"] + row["length"]
@@ -127,10 +127,3 @@ def _hash(store: Store, pack: FileFact, members: Sequence[_Member]) -> str:
                 break
             pending.popleft()
     return whole.hexdigest()
-
-
-def _pack_path(job: Job, uri: str) -> str:
-    """The path of a pack within the store, which may have moved since; else no path of one."""
-    folder = f"/{layout.packs_folder(job.job_id)}/"
-    _, found, name = uri.rpartition(folder)
-    return f"{folder[1:]}{name}" if found else uri

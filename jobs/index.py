@@ -2,7 +2,7 @@
 
 A worker writes the rows of a unit as one Arrow file (a part); the finaliser compacts parts to
 Parquet. Field numbers never change and are never given twice, so that a table that outlives several
-versions of this file (Iceberg's field ids are these) keeps its columns apart from their names.
+versions of this file keeps its columns apart from their names: Parquet's field ids are these.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from ancestral.jobs.documents import in_utf8
 from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.fields import told
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord, read_verified
+from ancestral.jobs.request_shards import Row
+from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
+from ancestral.jobs.wording import in_utf8
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Field:
 _TEXT, _WHOLE, _SMALL, _REAL = pa.string(), pa.int64(), pa.int32(), pa.float64()
 
 #: Columns that are a function of the request, the model and the settings: equal in every attempt
-#: within one numerics class. But `uri` and `offset` say where this attempt's artifact lies.
+#: within one numerics class, except `uri` and `offset`, which say where this attempt's artifact
+#: lies.
 IDENTITY_FIELDS = (
     Field(1, "request_id", _TEXT, "the requester's name of the request", nullable=False),
     Field(2, "sample", _SMALL, "which of the request's samples, from 0", nullable=False),
@@ -138,6 +141,25 @@ class IndexRow:
     likelihood_kind: str | None = None
     bits_per_dim: float | None = None
     sampling_seconds: float | None = None
+
+
+def asked(job: Job, row: Row) -> dict[str, Any]:
+    """What the index tells of a row of which nothing is known but what was asked for."""
+    sampling = job.spec.sampling
+    return {
+        "request_id": row.request_id,
+        "sample": row.sample,
+        "ordinal": row.ordinal,
+        "job_id": job.job_id,
+        "kind": job.spec.kind,
+        "model": job.model.name,
+        "model_digest": job.model.digest,
+        "seed": row.seed,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "conditioning": row.fields,
+    }
 
 
 def schema(signature: Mapping[str, Any]) -> pa.Schema:

@@ -29,14 +29,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ancestral.jobs.bucket_errors import foreign_errors, translated
-from ancestral.jobs.documents import shown
 from ancestral.jobs.errors import JobError, SpecError, StoreUnavailable
+from ancestral.jobs.wording import shown
 
 #: How a file is read, by the end of its name (in front of .gz, .bz2 or .xz).
 FORMS = {"parquet": (".parquet", ".pq"), "jsonl": (".jsonl", ".ndjson"), "csv": (".csv",)}
 
-#: What pandas calls the labels of the rows of a frame that was filtered or sorted; no request asks
-#: for them.
+#: The column in which pandas keeps the row labels of a filtered or sorted frame; it is no field of
+#: a request.
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 
 #: A line longer than this is no request; reading on would only fill the memory.
@@ -128,8 +128,11 @@ def read_files(uris: Sequence[str]) -> Iterator[Source]:
             if form == "parquet":
                 table = pq.ParquetFile(file)
                 names = table.schema_arrow.names
-                columns = tuple(name for name in names if not _ROW_LABELS.fullmatch(name))
-                records = _parquet_records(table, uri)
+                kept = [
+                    place for place, name in enumerate(names) if not _ROW_LABELS.fullmatch(name)
+                ]
+                columns = tuple(names[place] for place in kept)
+                records = _parquet_records(table, kept, uri)
                 yield Source(uri, "row {} counted from 0", columns, False, folder, records)
             elif form == "csv":
                 text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
@@ -204,13 +207,11 @@ def _form(uri: str) -> str:
     raise SpecError(f"{uri}: its name should end in one of {known}")
 
 
-def _parquet_records(table: pq.ParquetFile, uri: str) -> Iterator[Record]:
+def _parquet_records(table: pq.ParquetFile, columns: Sequence[int], uri: str) -> Iterator[Record]:
     numbers = itertools.count()
-    names = enumerate(table.schema_arrow.names)
-    kept = [place for place, name in names if not _ROW_LABELS.fullmatch(name)]
     with reading(uri):
         for batch in table.iter_batches(batch_size=_batch_rows(table)):
-            for values in batch.select(kept).to_pylist():
+            for values in batch.select(columns).to_pylist():
                 yield Record(next(numbers), values)
 
 

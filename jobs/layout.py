@@ -149,6 +149,14 @@ def pack_path(job_id: str, unit: Unit, attempt: str) -> str:
     return f"{packs_folder(job_id)}/{_attempt_name(unit, attempt)}.tar"
 
 
+def pack_of(job_id: str, uri: str) -> str | None:
+    """The path within the store of a pack that was written at a URI, so that an output that was
+    moved can still be read; None when it is no pack of the job."""
+    folder = packs_folder(job_id)
+    _, found, name = uri.rpartition(f"/{folder}/")
+    return f"{folder}/{name}" if found else None
+
+
 def packs_list_path(job_id: str) -> str:
     """The list of the packs that range records name."""
     return f"{packs_folder(job_id)}/packs.txt"

@@ -19,10 +19,11 @@ from functools import cached_property
 
 import fsspec
 
-from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import RequestProblem, SpecError
 from ancestral.jobs.inputs import reading
-from ancestral.jobs.spec import INTEGER_LIMIT, whole, without_password
+from ancestral.jobs.numbers import INTEGER_LIMIT, whole
+from ancestral.jobs.spec import without_password
+from ancestral.jobs.wording import did_you_mean, shown
 
 #: The largest file that a request may give: some minutes of uncompressed sound.
 LARGEST_MEDIA_BYTES = 16 * 2**20
@@ -60,19 +61,19 @@ class MediaReference:
         uri = _absolute(self.uri, folder)
         shown_uri = _without_query(uri)
         wanted = LARGEST_MEDIA_BYTES + 1 if self.length is None else self.length
-        whole = False
+        whole_file_given = False
         try:
             with reading(shown_uri):
                 # Without the cache of listings, a file that was replaced is read as it is now.
                 files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
                 piece = self.offset > 0 or self.length is not None
                 if piece and _is_http(uri):
-                    whole = len(files.cat_file(path, start=0, end=1)) > 1
+                    whole_file_given = len(files.cat_file(path, start=0, end=1)) > 1
                 data = files.cat_file(path, start=self.offset, end=self.offset + wanted)
         except SpecError as error:
             raise RequestProblem(str(error)) from error
-        if whole:
-            # It knows nothing of ranges, and no answer to the piece itself would tell.
+        if whole_file_given:
+            # The server ignores ranges, and its answer to the piece itself would not show that.
             raise RequestProblem(f"{shown_uri}: its server gives whole files only, and no pieces")
         if self.length is not None and len(data) < self.length:
             raise RequestProblem(f"{shown_uri}: ends before byte {self.offset + self.length}")

@@ -35,7 +35,7 @@ class MemoryQueue:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`clock` returns seconds and never goes back."""
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._stall_seconds = stall_seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -77,13 +77,13 @@ class MemoryQueue:
         epoch: int,
         undecided: Iterable[Unit] = (),
         rows: Iterable[Unit] = (),
-        split: Mapping[Unit, int] | None = None,
+        split: Iterable[Unit] = (),
     ) -> bool:
         with self._lock:
             job = self._state.at_epoch(job_id, epoch)
             if job is None:
                 return False
-            for unit in split or ():
+            for unit in split:
                 job.decide_split(unit)
             for unit in rows:
                 job.decide_rows(unit)
@@ -120,21 +120,21 @@ class MemoryQueue:
     ) -> list[Lease]:
         with self._lock:
             now = self._clock()
-            self._state.see(worker, now, self._lease_seconds)
+            self._state.see(worker, now, self.lease_seconds)
             last_ticket, given = self._state.tickets.get(worker, ("", []))
             if ticket and ticket == last_ticket:
-                return self._state.renew(given, now + self._lease_seconds)
+                return self._state.renew(given, now + self.lease_seconds)
             self._state.reap(now, LARGEST_BATCH)
             if limit < 1 or self._state.is_drained(device):
                 return []
-            self._state.see_device(device, now, self._lease_seconds)
+            self._state.see_device(device, now, self.lease_seconds)
             if among_others and device in self._state.probation:
                 return []
             jobs = self._state.may_claim(job_id, without)
             due = [
                 (job, unit)
                 for job in jobs
-                for unit in self._state.due(job, device, now, self._lease_seconds)
+                for unit in self._state.due(job, device, now, self.lease_seconds)
             ]
             free = [each for each in due if not (among_others and each[0].is_charged(each[1]))]
             leases = [
@@ -151,7 +151,7 @@ class MemoryQueue:
         with self._lock:
             now = self._clock()
             if progress:
-                self._state.see(worker, now, self._lease_seconds)
+                self._state.see(worker, now, self.lease_seconds)
             return {
                 lease: self._renew(worker, lease, each, now) for lease, each in progress.items()
             }
@@ -219,7 +219,7 @@ class MemoryQueue:
     def reap(self, limit: int = LARGEST_BATCH) -> int:
         with self._lock:
             now = self._clock()
-            self._state.hear(now, self._lease_seconds)
+            self._state.hear(now, self.lease_seconds)
             return self._state.reap(now, min(limit, LARGEST_BATCH))
 
     def expire(self, worker: str) -> int:
@@ -275,7 +275,7 @@ class MemoryQueue:
             device,
             fence=self._state.next_fence(now),
             since=whole.since if whole else now,
-            expires_at=now + self._lease_seconds,
+            expires_at=now + self.lease_seconds,
             moved_at=now,
             alone=whole.alone if whole else self._state.draws_alone(job, unit, device),
             kept_from=whole.fence if whole else None,
@@ -298,7 +298,7 @@ class MemoryQueue:
     ) -> list[Lease]:
         """Nothing is ready: ask holders to share, and copy a slow unit if there is one."""
         for job in jobs:
-            job.hungry, job.hungry_until = worker, now + self._lease_seconds
+            job.hungry, job.hungry_until = worker, now + self.lease_seconds
         for job in jobs:
             unit = job.slow(worker, now)
             if unit is not None:
@@ -312,8 +312,8 @@ class MemoryQueue:
         holding = job.holding(lease.unit, worker, lease.fence)
         if holding is None:
             return Order.LOST
-        self._state.see_device(holding.device, now, self._lease_seconds)
+        self._state.see_device(holding.device, now, self.lease_seconds)
         holding.stalled = not holding.moves(progress.moved, now, self._stall_seconds)
         if not holding.stalled:
-            holding.expires_at = now + self._lease_seconds
+            holding.expires_at = now + self.lease_seconds
         return job.order(holding, progress.unbegun, self._state.is_drained(holding.device), now)

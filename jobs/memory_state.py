@@ -15,7 +15,6 @@ from ancestral.jobs.queue import (
     SILENCE,
     UNITS_AGAINST_DEVICE,
     Lease,
-    describe_expiry,
 )
 from ancestral.jobs.units import Unit
 
@@ -111,7 +110,8 @@ class MemoryState:
 
     def _take_back(self, held: list[tuple[MemoryJob, Unit, Holding]], now: float) -> int:
         for job, unit, holding in held:
-            error = describe_expiry(holding.worker, holding.stalled)
+            what = "made no progress" if holding.stalled else "went silent"
+            error = f"lease expired: the worker {holding.worker} {what}"
             self.charge(job, unit, holding, error, now)
         return len(held)
 

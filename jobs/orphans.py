@@ -53,8 +53,7 @@ def collect(store: Store, job_id: str, dry_run: bool = False) -> Collected:
         for size in ahead(partial(_delete, store, dry_run), paths)
         if size is not None
     ]
-    table = layout.artifacts_folder(job.model.name, job.submitted_at[:10], job_id)
-    for folder in (layout.packs_folder(job_id), layout.job_folder(job_id), table):
+    for folder in (layout.packs_folder(job_id), layout.job_folder(job_id), job.table_folder):
         sizes += store.sweep(folder, dry_run)
     return Collected(len(sizes), sum(sizes))
 

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from ancestral.jobs import layout
 from ancestral.jobs.cover import Cover
 from ancestral.jobs.errors import CorruptObject
-from ancestral.jobs.index import NOTHING, IndexRow, read_part, schema, to_table
+from ancestral.jobs.index import NOTHING, IndexRow, asked, read_part, schema, to_table
 from ancestral.jobs.intents import Intent
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import Part
@@ -113,7 +113,7 @@ def encode_parts(
             for sink in sinks
         ]
         pieces = ahead(partial(_table, store, job, decided.intent), _pieces(decided))
-        for window in _windows(pieces, ROW_GROUP_ROWS):
+        for window in windows(pieces, ROW_GROUP_ROWS):
             for part, writer in zip(parts, writers, strict=True):
                 chosen = window.filter(pc.equal(window["status"], part.outcome)).combine_chunks()
                 written[part] += chosen.num_rows
@@ -156,24 +156,12 @@ def _table(store: Store, job: Job, intent: Intent, piece: _Piece) -> pa.Table:
 
 
 def _cancelled_row(job: Job, intent: Intent, row: Row) -> IndexRow:
-    sampling = job.spec.sampling
     reason = f": {intent.reason}" if intent.reason else ""
     return IndexRow(
-        request_id=row.request_id,
-        sample=row.sample,
-        ordinal=row.ordinal,
-        job_id=job.job_id,
+        **asked(job, row),
         status="cancelled",
         error=f"the job was cancelled{reason}",
-        kind=job.spec.kind,
-        model=job.model.name,
-        model_digest=job.model.digest,
         numerics=NOTHING,
-        seed=row.seed,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        conditioning=row.fields,
         worker=NOTHING,
         device=NOTHING,
         attempt=NOTHING,
@@ -181,7 +169,7 @@ def _cancelled_row(job: Job, intent: Intent, row: Row) -> IndexRow:
     )
 
 
-def _windows(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+def windows(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """A stream of tables, cut anew into tables of `size` rows and a rest."""
     waiting: list[pa.Table] = []
     missing = size

@@ -182,6 +182,10 @@ class Queue(Protocol):
     Every method may raise `QueueUnavailable` and may be called from any thread.
     """
 
+    @property
+    def lease_seconds(self) -> float:
+        """How long a unit stays with a worker that says nothing."""
+
     def begin_rebuild(self, job: QueuedJob, epoch: int) -> bool:
         """Make a job known, without units, and closed until `end_rebuild`.
 
@@ -197,7 +201,7 @@ class Queue(Protocol):
         epoch: int,
         undecided: Iterable[Unit] = (),
         rows: Iterable[Unit] = (),
-        split: Mapping[Unit, int] | None = None,
+        split: Iterable[Unit] = (),
     ) -> bool:
         """Tell what the store says of some units (see `Cover`); what the queue knows stays.
 
@@ -239,7 +243,7 @@ class Queue(Protocol):
         When nothing is ready, holders of units with unbegun rows are asked to SHARE, and a unit
         that is slow (see `SLOW`) is leased as a copy, unless it was charged before, `worker` holds
         it, it has a copy already, or had one and either broke. Neither is done to the jobs
-        `without`, nor to any when it is for `among_others` that nothing is given.
+        `without`, nor to any job when only `among_others` kept units from being given.
 
         A claim whose answer was lost can be said again under its `ticket`, any name for it: what
         still stands of its leases is given again, the same ones, renewed, and nothing new. Only the
@@ -283,7 +287,7 @@ class Queue(Protocol):
         """End the lease, and charge the unit an attempt; False if the lease is lost.
 
         The unit is ready again after the delay. While another worker holds it too, nothing is
-        charged, and his lease goes on.
+        charged, and the other lease goes on.
         """
 
     def release(self, lease: Lease, declined: str = "") -> bool:
@@ -338,9 +342,3 @@ class Queue(Protocol):
 def clip_error(error: str) -> str:
     """The end of an error's text, as long as a queue keeps it."""
     return error[-LONGEST_ERROR:]
-
-
-def describe_expiry(worker: str, stalled: bool) -> str:
-    """The error charged to a unit whose lease ran out."""
-    what = "made no progress" if stalled else "went silent"
-    return f"lease expired: the worker {worker} {what}"

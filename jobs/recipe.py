@@ -17,14 +17,11 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ancestral.jobs.documents import read_document, validate
-from ancestral.jobs.spec import INTEGER_LIMIT, without_password
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from ancestral.jobs.documents import Document, read_document, validate
+from ancestral.jobs.numbers import INTEGER_LIMIT
+from ancestral.jobs.spec import without_password
 
 
 def _columns(fields: object) -> object:
@@ -34,7 +31,7 @@ def _columns(fields: object) -> object:
     return fields
 
 
-class MovingDigits(_Document):
+class MovingDigits(Document):
     """Clips that are made: digits of a table of grey square images, moving about on a canvas."""
 
     #: How many are made, of training digits and of held-out ones.
@@ -50,7 +47,7 @@ class MovingDigits(_Document):
     seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT)
 
 
-class TrainingData(_Document):
+class TrainingData(Document):
     """A Parquet table with a column `split` and one that is called as what the model makes.
 
     image     uint8 bytes in C order; the model says the shape
@@ -65,7 +62,7 @@ class TrainingData(_Document):
     path: Annotated[str, Field(min_length=1), AfterValidator(without_password)]
     #: What the model can be asked for, each with the column that holds it; a list where columns are
     #: called like fields. None: it is not conditioned, or on the event itself.
-    fields: Annotated[dict[str, str], BeforeValidator(_columns)] = {}
+    fields: Annotated[dict[str, str], BeforeValidator(_columns)] = Field(default={})
     #: What the column `split` holds in rows that are held out; in those to learn from, it is train.
     held_out: str = "test"
     #: The bytes of an image are bits, the most significant first: 1 is white.
@@ -87,7 +84,7 @@ class TrainingData(_Document):
         return self
 
 
-class Augmentation(_Document):
+class Augmentation(Document):
     """Training images are a little different each time; those held out stay as they are."""
 
     #: Whole pixels up, down, left and right, at most; the pixels of the border go on.
@@ -102,7 +99,7 @@ class Augmentation(_Document):
     share: float = Field(default=1.0, ge=0, le=1)
 
 
-class Training(_Document):
+class Training(Document):
     """How long and how. What is None is left to the trainer, which knows good values."""
 
     #: Give one of these two: a time, or a number of steps that ends alike on any machine.
@@ -140,7 +137,7 @@ class Training(_Document):
         return self
 
 
-class Recipe(_Document):
+class Recipe(Document):
     """A training run as people write it."""
 
     #: What the model is called in the registry: small letters, digits, "-", "_" and ".".
@@ -149,7 +146,7 @@ class Recipe(_Document):
     family: str
     #: The family's configuration. What lists the values of a field may be left out: the data has
     #: them.
-    model: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default={})
     #: The model whose weights training starts from: `name`, `name@digest`, or the path or URI of a
     #: bundle. It is of the same family, and `model` need say no more than what differs, which can
     #: be nothing that weights depend on. None: weights are random.

@@ -24,7 +24,7 @@ picking the job and leasing its units is one script. Times are microseconds of t
     {ancestral}:ready:{job}    zset     unit -> from when it may be claimed; 0 is at once
     {ancestral}:leased:{job}   zset     unit -> since when it is held
     {ancestral}:lease:{job}    hash     slot -> JSON, who holds it and how far it is
-    {ancestral}:decided:{job}  hash     unit -> "split AT", "rows", or "rows OK FAILED REJECTED"
+    {ancestral}:decided:{job}  hash     unit -> "split", "rows", or "rows OK FAILED REJECTED"
     {ancestral}:trouble:{job}  hash     unit -> JSON, what it was charged with, and where it broke
     {ancestral}:pace:{job}     list     microseconds per row of the latest units
     {ancestral}:declined:{job} set      devices on which the job was declined since they last held
@@ -87,6 +87,7 @@ class RedisQueue:
         namespace: str = "ancestral",
     ) -> None:
         """`url` is `redis://`, `rediss://` (TLS) or `unix://`; nothing is connected yet."""
+        self.lease_seconds = lease_seconds
         self._arguments = (url, lease_seconds, stall_seconds, namespace)
         self._shard = f"{{{namespace}}}"
         self._client = open_client(url)
@@ -94,6 +95,7 @@ class RedisQueue:
         constants = {
             "LEASE": _microseconds(lease_seconds),
             "STALL": _microseconds(stall_seconds),
+            "LARGEST_BATCH": LARGEST_BATCH,
             "SILENCE": SILENCE,
             "SLOW": SLOW,
             "MEDIAN_UNITS": MEDIAN_UNITS,
@@ -121,11 +123,11 @@ class RedisQueue:
         epoch: int,
         undecided: Iterable[Unit] = (),
         rows: Iterable[Unit] = (),
-        split: Mapping[Unit, int] | None = None,
+        split: Iterable[Unit] = (),
     ) -> bool:
         # Split units first, so that none is leased beside its halves.
         states = chain(
-            ((unit, f"split {at}") for unit, at in (split or {}).items()),
+            ((unit, "split") for unit in split),
             ((unit, "rows") for unit in rows),
             ((unit, "undecided") for unit in undecided),
         )
@@ -204,7 +206,7 @@ class RedisQueue:
         error = clip_error(last_error or "")
         kept = (keep.worker, keep.fence) if keep else ("", "")
         told = self._run(
-            "split", job_id, unit.name, at, first.name, second.name, attempts, error, *kept
+            "split", job_id, unit.name, first.name, second.name, attempts, error, *kept
         )
         return parse_lease(told) if told else None
 

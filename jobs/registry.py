@@ -13,8 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -34,7 +33,6 @@ from ancestral.jobs.bundles import (
     read_file,
     read_metrics,
 )
-from ancestral.jobs.documents import shown
 from ancestral.jobs.errors import (
     AlreadyExists,
     ModelUnreadable,
@@ -51,11 +49,8 @@ from ancestral.jobs.shelves import (
     latest_path,
     version_folder,
 )
-from ancestral.jobs.signature import check_signature
+from ancestral.jobs.signature import check_described
 from ancestral.jobs.store import Store, open_store
-
-#: What a family can be called: nothing that a terminal would obey.
-FAMILY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 _log = logging.getLogger("ancestral.jobs")
 
@@ -276,16 +271,6 @@ def _open(place: str) -> Store:
         return open_store(place)
     except PathRefused as error:
         raise ModelUnreadable(f"{place}: {error}") from error
-
-
-def check_described(family: str, signature: Mapping[str, Any], origin: str) -> None:
-    """Raises ModelUnreadable when no model can say of itself what this one says."""
-    if not FAMILY.fullmatch(family):
-        raise ModelUnreadable(
-            f"{origin}: a family cannot be called {shown(family)}: use letters, digits, '-', '_' "
-            "and '.'"
-        )
-    check_signature(signature, origin)
 
 
 def _entry(store: Store, name: str) -> ModelEntry:

@@ -13,12 +13,12 @@ from functools import partial
 
 from ancestral.jobs.acceptance import read_job
 from ancestral.jobs.client import Client
-from ancestral.jobs.documents import shortened
 from ancestral.jobs.errors import UnknownJob, UsageError
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.registry import is_path
 from ancestral.jobs.shelves import version_folder
 from ancestral.jobs.store import ahead
+from ancestral.jobs.wording import shortened
 
 #: Jobs that are named by a refusal.
 NAMED_JOBS = 3

@@ -11,9 +11,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,12 +19,12 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from ancestral.jobs.documents import in_utf8
-from ancestral.jobs.errors import CorruptObject, StoreDenied
+from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
+from ancestral.jobs.wording import in_utf8
 
 #: Requests per shard: some megabytes, the most that a worker reads for one unit.
 SHARD_REQUESTS = 65_536
@@ -107,23 +105,6 @@ class _Encoded(NamedTuple):
     media: list[dict[str, Any]]
     error: str | None
     sample: int | None
-
-
-@contextmanager
-def staging() -> Iterator[Path]:
-    """A local folder to build shards in, gone afterwards.
-
-    Raises StoreDenied when this machine cannot hold them; all that is done in it has errors of ours
-    besides.
-    """
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise StoreDenied(
-            f"the requests cannot be kept in {tempfile.tempdir or 'a temporary folder'} on their "
-            f"way ({error.strerror or error}): make room there, or set TMPDIR to another folder"
-        ) from error
 
 
 def write_shards(

@@ -10,10 +10,10 @@ import contextlib
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -23,29 +23,17 @@ from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
 from ancestral.jobs.index import read_part, schema
 from ancestral.jobs.ledger import Ledger
+from ancestral.jobs.manifest import Part
 from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.request_shards import Row, read_rows
+from ancestral.jobs.spec import MEDIA_TYPES, Job
 from ancestral.jobs.store import Store, ahead
-from ancestral.jobs.units import Unit
-
-if TYPE_CHECKING:
-    from ancestral.jobs.manifest import Part
-    from ancestral.jobs.spec import Job
-
-#: Called with the files written so far and the files there will be.
-Progress = Callable[[int, int], None]
+from ancestral.jobs.units import OnProgress, Unit
 
 #: Its multiples, without what is whole in them, lie evenly between 0 and 1 and never repeat.
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
-_EXTENSIONS = {
-    "image/png": "png",
-    "image/webp": "webp",
-    "audio/flac": "flac",
-    "audio/wav": "wav",
-    "video/mp4": "mp4",
-    "application/x-npy": "npy",
-}
+_EXTENSIONS = {media_type: suffix for (_, suffix), media_type in MEDIA_TYPES.items()}
 
 #: Characters of a request's name in the name of its file; longer ones end in a digest.
 _LONGEST_NAME = 150
@@ -108,12 +96,10 @@ class Artifact:
         return io.BytesIO(self.bytes())
 
     def _path(self) -> str:
-        # The part of the URI within the store, so that an output that was moved can still be read.
-        folder = f"/{layout.packs_folder(self.row['job_id'])}/"
-        _, found, name = self.row["uri"].rpartition(folder)
-        if not found:
+        path = layout.pack_of(self.row["job_id"], self.row["uri"])
+        if path is None:
             raise CorruptObject(f"{self.row['uri']} is no pack of job {self.row['job_id']}")
-        return f"{folder[1:]}{name}"
+        return path
 
 
 class Results:
@@ -176,7 +162,7 @@ class Results:
     def download(
         self,
         folder: str | Path,
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
         *,
         status: Literal["ok", "rejected"] = "ok",
     ) -> int:

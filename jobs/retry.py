@@ -16,9 +16,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal, TypeAlias
 
-from ancestral.jobs import layout
-from ancestral.jobs.acceptance import read_job, upload
-from ancestral.jobs.errors import AlreadyExists, UsageError
+from ancestral.jobs.acceptance import create, read_job, upload
+from ancestral.jobs.errors import UsageError
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.public_table import CANCELLED_ROWS
@@ -28,9 +27,9 @@ from ancestral.jobs.request_shards import (
     Row,
     read_rows,
     request_bytes,
-    staging,
     write_shards,
 )
+from ancestral.jobs.scratch import staging
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import default_unit_rows
@@ -77,16 +76,7 @@ def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
                 "submitted_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             }
         )
-        shards_written = undo.pop_all()
-        try:
-            store.create(layout.spec_path(child_id), child.to_json())
-        except AlreadyExists:
-            standing = Job.from_json(store.read(layout.spec_path(child_id)))
-            # Its own success, of which the answer was lost, names these very shards.
-            if standing != child:
-                shards_written.close()
-            return standing
-        return child
+        return create(store, child, undo)
 
 
 def _rows(store: Store, job: Job, status: Retried) -> Iterator[Row]:

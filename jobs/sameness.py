@@ -15,9 +15,11 @@ from ancestral.jobs.problems import Problems
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store, ahead
 
-#: What two runs of one job tell alike of every row, and what of those that both drew alike.
+#: What two runs of one job tell alike of every row.
 _ASKED = ("request_id", "sample", "seed", "model_digest", "status")
-_DRAWN = ("symbols_sha256", "sha256", "log_likelihood_nats")
+
+#: And of every row that both drew in one class of numerics.
+DRAWN = ("symbols_sha256", "sha256", "log_likelihood_nats")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ def compare(store: Store, job_id: str, other_store: Store, other_id: str) -> Sam
         compared += 1
         columns = [*_ASKED]
         if row["numerics"] == other["numerics"]:
-            columns += _DRAWN
+            columns += DRAWN
         else:
             other_numerics += 1
         if different := [name for name in columns if row[name] != other[name]]:
@@ -76,7 +78,7 @@ def _rows(store: Store, job: Job) -> Iterator[dict[str, Any]]:
     parts = ahead(
         partial(read_part, store, signature=job.signature), Ledger(store, job.job_id).records(job)
     )
-    names = ["ordinal", "numerics", *_ASKED, *_DRAWN]
+    names = ["ordinal", "numerics", *_ASKED, *DRAWN]
     return itertools.chain.from_iterable(part.select(names).to_pylist() for part in parts)
 
 

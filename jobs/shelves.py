@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ancestral.jobs.bundles import CONFIG, DIGEST_CHARACTERS, as_object, read_object
-from ancestral.jobs.documents import did_you_mean, shortened
 from ancestral.jobs.errors import ModelUnreadable, NotFound
 from ancestral.jobs.store import Store
+from ancestral.jobs.wording import did_you_mean, shortened
 
 #: In a version's folder: when it was published first.
 PUBLISHED = "published.json"

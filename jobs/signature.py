@@ -13,11 +13,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ancestral.jobs.documents import did_you_mean, shown
 from ancestral.jobs.errors import ModelUnreadable, RequestProblem, RequestsInvalid, SpecError
-from ancestral.jobs.fields import checked, field_problem, finite, from_text, is_size
+from ancestral.jobs.fields import checked, field_problem, from_text
 from ancestral.jobs.kinds import KIND_FIELDS, KINDS, LATENT, kinds_of
-from ancestral.jobs.spec import INTEGER_LIMIT, Gates, JobSpec, Sampling, whole
+from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, whole
+from ancestral.jobs.spec import Gates, JobSpec, Sampling
+from ancestral.jobs.wording import did_you_mean, shown
 
 #: Characters of the longest request_id; ids end up in file names.
 LONGEST_REQUEST_ID = 200
@@ -33,6 +34,9 @@ GATED = {"silence_dbfs": "audio", "constant_image": "image"}
 
 LIKELIHOOD_KINDS = ("exact", "joint", "bound", "density")
 
+#: What a family can be called: nothing that a terminal would obey.
+FAMILY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
 #: Columns of an input that are not fields of the model.
 RESERVED = ("request_id", "seed")
 
@@ -45,6 +49,16 @@ def check_signature(signature: Mapping[str, Any], origin: str) -> None:
     problem = _problem(signature)
     if problem:
         raise ModelUnreadable(f"{origin}: the model's signature {problem}")
+
+
+def check_described(family: str, signature: Mapping[str, Any], origin: str) -> None:
+    """Raises ModelUnreadable when no model can say of itself what this one says."""
+    if not FAMILY.fullmatch(family):
+        raise ModelUnreadable(
+            f"{origin}: a family cannot be called {shown(family)}: use letters, digits, '-', '_' "
+            "and '.'"
+        )
+    check_signature(signature, origin)
 
 
 def check_settings(signature: Mapping[str, Any], spec: JobSpec) -> None:

@@ -10,29 +10,20 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from ancestral.jobs.documents import read_document, shown, validate
+from ancestral.jobs import layout
+from ancestral.jobs.documents import Document, read_document, validate
 from ancestral.jobs.errors import CorruptObject
+from ancestral.jobs.numbers import INTEGER_LIMIT
 from ancestral.jobs.units import MOST_UNIT_ROWS, Unit, plan_units
-
-#: Seeds and ordinals are signed 64-bit integers everywhere: in Arrow, in Parquet and in SQL.
-INTEGER_LIMIT = 2**63
+from ancestral.jobs.wording import shown
 
 #: Kinds of characters that a terminal may obey: controls and ends of lines.
 _OBEYED = ("Cc", "Zl", "Zp")
 
 #: Those that turn the direction of what follows, so that it reads as something else.
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def whole(value: object) -> int | None:
-    """7 and 7.0 as 7, as a null turns a table's integers to floats; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and -INTEGER_LIMIT <= value < INTEGER_LIMIT else None
 
 
 def without_password(uri: str) -> str:
@@ -75,14 +66,7 @@ Uri = Annotated[str, Field(min_length=1), AfterValidator(without_password)]
 GridValue = Annotated[Any, AfterValidator(_grid_value)]
 
 
-class _Document(BaseModel):
-    # Inputs are hidden because a traceback prints them, and a wrong URI may hold a password.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class Sampling(_Document):
+class Sampling(Document):
     """How symbols are drawn; the same for every request of a job."""
 
     seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT, strict=True)
@@ -110,7 +94,7 @@ class Sampling(_Document):
         return self
 
 
-class Media(_Document):
+class Media(Document):
     """How artifacts are encoded, always without loss, and laid out in the store."""
 
     image: Literal["png", "webp"] = "png"
@@ -121,13 +105,25 @@ class Media(_Document):
     layout: Literal["packed"] = "packed"
 
 
-class UnitSize(_Document):
+#: By the medium and the format; a clip in WebP is an image that moves.
+MEDIA_TYPES = {
+    ("image", "png"): "image/png",
+    ("image", "webp"): "image/webp",
+    ("audio", "flac"): "audio/flac",
+    ("audio", "wav"): "audio/wav",
+    ("video", "webp"): "image/webp",
+    ("video", "mp4"): "video/mp4",
+    ("series", "npy"): "application/x-npy",
+}
+
+
+class UnitSize(Document):
     """How many rows are leased and committed together; None leaves the choice to us."""
 
     rows: int | None = Field(default=None, ge=1, le=MOST_UNIT_ROWS, strict=True)
 
 
-class Gates(_Document):
+class Gates(Document):
     """Reasons to reject an artifact that was drawn; its row keeps the reason."""
 
     #: Reject a sound whose loudness (root mean square) lies below this, in decibels of full scale.
@@ -136,7 +132,7 @@ class Gates(_Document):
     constant_image: bool = Field(default=False, strict=True)
 
 
-class JobSpec(_Document):
+class JobSpec(Document):
     """A job as people write it. `input` and `output` paths are relative to where one submits."""
 
     name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
@@ -180,7 +176,7 @@ class JobSpec(_Document):
         return _canonical(self.model_dump(mode="json"))
 
 
-class ModelReference(_Document):
+class ModelReference(Document):
     """The bundle that a job was accepted with; `digest` pins it (sha256, hex)."""
 
     name: str
@@ -189,7 +185,7 @@ class ModelReference(_Document):
     family: str
 
 
-class Shard(_Document):
+class Shard(Document):
     """One Arrow file of normalised requests; `path` is relative to the job's output."""
 
     path: str
@@ -198,14 +194,14 @@ class Shard(_Document):
     sha256: str
 
 
-class InputFile(_Document):
+class InputFile(Document):
     """A file that the requests were read from, as it was then."""
 
     uri: str
     sha256: str
 
 
-class Job(_Document):
+class Job(Document):
     """An accepted job: spec.json, which never changes.
 
     A row is one sample of one request: row = request index * samples + sample. The requests of a
@@ -232,6 +228,11 @@ class Job(_Document):
     def samples(self) -> int:
         """Rows per request."""
         return self.spec.sampling.samples if self.parent is None else 1
+
+    @property
+    def table_folder(self) -> str:
+        """Where the job's part of the public table lies in its output."""
+        return layout.artifacts_folder(self.model.name, self.submitted_at[:10], self.job_id)
 
     def units(self) -> Iterator[Unit]:
         """The root units, in order."""

@@ -71,7 +71,8 @@ def state_of(facts: Facts) -> tuple[State, str | None]:
         return State.FAILED, facts.wanted_reason or "it cannot go on"
     if facts.decided == facts.rows:
         return State.FINALISING, "every row is decided, and its table is being written"
-    held = f"; {facts.leased} units are being handed back" if facts.leased else ""
+    units = "1 unit is" if facts.leased == 1 else f"{facts.leased} units are"
+    held = f"; {units} being handed back" if facts.leased else ""
     if facts.wanted is Wanted.CANCEL:
         return State.CANCELLING, f"{facts.wanted_reason or 'cancelled'}{held}"
     if facts.wanted is Wanted.PAUSE:

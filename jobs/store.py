@@ -160,8 +160,8 @@ class Store:
                 try:
                     successes = list(pool.map(won, names))
                 except BaseException:
-                    # Of an interrupt, or where a thread cannot start: nobody waits for those to
-                    # come.
+                    # Interrupted, or a thread could not start: let go those that wait for the
+                    # rest.
                     start.abort()
                     raise
             standing = self.read(path)

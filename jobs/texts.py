@@ -17,8 +17,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from ancestral.jobs.documents import shortened, shown
 from ancestral.jobs.errors import RequestProblem
+from ancestral.jobs.wording import shortened, shown
 
 
 def checked_text(name: str, field: Mapping[str, Any], value: object) -> str:

@@ -12,8 +12,9 @@ hand back the part that is not drawn yet. Its halves are units like any other.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 #: A unit should be big enough that its commit (two or three objects) is cheap beside its sampling.
 LARGEST_UNIT_ROWS = 256
@@ -28,8 +29,11 @@ LARGEST_UNIT_BYTES = 64 * 2**20
 #: What a spec may ask for, at most.
 MOST_UNIT_ROWS = 2**16
 
-#: And no more units than so many: whoever looks after a job has all of its units in memory.
+#: Units of a job, at most: its controller holds them all in memory.
 MOST_UNITS = 2**22
+
+#: Called with how many rows are done so far, and how many there are.
+OnProgress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, order=True)

@@ -42,7 +42,8 @@ from ancestral.models.pixelcnn_autoencoder import PixelCNNAutoencoder, PixelCNNA
 from ancestral.models.pixelcnn_pp import PixelCNNPlusPlus, PixelCNNPlusPlusConfig
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.program import StepProgram
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest, SavedSample
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
 from ancestral.models.scoring import Score, Scorer
 from ancestral.models.symbols import from_media, to_media
 from ancestral.models.train import TrainProgress, bits_per_dim, train

@@ -33,11 +33,11 @@ WEIGHTS = "model.safetensors"
 CARD = "card.md"
 METRICS = "metrics.json"
 
-#: Numbers that a network may ask for while it is built: so many times those of its weights, for
-#: some are needed for a moment, and so many besides.
+#: While it is built, a network may ask for so many times the numbers of its weights (some are
+#: needed for a moment only), and so many more.
 ASKED_FOR, ASKED_BESIDES = 4, 2**24
 
-#: For how many numbers anything that is made counts at least.
+#: Every tensor counts as this many numbers at least: a layer takes memory, however small it is.
 LAYER = 1024
 
 #: What makes tensors of a size that a configuration says.
@@ -106,7 +106,7 @@ def load_bundle(folder: Path | str) -> Bundle:
     if _undescribed(json.loads(json.dumps(net.signature))) != _undescribed(signature):
         raise BundleError(f"{folder / CONFIG}: its signature is not that of its network")
     digest = hashlib.sha256(config_bytes).hexdigest()
-    return Bundle(net.eval(), digest, metrics, folder)
+    return Bundle(net, digest, metrics, folder)
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
@@ -116,10 +116,9 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
 
 
 class _Allowance(TorchFunctionMode):
-    """Meanwhile this thread makes no more numbers than a network of so many weights may ask for.
+    """Within it, this thread can ask for only so many numbers as weights of that size let expect.
 
-    So a configuration cannot ask for layers that its weights do not let expect: it is refused
-    before there is anything to compare with them. Raises ConfigError.
+    A configuration that asks for more is refused before its memory is taken. Raises ConfigError.
     """
 
     def __init__(self, weights: int) -> None:
@@ -135,7 +134,6 @@ class _Allowance(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in _MAKERS:
-            # A layer takes more memory than its numbers, however few these are.
             self._left -= max(_asked(func, args, kwargs), LAYER)
             if self._left < 0:
                 raise ConfigError("it asks for far more numbers than its weights let expect")

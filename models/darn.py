@@ -56,8 +56,8 @@ from ancestral.models.masked import (
     always,
     cut,
     dense_layer,
+    event_vector,
     in_turn,
-    vector,
 )
 from ancestral.models.sampling.distributions import Bernoulli
 from ancestral.models.sampling.ops import (
@@ -211,7 +211,7 @@ class Darn(Autoregressive):
         return torch.cat(bounds)
 
     def program(self) -> StepProgram:
-        bits, sums, logit = vector(self._bits), vector(self._bits), Register(1)
+        bits, sums, logit = event_vector(self._bits), event_vector(self._bits), Register(1)
         bit, asked = in_turn(bits, 1), in_turn(sums, 1)
         later = after(asked)
         units = self._bits + self.config.deterministic

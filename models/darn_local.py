@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ancestral.models.darn_config import DarnConfig
-from ancestral.models.masked import always, dense_layer, steady_product, vector
+from ancestral.models.masked import always, dense_layer, event_vector, steady_product
 from ancestral.models.sampling.ops import (
     Activation,
     Add,
@@ -87,7 +87,7 @@ class LocalLayer(nn.Module):
         columns, pixels = bits.width, bits.width - code
         layers = [Register(width) for _ in range(self._config.local_depth)]
         units = layers[-1]
-        drawn, told = always(bits, 0, code, columns), always(vector(width), 0, width, columns)
+        drawn, told = always(bits, 0, code, columns), always(event_vector(width), 0, width, columns)
         of_pixel = Window(units, (0,) * columns, (0,) * code + (width,) * pixels)
         near, weights = self._near(bits)
         readout = self.readout.detach()

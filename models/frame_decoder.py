@@ -100,11 +100,6 @@ class FrameDecoder(nn.Module):
         self.hidden = BoxConv(head, head)
         self.logits = BoxConv(head, levels)
 
-    @property
-    def first_reach(self) -> int:
-        """How many rows of pixels above its own it reads."""
-        return -self._stack[0].vertical.rows[0]
-
     def forward(self, pixels: Tensor, features: Tensor) -> Tensor:
         """Embedded pixels (N, C, H, W) and features (N, C', H, W) to logits (N, L, H, W)."""
         vertical = horizontal = pixels

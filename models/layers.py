@@ -50,8 +50,8 @@ class BoxConv(nn.Module):
         """`gain` scales the initial weights: outputs start with `gain` times the inputs' size.
 
         With a stride s, only every s-th row and column is computed, from the first on.
-        An `exact` one computes in the dtype of its weights even where autocast says a coarser one:
-        what it tells are places, of which there may be more than a coarse number knows.
+        An `exact` layer computes in the dtype of its weights even under autocast: it reads
+        amplitudes or gives parameters among up to 65,536 levels, more than bfloat16 can tell apart.
         """
         super().__init__()
         self.rows = rows

@@ -53,10 +53,10 @@ from ancestral.models.masked import (
     after,
     before,
     cut,
+    event_vector,
     in_turn,
     since,
     until,
-    vector,
 )
 from ancestral.models.sampling.distributions import Bernoulli, Categorical, Distribution
 from ancestral.models.sampling.ops import (
@@ -181,7 +181,7 @@ class Made(Autoregressive):
         return placed.movedim(3, 1)
 
     def program(self) -> StepProgram:
-        pixel = in_turn(vector(self._pixels * self.config.embedding), self.config.embedding)
+        pixel = in_turn(event_vector(self._pixels * self.config.embedding), self.config.embedding)
         hidden, units = self._hidden(pixel)
         draw = self._pushed if self.distribution.parameters == 1 else self._pulled
         return StepProgram(
@@ -208,7 +208,7 @@ class Made(Autoregressive):
     def _pulled(self, pixel: Window, units: Window) -> list[Op]:
         """A pixel's parameters from all the units and pixels that they see, and its symbol."""
         parameters = Register(self.distribution.parameters)
-        asked = in_turn(vector(self._outputs), parameters.width)
+        asked = in_turn(event_vector(self._outputs), parameters.width)
         seen = [(until(units), self.outputs)]
         if self.direct is not None:
             seen.append((before(pixel), self.direct))
@@ -224,7 +224,7 @@ class Made(Autoregressive):
         """A pixel's logit from the sums that units and pixels before it added to, and its symbol,
         which adds to the sums of those behind it."""
         logit = Register(1)
-        asked = in_turn(vector(self._outputs), 1)
+        asked = in_turn(event_vector(self._outputs), 1)
         onward, later = since(asked), after(asked)
         ops: list[Op] = [
             ByColumn((units,), cut(self.outputs.masked, onward, units), onward, accumulate=True),
@@ -254,7 +254,7 @@ def units_due(degrees: Tensor, count: int) -> Window:
         torch.searchsorted(degrees, torch.arange(count), right=right) for right in (False, True)
     )
     widths = (behind - first).tolist()
-    return Window(vector(len(degrees)), tuple(first.tolist()), tuple(widths))
+    return Window(event_vector(len(degrees)), tuple(first.tolist()), tuple(widths))
 
 
 def spread_degrees(units: int, count: int) -> Tensor:

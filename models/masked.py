@@ -100,7 +100,7 @@ def cut(weight: Tensor, outputs: Window, inputs: Window) -> tuple[Tensor, ...]:
     return tuple(weight.detach()[at] for at in zip(rows, columns, strict=True))
 
 
-def vector(width: int) -> Grid:
+def event_vector(width: int) -> Grid:
     """A vector that lasts for an event."""
     return Grid(rows=1, columns=1, width=width)
 

@@ -132,8 +132,7 @@ class PixelCNNAutoencoder(Autoregressive):
         trained on."""
         if "latent" in fields:
             raise ConditionError("a real image has the latent vector that its encoder gives it")
-        unknown = dict.fromkeys(["latent"], [0.0] * self.config.latent)
-        x, conditions = self.decoder.example(x, {**fields, **unknown})
+        x, conditions = self.decoder.example(x, {**fields, "latent": [0.0] * self.config.latent})
         del conditions["latent"]
         return x, conditions
 

@@ -11,10 +11,18 @@ With two coarser grids and one block on each, the feature maps are, numbered fro
 Each block on the way up has a short-cut from a partner on the way down, the last of those without
 one: 4 to 6, 3 to 8, 2 to 9, 1 to 11, 0 to 12.
 
+A cell of a coarse grid stands for 2 x 2 positions of the fine one:
+
+    fine        0   1   2   3           down    a coarse cell reads a box around the first of its
+              ┌───────┬───────┐                 positions, A: a `BoxConv` with stride 2
+            0 │ A   b │ a   b │         up      a coarse cell (and its right neighbour) makes all
+            1 │ c   d │ c   d │                 of its positions, each with weights of its own:
+              └───────┴───────┘                 those of a, b, c and d
+
 In a program, the layers of a coarse grid are due at the first of the positions that a cell stands
 for. Those that lead up are due at every position of their grid, by the parity of row and column.
 
-Shapes: B batch, C channels, H rows, W columns, s the stride of a grid.
+Shapes: B batch, C and D channels in and out, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -25,11 +33,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ancestral.models.gated_resnet import Feature, GatedResnet, Remembered, activate
 from ancestral.models.layers import BoxConv
-from ancestral.models.sampling.ops import Op, Read, Register, When, Write
-from ancestral.models.strided import Upsample
+from ancestral.models.sampling.ops import Dense, Grid, Op, Read, Register, Source, When, Write
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,35 @@ def stages(blocks: int, coarser: int) -> tuple[Stage, ...]:
             made.append(Stage("up", level))
         made += [Stage("block", level, number) for number in reversed(without_partner[level])]
     return tuple(made)
+
+
+class Upsample(nn.Module):
+    """From a coarse grid to the fine one. `columns` are the first and last coarse column read.
+
+    It is a transposed convolution with stride 2, said as a box of neighbours with four times the
+    outputs; a step computes the quarter that is due.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, columns: tuple[int, int]) -> None:
+        super().__init__()
+        self.box = BoxConv(inputs, 4 * outputs, columns=columns)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, 2H, 2W)."""
+        return F.pixel_shuffle(self.box(x), 2)
+
+    def reads(self, coarse: Grid) -> tuple[Read, ...]:
+        """What a position reads, in the order of `dense`'s weights."""
+        return self.box.reads(coarse)
+
+    def dense(
+        self, sources: tuple[Source, ...], target: Register, *, row: int, column: int
+    ) -> Dense:
+        """This layer at fine positions with that parity of row and column."""
+        every = self.box.dense(sources, Register(4 * target.width))
+        assert every.bias is not None
+        quarter = slice(2 * row + column, None, 4)
+        return Dense(sources, every.weight[quarter], every.bias[quarter], target)
 
 
 class Stream(nn.Module):

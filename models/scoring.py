@@ -29,7 +29,7 @@ from torch import Tensor
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.data import Batch, Item, collate
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
-from ancestral.models.sampling.executor import (
+from ancestral.models.sampling.torch_state import (
     device_of,
     full_precision,
     numerics_class,
@@ -43,7 +43,7 @@ PLACES = {1024: 64, 4096: 16}
 
 @dataclass(frozen=True)
 class Score:
-    """A scored event: `symbols` as they were given, log p of all `drawn` of them in nats.
+    """A scored event: `symbols` as they were given, `drawn` of them, and log p of all in nats.
 
     `error` says why the number is worthless, if it is; `seconds` is the event's share of the time.
     """
@@ -83,8 +83,12 @@ class Scorer:
         self._waiting: deque[_Waiting] = deque()
         self.slots = slots
         self.numerics = numerics_class("reference", self._device, dtype)
-        #: Batches scored so far.
+        #: Batches scored so far, and the symbols in them.
         self.steps = 0
+        self.symbols = 0
+        #: Events that were admitted, and their symbols.
+        self.events_begun = 0
+        self.symbols_begun = 0
 
     @property
     def free(self) -> int:
@@ -107,6 +111,8 @@ class Scorer:
         weights = torch.zeros(x.shape)
         weights[tuple(slice(size) for size in given.shape)] = 1
         self._waiting.append(_Waiting(key, symbols, Item(x, weights, conditions)))
+        self.events_begun += 1
+        self.symbols_begun += symbols.size
         return math.ceil(len(self._waiting) / self._places)
 
     def _check_symbols(self, given: Tensor) -> None:
@@ -136,6 +142,7 @@ class Scorer:
             nats = self._nats(collate(items).to(self._device)).tolist()
         share = (time.perf_counter() - began) / count
         self.steps += 1
+        self.symbols += sum(event.symbols.size for event in events)
         return [_score(event, nats[index], share) for index, event in enumerate(events)]
 
     def _nats(self, batch: Batch) -> Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ancestral.models.alignment import AlignedEncoder, aligned_features
+from ancestral.models.aligned_encoder import AlignedEncoder, aligned_features
 from ancestral.models.autoregressive import Conditions, Projection
 from ancestral.models.errors import ConditionError
 from ancestral.models.fields import as_batch, category, check_names, number
@@ -123,7 +123,7 @@ class SoundConditions(nn.Module):
         if self.front_end is not None:
             return int(self._paced(self.front_end, fields)[1].sum()) * self.hop
         if config.digits:
-            seconds = config.seconds[self.voice(fields)][self._word(fields)]
+            seconds = config.seconds[self.voice(fields)][self._digit(fields)]
         else:
             number(fields, "seconds", 0, config.longest_seconds)
             seconds = fields["seconds"]
@@ -194,7 +194,7 @@ class SoundConditions(nn.Module):
         speakers = self.config.speakers
         return category(fields, "speaker", speakers) if speakers else 0
 
-    def _word(self, fields: Mapping[str, Any]) -> int:
+    def _digit(self, fields: Mapping[str, Any]) -> int:
         return category(fields, "digit", self.config.digits)
 
     def _paced(self, front_end: FrontEnd, fields: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
@@ -208,7 +208,7 @@ class SoundConditions(nn.Module):
         if not digits:
             return None
         columns = samples // self.hop
-        return aligned_features(self._word(fields), len(digits), self.config.hats, columns)
+        return aligned_features(self._digit(fields), len(digits), self.config.hats, columns)
 
     def _batch_of_one(
         self, fields: Mapping[str, Any], features: Tensor | None

@@ -19,6 +19,7 @@ is every 16-bit sample there is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def to_media(signature: Mapping[str, Any], symbols: Symbols) -> NDArray[np.gener
     levels = _levels(signature)
     if symbols.size and not 0 <= symbols.min() <= symbols.max() < levels:
         raise DataError(f"symbols from {symbols.min()} to {symbols.max()} in {levels} levels")
-    return _values(signature, levels)[np.asarray(symbols, np.int64)]
+    return _values(_kind(signature), levels)[np.asarray(symbols, np.int64)]
 
 
 def from_media(signature: Mapping[str, Any], array: NDArray[Any]) -> NDArray[np.generic]:
@@ -67,7 +68,8 @@ def from_media(signature: Mapping[str, Any], array: NDArray[Any]) -> NDArray[np.
     levels = _levels(signature)
     if signature["medium"] != "audio":
         return quantise(array, levels)
-    return linear_symbols(array, levels) if _linear(signature) else compand(array, levels)
+    linear = _kind(signature) == "linear"
+    return linear_symbols(array, levels) if linear else compand(array, levels)
 
 
 def pixel_values(levels: int) -> NDArray[np.uint8]:
@@ -112,21 +114,23 @@ def linear_symbols(amplitude: NDArray[np.int16], levels: int) -> NDArray[np.int6
     return np.clip(steps + levels // 2, 0, levels - 1)
 
 
-def _values(signature: Mapping[str, Any], levels: int) -> NDArray[np.generic]:
-    """What each symbol stands for."""
-    if signature["medium"] != "audio":
-        return pixel_values(levels)
-    return linear_amplitudes(levels) if _linear(signature) else amplitudes(levels)
+def _kind(signature: Mapping[str, Any]) -> str:
+    """The medium, or of sounds their encoding: a name in LARGEST_LEVELS."""
+    medium: str = signature["medium"]
+    return signature["encoding"] if medium == "audio" else medium
 
 
-def _linear(signature: Mapping[str, Any]) -> bool:
-    return bool(signature["encoding"] == "linear")
+@lru_cache
+def _values(kind: str, levels: int) -> NDArray[np.generic]:
+    """What each symbol stands for; asked for with each event."""
+    if kind == "linear":
+        return linear_amplitudes(levels)
+    return amplitudes(levels) if kind == "mu-law" else pixel_values(levels)
 
 
 def _levels(signature: Mapping[str, Any]) -> int:
     """Raises DataError when they are more than the medium's values can tell apart."""
-    levels, medium = int(signature["levels"]), signature["medium"]
-    kind = signature["encoding"] if medium == "audio" else medium
+    levels, kind = int(signature["levels"]), _kind(signature)
     if not 2 <= levels <= LARGEST_LEVELS[kind]:
         raise DataError(f"{kind} has 2 to {LARGEST_LEVELS[kind]} levels, not {levels}")
     return levels

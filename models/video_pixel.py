@@ -33,6 +33,7 @@ from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.fields import as_batch, category, check_names, whole
 from ancestral.models.frame_decoder import FrameDecoder
 from ancestral.models.frame_encoder import FrameEncoder
+from ancestral.models.image_conditions import check_labels
 from ancestral.models.layers import SymbolTable
 from ancestral.models.sampling.distributions import Categorical, Distribution
 from ancestral.models.sampling.ops import Draw, Embed, Grid, Op, Register, Write
@@ -89,8 +90,7 @@ class VideoPixelConfig:
             )
         if not 2 <= self.levels <= 256:
             raise ConfigError(f"levels must be 2 to 256, not {self.levels}")
-        if len(set(self.labels)) < len(self.labels):
-            raise ConfigError("a label is listed twice")
+        check_labels(self.labels)
 
 
 def moving_digits() -> VideoPixelConfig:

@@ -82,7 +82,7 @@ class WaveNet(Autoregressive):
         self.table: SymbolTable | None = None
         if not config.components:
             self.table = SymbolTable(config.levels, channels, _linear(config.levels))
-        # Of amplitudes there are more than a coarse number knows.
+        # bfloat16 cannot tell 65,536 amplitudes apart.
         self.input = BoxConv(
             self._seen,
             channels,

@@ -13,7 +13,7 @@ from ancestral.models.speech.spelling import in_one_case
 class WaveNetConfig:
     """A net for sounds that says texts or digits, speaks in voices, both, or neither.
 
-    With `digits` a request's length is that of the word in `seconds`, with `characters` that which
+    With `digits` a request's length is that of the digit in `seconds`, with `characters` that which
     the front end foretells of its text; without either, the request says it.
     """
 
@@ -25,15 +25,15 @@ class WaveNetConfig:
     components: int = 0
     #: The longest sound that can be asked for, in samples.
     max_length: int = 20000
-    #: What a request can ask to be said: local conditioning. None: there is no such field.
+    #: What a request can ask to be said: local conditioning. Empty: there is no such field.
     digits: tuple[int, ...] = ()
     #: What a text can be spelled with, silence (" ") first: local conditioning by a front end.
-    #: None: there is no such field.
+    #: Empty: there is no such field.
     characters: str = ""
     #: Channels of the front end's nets, and the steps in which each of them learns.
     front_end: int = 64
     front_end_steps: int = 1500
-    #: Whose voice it can ask for: global conditioning. None: there is no such field.
+    #: Whose voice it can ask for: global conditioning. Empty: there is no such field.
     speakers: tuple[str, ...] = ()
     #: Seconds that a speaker takes for a digit: a row for each speaker (one row without speakers),
     #: a column for each digit.

@@ -47,7 +47,6 @@ class SamplerPlan:
     """What a sampler process needs in order to work; the same for a whole fleet.
 
     queue: where units come from.
-    lease_seconds: how long it leaves a unit with a sampler that went silent.
     state_uri, cache_folder: where models are published, and where copies of them are kept.
     slots: rows drawn at the same time; None: as many as is best for the device.
     device: "cpu" or "cuda".
@@ -56,7 +55,6 @@ class SamplerPlan:
     """
 
     queue: RedisQueue
-    lease_seconds: float
     state_uri: str
     cache_folder: Path
     slots: int | None
@@ -101,7 +99,7 @@ class SamplerActor:
             device=device_name(plan.device),
             listener=self._listen,
             on_hang=end_process,
-            pace=Pace(beat_seconds=plan.lease_seconds / 4),
+            pace=Pace(beat_seconds=plan.queue.lease_seconds / 4),
         )
 
     def introduce(self) -> Introduction:

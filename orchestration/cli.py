@@ -1,10 +1,10 @@
 """The command line: `ancestral`.
 
-A command imports what it needs inside itself, so that help, `submit` and `status` need wait for
-neither torch nor Ray. What goes wrong is one sentence on stderr, and an exit code:
+A command imports what loads torch or Ray inside itself, so that help, `submit` and `status` wait
+for neither. What goes wrong is one sentence on stderr, and an exit code:
 
     0     done, also when rows were rejected
-    1     rows failed or were cancelled, the work broke down, or fsck found something
+    1     rows failed or were cancelled, the work broke down, or fsck or verify found something
     2     wrong use: the message says what to change
     3     a service does not answer, or not as it should
     130   stopped by Ctrl-C
@@ -31,6 +31,8 @@ from ancestral.jobs.errors import (
 )
 from ancestral.orchestration.commands.demo import demo
 from ancestral.orchestration.commands.devices import devices
+from ancestral.orchestration.commands.estimate import estimate
+from ancestral.orchestration.commands.export import export
 from ancestral.orchestration.commands.fsck import fsck
 from ancestral.orchestration.commands.gc import gc
 from ancestral.orchestration.commands.ls import ls
@@ -45,9 +47,14 @@ from ancestral.orchestration.commands.steer import cancel, pause, resume
 from ancestral.orchestration.commands.submit import submit
 from ancestral.orchestration.commands.train import train
 from ancestral.orchestration.commands.up import up
-from ancestral.orchestration.errors import OrchestrationError
-
-BROKEN, WRONG_USE, UNAVAILABLE, STOPPED = 1, 2, 3, 130
+from ancestral.orchestration.commands.verify import verify
+from ancestral.orchestration.errors import (
+    BROKEN,
+    STOPPED,
+    UNAVAILABLE,
+    WRONG_USE,
+    OrchestrationError,
+)
 
 #: What a full disk and a closed terminal answer to whoever prints something.
 UNPRINTABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -69,7 +76,7 @@ def cli() -> None:
     \b
     Exit codes:
       0     done, also when rows were rejected
-      1     rows failed or were cancelled, the work broke down, or fsck found something
+      1     rows failed or were cancelled, the work broke down, or fsck or verify found something
       2     wrong use: the message says what to change
       3     a service does not answer, or not as it should
       130   stopped by Ctrl-C
@@ -77,9 +84,9 @@ def cli() -> None:
 
 
 for command in (
-    *(demo, run, submit, status, watch, ls, results),
+    *(demo, run, estimate, submit, status, watch, ls, results, export),
     *(pause, resume, cancel, retry),
-    *(fsck, gc, recover, devices),
+    *(fsck, verify, gc, recover, devices),
     *(train, models, up),
 ):
     cli.add_command(command)
@@ -96,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             stream.flush()
         except OSError:
-            # It was said already, and Python would try it again at the end and complain.
+            # The error has been reported; Python would flush once more at exit and complain, so
+            # give it a stream that takes everything.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
 
@@ -127,7 +135,8 @@ def exit_code_of(arguments: Sequence[str] | None = None) -> int:
         say(f"ancestral: {error}")
         return _code_of(error)
     except OSError as error:
-        # Of what was printed there is no file name.
+        # An error from printing names no file; one that does is not about the output, and is a
+        # bug to be seen.
         if error.errno not in UNPRINTABLE or error.filename is not None:
             raise
         say(f"ancestral: {error.strerror}")

@@ -18,15 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ancestral.orchestration.errors import ServiceUnavailable
-from ancestral.orchestration.interrupt import Interrupt, Stopped
+from ancestral.orchestration.errors import ServiceUnavailable, Stopped
+from ancestral.orchestration.interrupt import Interrupt
 
 # Ray reads these once, when it is imported, and its processes inherit them. It would report usage
 # home, and print its own account of every dead worker to stdout, where `--json` writes; the fleet
 # says in one line what happened and what it does about it.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Seconds between two looks at training ranks; a run of a minute should not end seconds late.
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
 # It would log which nodes are about to go, by a process of its own; ranks go on from checkpoints.

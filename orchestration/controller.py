@@ -21,7 +21,7 @@ from ancestral.jobs.errors import CorruptObject, NotFound, RowsMissing, UnknownJ
 from ancestral.jobs.finalise import finalise, finalise_by_parts
 from ancestral.jobs.intents import Intent, Wanted, declare, latest_intent
 from ancestral.jobs.manifest import Manifest, read_manifest
-from ancestral.jobs.queue import LEASE_SECONDS, Queue, QueueCounts
+from ancestral.jobs.queue import Queue, QueueCounts
 from ancestral.jobs.recovery import REBUILD_SECONDS, audit, recount, recover
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
@@ -46,15 +46,13 @@ class Controller:
         job: Job,
         say: Callable[[str], None],
         *,
-        lease_seconds: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`lease_seconds` are the queue's; `clock` returns seconds and never goes back."""
+        """`clock` returns seconds and never goes back."""
         self._queue = queue
         self._store = store
         self.job = job
         self._say = say
-        self._lease_seconds = lease_seconds
         self._clock = clock
         self._audit_at = clock()
         self._publish_at = clock()
@@ -155,7 +153,7 @@ class Controller:
         if now < self._publish_at:
             return False
         if self._cancelled_at is not None:
-            return not counts.leased or now - self._cancelled_at >= self._lease_seconds
+            return not counts.leased or now - self._cancelled_at >= self._queue.lease_seconds
         return counts.ready + counts.leased == 0
 
     def _publish(self) -> Manifest | None:
@@ -177,7 +175,7 @@ class Controller:
         """Nobody gets past this: workers should not try, and people should know."""
         intent = declare(self._store, self.job.job_id, Wanted.FAIL, reason)
         self._queue.want(self.job.job_id, intent.wanted, intent.number)
-        # Of a job that was cancelled nothing else can be wanted; it rests all the same.
+        # A cancelled job stays cancelled in the store; here it is left alone for a while.
         self._take_for_failed(intent if intent.wanted is Wanted.FAIL else Intent(reason=reason))
 
     def _take_for_failed(self, intent: Intent) -> None:

@@ -21,14 +21,13 @@ from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.jobs.status import JobStatus
 from ancestral.orchestration.interrupt import Interrupt
-from ancestral.orchestration.judge import Judgement
-from ancestral.orchestration.judging import judge_job
-from ancestral.orchestration.real import real_ones
-from ancestral.orchestration.recipe import find_recipe
-from ancestral.orchestration.report import write_report
+from ancestral.orchestration.report.judge import Judgement, judge_job
+from ancestral.orchestration.report.page import render_report
+from ancestral.orchestration.report.real import real_ones
 from ancestral.orchestration.serve import Service, run_job
-from ancestral.orchestration.training import end_training, publish, train
-from ancestral.orchestration.training_run import plan_training
+from ancestral.orchestration.training.recipe import find_recipe
+from ancestral.orchestration.training.run import plan_training
+from ancestral.orchestration.training.train import end_training, publish, train
 
 
 @dataclass(frozen=True)
@@ -124,16 +123,16 @@ class Stage:
         recipe = find_recipe(act.model)
         judgement = judge_job(results, recipe.data.path) if act.judged else None
         report = self.output / f"{entry.name}.html"
+        html = render_report(
+            results,
+            job,
+            manifest,
+            metrics=entry.metrics,
+            judgement=judgement,
+            real=real_ones(recipe, entry.signature),
+        )
         try:
-            write_report(
-                results,
-                job,
-                manifest,
-                report,
-                metrics=entry.metrics,
-                judgement=judgement,
-                real=real_ones(recipe, entry.signature),
-            )
+            report.write_text(html, encoding="utf-8")
         except OSError as error:
             raise StoreDenied(f"{report}: cannot be written ({error.strerror})") from error
         if judgement is not None:

@@ -22,8 +22,8 @@ from typing import Any, cast
 from ancestral.jobs.queue import STALL_SECONDS
 from ancestral.orchestration.actor import CONCURRENT_CALLS, Introduction, SamplerActor, SamplerPlan
 from ancestral.orchestration.cluster import draining_nodes, ray
+from ancestral.orchestration.crash_limit import CrashLimit
 from ancestral.orchestration.errors import FleetFailed, FleetUnfit
-from ancestral.orchestration.toll import Toll
 from ancestral.workers.errors import JobRefused
 
 #: Before people hear the same sentence again.
@@ -62,14 +62,12 @@ class Fleet:
         say: Callable[[str], None],
         *,
         silence_seconds: float = STALL_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """A sampler that worked and then says nothing for `silence_seconds` is killed."""
         self._plan = plan
         self._size = size
         self._say = say
         self._silence_seconds = silence_seconds
-        self._clock = clock
         self._samplers: list[_Sampler] = []
         self._parked: list[_Sampler] = []
         self._unfit: list[_Sampler] = []
@@ -77,7 +75,7 @@ class Fleet:
         self._leaving: frozenset[str] = frozenset()
         #: Who died and was not settled with the queue yet, and why.
         self._dead: list[tuple[_Sampler, str]] = []
-        self._toll = Toll(size)
+        self._crash_limit = CrashLimit(size)
         #: What was said lately, and when.
         self._told: dict[str, float] = {}
 
@@ -103,7 +101,7 @@ class Fleet:
         Raises QueueError; FleetFailed when samplers die one after another and no row is drawn in
         between; and FleetUnfit when none of them draws as the fleet's job asks.
         """
-        self._toll.draw(drawn)
+        self._crash_limit.drawn(drawn)
         self._mind_devices(self._plan.queue.drained_devices())
         self._mind_nodes(draining_nodes())
         for sampler in list(self._samplers):
@@ -114,7 +112,7 @@ class Fleet:
             elif self._is_silent(sampler):
                 self._say("a sampler does not answer any more and is ended")
                 ray.kill(sampler.actor)
-                sampler.heard_at = self._clock()
+                sampler.heard_at = time.monotonic()
         self._bury_the_dead()
 
     def stop(self, seconds: float) -> None:
@@ -180,8 +178,9 @@ class Fleet:
         while self._dead:
             sampler, death = self._dead[-1]
             worker = sampler.known.worker if sampler.known is not None else None
-            self._toll.die(self._plan.queue.expire(worker) if worker is not None else 0)
-            if self._toll.too_high:
+            held = self._plan.queue.expire(worker) if worker is not None else 0
+            self._crash_limit.died(held)
+            if self._crash_limit.exceeded:
                 raise FleetFailed(
                     f"samplers die before they get anything done; the last one: {death}"
                 )
@@ -217,17 +216,17 @@ class Fleet:
         """Without waiting: a sampler that starts, or died, has no answer for us now."""
         if sampler.known is None:
             sampler.known = _answer(sampler.introduction)
-            sampler.heard_at = self._clock()
+            sampler.heard_at = time.monotonic()
         lines = _answer(sampler.news)
         if lines is not None:
             for line in lines:
                 self._tell(line)
             sampler.news = sampler.actor.news.remote()
-            sampler.heard_at = self._clock()
+            sampler.heard_at = time.monotonic()
 
     def _tell(self, line: str) -> None:
         """What all samplers say, again and again, is said once in a while."""
-        now = self._clock()
+        now = time.monotonic()
         self._told = {each: at for each, at in self._told.items() if now - at < REPEAT_SECONDS}
         if line not in self._told:
             self._told[line] = now
@@ -235,7 +234,8 @@ class Fleet:
 
     def _is_silent(self, sampler: _Sampler) -> bool:
         return (
-            sampler.known is not None and self._clock() - sampler.heard_at > self._silence_seconds
+            sampler.known is not None
+            and time.monotonic() - sampler.heard_at > self._silence_seconds
         )
 
 

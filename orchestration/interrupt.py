@@ -9,14 +9,6 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from ancestral.orchestration.errors import OrchestrationError
-
-
-class Stopped(OrchestrationError):
-    """A command ended because it was asked to; the message says what is kept and how to go on."""
-
-    exit_code = 130
-
 
 class Interrupt:
     """While the context is open, the first signal only sets `asked`; a second one ends at once.
@@ -35,7 +27,7 @@ class Interrupt:
     ) -> None:
         self._signals = signals
         self._asked = threading.Event()
-        #: Whether a signal came of which a second one ends at once.
+        #: Whether INT or TERM has come: the next one raises KeyboardInterrupt.
         self._pressed = False
         self._before: dict[signal.Signals, Any] = {}
 

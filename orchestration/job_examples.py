@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ancestral.jobs.documents import shortened
 from ancestral.jobs.errors import RequestProblem
 from ancestral.jobs.fields import checked
 from ancestral.jobs.kinds import KIND_FIELDS, fields_of
+from ancestral.jobs.wording import shortened
 
 #: Values of a category that are named; `--json` has them all.
 NAMED_VALUES = 30

@@ -11,6 +11,8 @@ from typing import Self, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
+from ancestral.orchestration.wording import clock_text
+
 #: Between two lines where there is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -116,10 +118,3 @@ def rows_text(done: int, total: int, rate: float) -> str:
         if done < total:
             parts.append(f"{clock_text((total - done) / rate)} left")
     return " · ".join(parts)
-
-
-def clock_text(seconds: float) -> str:
-    """Like "0:18" or "2:03:18"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

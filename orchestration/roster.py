@@ -17,7 +17,7 @@ from functools import partial
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import JobError, QueueError, UnknownJob
 from ancestral.jobs.manifest import Manifest, read_manifest
-from ancestral.jobs.queue import LEASE_SECONDS, Queue
+from ancestral.jobs.queue import Queue
 from ancestral.jobs.spec import Job
 from ancestral.orchestration.controller import Controller
 
@@ -39,15 +39,13 @@ class Roster:
         report: Callable[[Job, Manifest], None],
         say: Callable[[str], None],
         *,
-        lease_seconds: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`lease_seconds` are the queue's; `clock` returns seconds and never goes back."""
+        """`clock` returns seconds and never goes back."""
         self._client = client
         self._queue = queue
         self._report = report
         self._say = say
-        self._lease_seconds = lease_seconds
         self._clock = clock
         #: Unfinished jobs, with the controllers of those that could be opened.
         self._ids: set[str] = set()
@@ -70,22 +68,20 @@ class Roster:
             for job_id in sorted(self._ids)
         )
 
-    def _search(self) -> int:
+    def _search(self) -> None:
         for job_id in self._client.jobs():
             if job_id not in self._finished and job_id not in self._ids:
                 self._attempt(f"job {job_id}", partial(self._sort, job_id))
         self._search_at = self._clock() + SEARCH_SECONDS
-        return 0
 
-    def _sort(self, job_id: str) -> int:
+    def _sort(self, job_id: str) -> None:
         if read_manifest(self._client.store(job_id), job_id) is None:
             self._ids.add(job_id)
         else:
             self._finished.add(job_id)
-        return 0
 
-    def _look_at(self, job_id: str) -> int:
-        """Rows that are drawn by now."""
+    def _look_at(self, job_id: str) -> int | None:
+        """Rows that are drawn by now; None if that is not known, or matters no more."""
         if job_id not in self._controllers:
             self._controllers[job_id] = self._open(job_id)
         controller = self._controllers[job_id]
@@ -110,9 +106,9 @@ class Roster:
             del self._controllers[job_id]
             self._ids.remove(job_id)
             self._finished.add(job_id)
-            return 0
+            return None
         counts = controller.counts
-        return counts.rows_ok + counts.rows_rejected if counts is not None else 0
+        return counts.rows_ok + counts.rows_rejected if counts is not None else None
 
     def _open(self, job_id: str) -> Controller:
         # Raises, too, if it is a job of another state: the queue keeps it for those who know it.
@@ -123,22 +119,15 @@ class Roster:
             # Workers would claim its units for ever. Should it come back, it is queued again.
             self._queue.forget(job_id)
             raise
-        return Controller(
-            self._queue,
-            store,
-            job,
-            self._say,
-            lease_seconds=self._lease_seconds,
-            clock=self._clock,
-        )
+        return Controller(self._queue, store, job, self._say, clock=self._clock)
 
-    def _attempt(self, name: str, step: Callable[[], int]) -> int:
-        """What `step` returns; 0 when it goes wrong, and for a while after that."""
+    def _attempt(self, name: str, step: Callable[[], int | None]) -> int:
+        """What `step` returns, if anything; 0 when it goes wrong, and for a while after that."""
         again_at, said = self._aside.get(name, (self._clock(), ""))
         if self._clock() < again_at:
             return 0
         try:
-            result = step()
+            result = step() or 0
         except QueueError:
             raise
         except JobError as error:

@@ -20,22 +20,16 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.errors import ModelUnreadable, QueueError, StoreError
 from ancestral.jobs.intents import Wanted
 from ancestral.jobs.manifest import Manifest
-from ancestral.jobs.queue import LEASE_SECONDS
 from ancestral.jobs.redis_queue import RedisQueue
-from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job
 from ancestral.orchestration.actor import SamplerPlan
 from ancestral.orchestration.controller import Controller
-from ancestral.orchestration.errors import JobFailed
+from ancestral.orchestration.errors import JobFailed, Stopped
 from ancestral.orchestration.fleet import Fleet
-from ancestral.orchestration.interrupt import Interrupt, Stopped
+from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.progress import ProgressLine, Rate, rows_text
-from ancestral.orchestration.report import render_report
+from ancestral.orchestration.report.page import render_report
 from ancestral.orchestration.roster import Roster
-
-#: Leases of a queue that lives and dies with the command. Short, for the only thing that can take
-#: a lease away here is a sampler that hangs, and its rows should not wait long.
-EMBEDDED_LEASE_SECONDS = 15.0
 
 #: Between two looks at the queue.
 LOOK_SECONDS = 0.5
@@ -44,7 +38,8 @@ LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
 
 #: For samplers to finish what they hold: when somebody pressed Ctrl-C and waits, and when a
-#: container is taken down. The manifests grant more, since what the fleet is at ends first.
+#: container is taken down. deploy/ grants more (180 s): what the fleet is doing, such as publishing
+#: a large table, ends before the drain begins.
 HURRIED_DRAIN_SECONDS = 3.0
 DRAIN_SECONDS = 25.0
 
@@ -53,7 +48,6 @@ DRAIN_SECONDS = 25.0
 class Service:
     """What serves jobs: a queue, and how a fleet for it is made up.
 
-    lease_seconds: of the queue.
     samplers, slots: processes, and rows that each draws at the same time (None: as many as is best
         for the device).
     device: "cpu" or "cuda".
@@ -62,35 +56,16 @@ class Service:
 
     client: Client
     queue: RedisQueue
-    lease_seconds: float
     samplers: int
     slots: int | None
     device: str
     gpus: float = 1.0
-
-    @staticmethod
-    def at(
-        settings: Settings,
-        url: str,
-        *,
-        embedded: bool,
-        samplers: int,
-        slots: int | None,
-        device: str,
-        gpus: float = 1.0,
-    ) -> Service:
-        """The service of the queue at `url`; an embedded queue takes units back sooner."""
-        lease_seconds = EMBEDDED_LEASE_SECONDS if embedded else LEASE_SECONDS
-        queue = RedisQueue(url, lease_seconds=lease_seconds)
-        client = Client(settings, queue)
-        return Service(client, queue, lease_seconds, samplers, slots, device, gpus)
 
     def fleet(self, job_id: str | None, say: Callable[[str], None]) -> Fleet:
         """A fleet for one job or for all; it is not started yet."""
         settings = self.client.settings
         plan = SamplerPlan(
             queue=self.queue,
-            lease_seconds=self.lease_seconds,
             state_uri=settings.state_uri,
             cache_folder=settings.cache_folder,
             slots=self.slots,
@@ -113,13 +88,8 @@ def run_job(service: Service, job: Job, stream: TextIO, interrupt: Interrupt) ->
     drain_seconds = HURRIED_DRAIN_SECONDS
     with ProgressLine(job.spec.name, job.rows, stream) as line:
         patience = _Patience(line.say)
-        controller = Controller(
-            service.queue,
-            service.client.store(job.job_id),
-            job,
-            line.say,
-            lease_seconds=service.lease_seconds,
-        )
+        store = service.client.store(job.job_id)
+        controller = Controller(service.queue, store, job, line.say)
         fleet = service.fleet(job.job_id, line.say)
         fleet.start()
         try:
@@ -142,7 +112,8 @@ def run_job(service: Service, job: Job, stream: TextIO, interrupt: Interrupt) ->
                     if counts is not None:
                         fleet.tend(counts.rows_ok + counts.rows_rejected)
                         if counts.ready and counts.wanted is Wanted.RUN:
-                            # Samplers end when there is nothing left, and then there was something.
+                            # A sampler that finds no unit ends; a lease that ran out or a split
+                            # may have made some ready since.
                             fleet.start()
             raise Stopped(
                 "stopped; the rows committed so far are kept, and "
@@ -161,13 +132,13 @@ def serve(service: Service, say: Callable[[str], None], interrupt: Interrupt) ->
     published = []
 
     def report(job: Job, manifest: Manifest) -> None:
-        # First, as it is published whatever its report runs into; and once, as that is tried again.
+        # Before the report, which may fail, and only once, for a failed report is tried again.
         if job.job_id not in published:
             published.append(job.job_id)
         written = publish_report(service.client, job, manifest)
         say(f"job {job.job_id} is {manifest.state}, its report is {written}")
 
-    roster = Roster(service.client, service.queue, report, say, lease_seconds=service.lease_seconds)
+    roster = Roster(service.client, service.queue, report, say)
     fleet = service.fleet(None, say)
     fleet.start()
     patience = _Patience(say)
@@ -199,11 +170,8 @@ def publish_report(client: Client, job: Job, manifest: Manifest) -> str:
 class _Patience:
     """Swallows the errors of a queue or a store until they last too long; `say` is told of them."""
 
-    def __init__(
-        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._clock = clock
         self._since: float | None = None
 
     def __enter__(self) -> None:
@@ -219,6 +187,6 @@ class _Patience:
             self._since = None
             return False
         if self._since is None:
-            self._since = self._clock()
+            self._since = time.monotonic()
             self._say(f"{error}; waiting for it")
-        return self._clock() - self._since < PATIENCE_SECONDS
+        return time.monotonic() - self._since < PATIENCE_SECONDS

@@ -24,6 +24,13 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def clock_text(seconds: float) -> str:
+    """0:18, 2:03:18."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def size(count: float) -> str:
     """So many bytes: 999 bytes, 1.2 kB, 3.4 TB."""
     unit = "bytes"

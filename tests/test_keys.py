@@ -23,9 +23,9 @@ from ancestral.jobs.settings import SHIPPED_MODELS
 from ancestral.jobs.spec import JobSpec, load_spec
 from ancestral.models import FAMILIES
 from ancestral.models.train_settings import TrainSettings
-from ancestral.orchestration.completion import complete
-from ancestral.orchestration.examples import network, read_examples
-from ancestral.orchestration.training_run import check_training, plan_training
+from ancestral.orchestration.training.completion import complete
+from ancestral.orchestration.training.examples import Events, network
+from ancestral.orchestration.training.run import check_training, plan_training
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, type[BaseModel]] = {"job.md": JobSpec, "recipe.md": Recipe}
@@ -143,11 +143,10 @@ def test_the_recipe_learns_from_the_table_that_is_made_there(
     exec(code_block("recipe.md", "python"), {"images": images, "labels": labels})
     recipe = complete(read_recipe(yaml.safe_load(code_block("recipe.md", "yaml"))))
     net = network(recipe)
-    learnt = read_examples(recipe, net.signature)
-    held_out = read_examples(recipe, net.signature, held_out=True)
+    learnt, held_out = (Events(recipe, net.signature, held_out=apart) for apart in (False, True))
 
     # Then every image is there, and the labels are known
-    assert np.array_equal([*held_out.arrays, *learnt.arrays], images)
+    assert np.array_equal([each.array for each in (*held_out, *learnt)], images)
     assert recipe.model["labels"] == [0, 1, 2, 3, 4]
     check_training(recipe, net)
 
@@ -165,10 +164,3 @@ def test_the_recipe_that_starts_from_a_model_that_ships_says_nothing_of_the_netw
 
     assert run.recipe.model["labels"] == list(range(10))
     assert run.recipe.start == f"digits@{registry.resolve('digits').digest[:12]}"
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)", text_of(page))
-
-    assert links and all((DOCS / link).exists() for link in links)

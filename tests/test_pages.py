@@ -1,4 +1,4 @@
-"""Numbers and formats that pages tell are those of the code."""
+"""Numbers and formats that pages tell are those of the code; links lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
 from ancestral.models.sampling.graph.executor import CUDA_TILE_SLOTS, GraphExecutor
 from ancestral.models.sampling.reference import TILE_SLOTS
 from ancestral.orchestration.cli import LISTED_PROBLEMS
+from ancestral.orchestration.commands.services import EMBEDDED_LEASE_SECONDS
 from ancestral.orchestration.controller import AUDIT_SECONDS
-from ancestral.orchestration.serve import EMBEDDED_LEASE_SECONDS, PATIENCE_SECONDS
+from ancestral.orchestration.serve import PATIENCE_SECONDS
 from ancestral.workers.clips import ANIMATION_FORMATS
 from ancestral.workers.images import STILL_FORMATS
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(
+        page
+        for folder in ("benchmarks", "deploy", "docs")
+        for page in (ROOT / folder).rglob("*.md")
+    ),
+    ROOT / "orchestration" / "shipped" / "README.md",
+]
 
 
 def text_of(page: str) -> str:
@@ -69,3 +80,15 @@ def test_orders_are_heard_as_soon_as_the_page_says() -> None:
     ]
     assert "within about a minute" in said and AUDIT_SECONDS == 60
     assert "wait a minute for a queue" in text_of("guarantees.md") and PATIENCE_SECONDS == 60
+
+
+def test_links_lead_somewhere() -> None:
+    links = [
+        (page, link)
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
+
+    assert len(links) > 30
+    assert [each for each in links if not (each[0].parent / each[1]).exists()] == []

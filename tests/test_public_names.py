@@ -11,7 +11,8 @@ PACKAGES = ["jobs", "models", "models.sampling.native", "workers", "orchestratio
 
 #: What importing a package must not load.
 FORBIDDEN = {
-    "jobs": ["torch", "ray", "PIL", "soundfile", "botocore"],
+    "jobs": ["torch", "ray", "PIL", "soundfile", "botocore", "deltalake", "pyiceberg"],
+    "workers": ["torch", "ray"],
     "models": ["ray", "redis", "fsspec", "pyarrow", "pydantic", "PIL", "soundfile"],
 }
 

@@ -11,7 +11,6 @@ import click
 import pytest
 import torch
 import yaml
-from click.testing import CliRunner
 
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.settings import Settings
@@ -19,6 +18,7 @@ from ancestral.jobs.spec import load_spec
 from ancestral.models import GatedPixelCNN, GatedPixelCNNConfig, save_bundle
 from ancestral.orchestration.cli import cli
 from ancestral.workers.here import run_here
+from tests.complaint import complaint
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -137,12 +137,6 @@ def commands(text: str) -> list[list[str]]:
     return found
 
 
-def complaint(command: list[str]) -> str | None:
-    """What the command line says against a command, if anything; options are checked too."""
-    result = CliRunner().invoke(cli, [*command, "--help"])
-    return None if result.exit_code == 0 else result.output
-
-
 def test_the_commands_are_there() -> None:
     listed = commands(README)
 
@@ -155,10 +149,3 @@ def test_a_wrong_command_or_option_would_be_found() -> None:
     wrong = commands("    ancestral models ls | juggle  a\n    ancestral retry JOB --sideways  b\n")
 
     assert [complaint(command) is None for command in wrong] == [True, False, False]
-
-
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", README)
-
-    assert len(links) >= 8
-    assert all((ROOT / link).exists() for link in links)

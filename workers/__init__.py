@@ -10,17 +10,17 @@ Nothing here loads torch before something is drawn; `WarmSamplers`, which does, 
 """
 
 from ancestral.workers.clips import decode_clip, encode_clip, read_clip
-from ancestral.workers.encode import Artifact, encode, read_media
+from ancestral.workers.encode import Encoded, encode, read_media
 from ancestral.workers.errors import (
     EncodeError,
     JobRefused,
     JobStuck,
-    PackError,
     RowRefused,
     SlotsLost,
     UnitIncomplete,
     WorkerError,
 )
+from ancestral.workers.estimation import Estimate, Speed, estimate
 from ancestral.workers.events import (
     Event,
     Hiccup,
@@ -42,13 +42,16 @@ from ancestral.workers.here import run_here
 from ancestral.workers.images import decode_image, encode_image, read_image
 from ancestral.workers.series import decode_series, encode_series, read_series
 from ancestral.workers.sounds import decode_audio, encode_audio, read_recording
+from ancestral.workers.verification import Difference, Verification, verify
 from ancestral.workers.work import Drawn, WarmModel, WarmModels
 from ancestral.workers.worker import Pace, Worker
 
 __all__ = [
-    "Artifact",
+    "Difference",
     "Drawn",
     "EncodeError",
+    "Encoded",
+    "Estimate",
     "Event",
     "Hiccup",
     "JobDeclined",
@@ -56,10 +59,10 @@ __all__ = [
     "JobStuck",
     "Listener",
     "Pace",
-    "PackError",
     "RowRefused",
     "SlotsHalved",
     "SlotsLost",
+    "Speed",
     "UnitAdopted",
     "UnitCommitted",
     "UnitFailed",
@@ -69,6 +72,7 @@ __all__ = [
     "UnitReleased",
     "UnitSplit",
     "UnitStarted",
+    "Verification",
     "WarmModel",
     "WarmModels",
     "Worker",
@@ -83,6 +87,7 @@ __all__ = [
     "encode_clip",
     "encode_image",
     "encode_series",
+    "estimate",
     "log_event",
     "read_clip",
     "read_image",
@@ -90,4 +95,5 @@ __all__ = [
     "read_recording",
     "read_series",
     "run_here",
+    "verify",
 ]

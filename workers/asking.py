@@ -20,8 +20,9 @@ from torch import Tensor
 from ancestral.jobs.kinds import KIND_FIELDS, LATENT
 from ancestral.jobs.media_values import MediaValue
 from ancestral.models import Autoregressive, DataError, from_media
+from ancestral.models.sampling.torch_state import full_precision, single_threaded
 from ancestral.workers.errors import RowRefused
-from ancestral.workers.given import cut, fits, misfit, read_given
+from ancestral.workers.given import beginning, fits, read_given, wrong_shape
 
 #: A row's checked fields, those of its kind of job among them.
 Fields = Mapping[str, Any]
@@ -48,6 +49,9 @@ def own_fields(fields: Fields) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in KIND_FIELDS}
 
 
+@torch.inference_mode()
+@single_threaded()
+@full_precision()
 def completion(signature: Signature, net: Autoregressive, fields: Fields) -> Asked:
     """The event with a given beginning.
 
@@ -55,7 +59,7 @@ def completion(signature: Signature, net: Autoregressive, fields: Fields) -> Ask
     the network.
     """
     own = own_fields(fields)
-    kept = cut(signature, read_given(signature, "prefix", fields["prefix"]), fields["keep"])
+    kept = beginning(signature, read_given(signature, "prefix", fields["prefix"]), fields["keep"])
     symbols = torch.from_numpy(_symbols(signature, "prefix", kept)).reshape(-1)
     length = math.prod(net.event_shape(own))
     if len(symbols) >= length:
@@ -66,6 +70,9 @@ def completion(signature: Signature, net: Autoregressive, fields: Fields) -> Ask
     return Asked(own, symbols)
 
 
+@torch.inference_mode()
+@single_threaded()
+@full_precision()
 def reconstruction(
     signature: Signature, net: Autoregressive, device: torch.device, fields: Fields
 ) -> Asked:
@@ -91,7 +98,7 @@ def whole_event(signature: Signature, name: str, value: MediaValue) -> np.ndarra
     """The symbols (*E) of a medium. Raises RowRefused when the network draws no such event."""
     array = read_given(signature, name, value)
     if not fits(signature["shape"], array.shape):
-        raise RowRefused(misfit(signature, name, array))
+        raise RowRefused(wrong_shape(signature, name, array))
     longest = signature.get("max_length") or len(array)
     if len(array) > longest:
         raise RowRefused(f"{name!r} is {len(array)} long, and the model draws {longest} at most")

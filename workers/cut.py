@@ -29,8 +29,8 @@ from ancestral.workers.held import Hold
 from ancestral.workers.work import OpenJob, Work
 from ancestral.workers.workplace import Workplace
 
-#: Reasons of splits.
-BISECT, GUIDE, SHARE, HAND_BACK, DRAIN = "bisect", "guide", "share", "hand back", "drain"
+#: Reasons of splits before a unit is begun; of those under way, the order is the reason.
+BISECT, GUIDE = "bisect", "guide"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ancestral.jobs.spec import Media
+from ancestral.jobs.spec import MEDIA_TYPES, Media
 from ancestral.workers.arrays import in_channels
 from ancestral.workers.clips import encode_clip, read_clip
 from ancestral.workers.errors import EncodeError
@@ -26,20 +26,9 @@ from ancestral.workers.images import encode_image, read_image
 from ancestral.workers.series import encode_series, read_series
 from ancestral.workers.sounds import encode_audio, read_recording
 
-#: By the medium and the format; a clip in WebP is an image that moves.
-MEDIA_TYPES = {
-    ("image", "png"): "image/png",
-    ("image", "webp"): "image/webp",
-    ("audio", "flac"): "audio/flac",
-    ("audio", "wav"): "audio/wav",
-    ("video", "webp"): "image/webp",
-    ("video", "mp4"): "video/mp4",
-    ("series", "npy"): "application/x-npy",
-}
-
 
 @dataclass(frozen=True)
-class Artifact:
+class Encoded:
     """One encoded image, sound, clip or series: its bytes, and the facts that the index tells.
 
     width, height and channels are those of an image or a clip; a sound has channels and a sample
@@ -60,7 +49,7 @@ class Artifact:
 
 def encode(
     signature: Mapping[str, Any], array: np.ndarray, metadata: Mapping[str, str], media: Media
-) -> Artifact:
+) -> Encoded:
     """The artifact of what a model of that signature made, in the formats of `media`.
 
     Raises EncodeError when the array does not fit the medium or its format.
@@ -84,7 +73,7 @@ def encode(
         case medium:
             raise EncodeError(f"no encoding is known for the medium {medium!r}")
     suffix = getattr(media, signature["medium"])
-    return Artifact(data, suffix, MEDIA_TYPES[signature["medium"], suffix], **facts)
+    return Encoded(data, suffix, MEDIA_TYPES[signature["medium"], suffix], **facts)
 
 
 def read_media(signature: Mapping[str, Any], data: bytes) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 WorkerError
 ├── EncodeError     an array cannot become an artifact, or bytes are not one of ours
-├── PackError       a pack was asked to hold a member it cannot hold
 ├── RowRefused      a model cannot be asked for this row; the row fails, its unit goes on
 ├── JobRefused      this worker cannot draw as a job asks
 ├── SlotsLost       device memory ran out; what was in slots is to be drawn anew, fewer at once
@@ -17,10 +16,6 @@ class WorkerError(Exception):
 
 class EncodeError(WorkerError):
     """An array cannot become an artifact, or bytes are not an artifact of ours."""
-
-
-class PackError(WorkerError):
-    """A pack was asked to hold a member it cannot hold."""
 
 
 class RowRefused(WorkerError):

@@ -23,62 +23,58 @@ class Event:
 
 
 @dataclass(frozen=True)
-class UnitStarted(Event):
-    """A unit was leased and its rows were read; they wait for free slots."""
+class UnitEvent(Event):
+    """Something that happened to a unit there."""
 
     job_id: str
     unit: Unit
+
+
+@dataclass(frozen=True)
+class UnitStarted(UnitEvent):
+    """A unit was leased and its rows were read; they wait for free slots."""
+
     attempt: str
 
 
 @dataclass(frozen=True)
-class UnitCommitted(Event):
+class UnitCommitted(UnitEvent):
     """This worker's attempt decided the unit; `pack_bytes` is the size of its pack."""
 
-    job_id: str
-    unit: Unit
     counts: RowCounts
     pack_bytes: int
 
 
 @dataclass(frozen=True)
-class UnitAdopted(Event):
+class UnitAdopted(UnitEvent):
     """The unit was decided by another attempt, whose record stands; own work was discarded."""
 
-    job_id: str
-    unit: Unit
     counts: RowCounts
 
 
 @dataclass(frozen=True)
-class UnitSplit(Event):
+class UnitSplit(UnitEvent):
     """This worker split the unit at the row `at`.
 
     reason: "bisect", to find the row that breaks it; "guide", since it is larger than needed now;
     "share", with a worker that has nothing to do; "hand back" or "drain", to keep what is drawn.
     """
 
-    job_id: str
-    unit: Unit
     at: int
     reason: str
 
 
 @dataclass(frozen=True)
-class UnitLost(Event):
-    """The unit went to somebody else, or was split by him; rows in flight are thrown away."""
-
-    job_id: str
-    unit: Unit
+class UnitLost(UnitEvent):
+    """The unit went to somebody else, or was split by another worker; rows in flight are thrown
+    away."""
 
 
 @dataclass(frozen=True)
-class UnitReleased(Event):
+class UnitReleased(UnitEvent):
     """The unit was handed back without charging it an attempt; `error` is the trouble of the store
     or the queue that it could not be drawn for, if there was any."""
 
-    job_id: str
-    unit: Unit
     reason: str
     error: Exception | None = None
 
@@ -95,23 +91,19 @@ class JobDeclined(Event):
 
 
 @dataclass(frozen=True)
-class UnitFailed(Event):
+class UnitFailed(UnitEvent):
     """The unit broke; it was charged an attempt and can be leased again after `rest_seconds`."""
 
-    job_id: str
-    unit: Unit
     error: str
     rest_seconds: float
     traceback: str = field(repr=False)
 
 
 @dataclass(frozen=True)
-class UnitGivenUp(Event):
+class UnitGivenUp(UnitEvent):
     """The unit has no attempts left; its rows are being recorded as failed with the last error, of
     which `error` is the line that names it."""
 
-    job_id: str
-    unit: Unit
     error: str
 
 
@@ -143,14 +135,12 @@ class WorkerHung(Event):
 Listener = Callable[[Event], None]
 
 
-_TROUBLES = (
-    *(UnitLost, UnitReleased, UnitFailed, UnitGivenUp, JobDeclined),
-    *(Hiccup, SlotsHalved, WorkerHung),
-)
+#: What happens while all goes well.
+_USUAL = (UnitStarted, UnitCommitted, UnitAdopted, UnitSplit)
 
 
 def log_event(event: Event) -> None:
-    """The listener of a worker that was given none: trouble is logged as warnings."""
-    _log.log(logging.WARNING if isinstance(event, _TROUBLES) else logging.DEBUG, "%s", event)
+    """The listener of a worker that was given none: what is not usual is logged as a warning."""
+    _log.log(logging.DEBUG if isinstance(event, _USUAL) else logging.WARNING, "%s", event)
     if isinstance(event, UnitFailed):
         _log.warning("%s", event.traceback)

@@ -25,7 +25,7 @@ def read_given(signature: Mapping[str, Any], name: str, value: MediaValue) -> np
     except EncodeError as error:
         raise RowRefused(f"{name!r} cannot be used: {error}") from error
     if array.ndim != len(signature["shape"]) or not fits(signature["shape"][1:], array.shape[1:]):
-        raise RowRefused(misfit(signature, name, array))
+        raise RowRefused(wrong_shape(signature, name, array))
     if not array.size:
         raise RowRefused(f"{name!r} is empty")
     if not np.isfinite(array).all():
@@ -33,7 +33,7 @@ def read_given(signature: Mapping[str, Any], name: str, value: MediaValue) -> np
     return array
 
 
-def cut(signature: Mapping[str, Any], array: np.ndarray, keep: float | None) -> np.ndarray:
+def beginning(signature: Mapping[str, Any], array: np.ndarray, keep: float | None) -> np.ndarray:
     """The beginning of a medium: so many rows, frames or values of it, or seconds of a sound.
 
     Raises RowRefused when it is shorter than that.
@@ -55,7 +55,7 @@ def fits(wanted: Sequence[int | None], sizes: Sequence[int]) -> bool:
     return all(want in (None, size) for want, size in zip(wanted, sizes, strict=True))
 
 
-def misfit(signature: Mapping[str, Any], name: str, array: np.ndarray) -> str:
+def wrong_shape(signature: Mapping[str, Any], name: str, array: np.ndarray) -> str:
     """That the medium `name` is no event of the model, as a sentence."""
     return f"{name!r} is {_sizes(array.shape)}, and the model draws {_sizes(signature['shape'])}"
 

@@ -27,7 +27,6 @@ from ancestral.jobs.records import RowsRecord, SplitRecord
 from ancestral.workers.events import (
     Hiccup,
     Listener,
-    SlotsHalved,
     UnitFailed,
     UnitLost,
     UnitReleased,
@@ -180,10 +179,6 @@ class HeldLeases:
             lambda: self._queue.release(lease, reason if declined else ""),
         )
 
-    def tell_slots(self, slots: int) -> None:
-        """Device memory ran out, and so many rows are drawn at once from now on."""
-        self._listener(SlotsHalved(self._worker, slots))
-
     def lose(self, hold: Hold, lease: Lease) -> None:
         """The queue says that this lease is somebody else's, or nobody's."""
         with self._lock:
@@ -217,7 +212,7 @@ class Boundary:
     """Where an exception stops: it fails or releases units, and the worker goes on.
 
     Trouble of the store or the queue charges no attempt. Only an `Exception` stops here; Ctrl-C and
-    the like go through. `error` holds it afterwards.
+    the like go through. Afterwards `error` is what was stopped, if anything was.
     """
 
     def __init__(self, held: HeldLeases, holds: Iterable[Hold]) -> None:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from ancestral.jobs.request_shards import Row
 from ancestral.workers.errors import RowRefused, SlotsLost
-from ancestral.workers.held import HeldLeases, Hold
+from ancestral.workers.events import SlotsHalved
+from ancestral.workers.held import Hold
 from ancestral.workers.work import Drawn, WarmModel, Work
+from ancestral.workers.workplace import Workplace
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class _Flight:
 class Lane:
     """One model's rows: first waiting, then in flight. Used by the sampling thread alone."""
 
-    def __init__(self, model: WarmModel, held: HeldLeases) -> None:
+    def __init__(self, model: WarmModel, place: Workplace) -> None:
         self.model = model
-        self._held = held
+        self._place = place
         self._waiting: deque[tuple[Work, Row]] = deque()
         self._in_flight: dict[Hashable, _Flight] = {}
         #: Rows in slots that are to be drawn no further.
@@ -74,7 +76,7 @@ class Lane:
             if not work.hold.held:
                 continue
             key = next(self._keys)
-            with self._held.boundary([work.hold]):
+            with self._place.held.boundary([work.hold]):
                 try:
                     steps = self.model.admit(key, row, work.opened.job.spec.sampling)
                 except RowRefused as error:
@@ -133,7 +135,7 @@ class Lane:
     def abandon(self, reason: str) -> None:
         """Hand back every unit that has rows waiting, and empty the lane."""
         for work, _ in self._waiting:
-            self._held.release(work.hold, reason)
+            self._place.held.release(work.hold, reason)
         self._waiting.clear()
         self._in_flight.clear()
         self._unwanted.clear()
@@ -147,7 +149,7 @@ class Lane:
         self._waiting.extendleft(reversed(rows))
         for work, _ in rows:
             work.hold.unbegun += 1
-        self._held.tell_slots(lost.slots)
+        self._place.listener(SlotsHalved(self._place.worker, lost.slots))
 
     def _discard(self, key: Hashable) -> None:
         del self._in_flight[key]

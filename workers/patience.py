@@ -13,7 +13,7 @@ from ancestral.workers.events import Hiccup, Listener
 
 Answer = TypeVar("Answer")
 
-#: What passes by itself. Everything else is wrong and stays wrong.
+#: Errors worth waiting out; no other gets better by itself.
 PASSING = (QueueUnavailable, StoreUnavailable)
 
 #: The first pause is up to this long; each later one up to twice as long as the one before.

@@ -33,7 +33,6 @@ from ancestral.models import (
     to_media,
 )
 from ancestral.models.sampling.budget import free_bytes, slots_for
-from ancestral.models.sampling.executor import full_precision, single_threaded
 from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.scoring import Score, Scorer
 from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
@@ -81,6 +80,11 @@ class WarmSampler:
         self._ask = ask
 
     @property
+    def drawing(self) -> Sampler:
+        """What draws at the moment; another one after slots were lost."""
+        return self._sampler
+
+    @property
     def free(self) -> int:
         return self._sampler.free
 
@@ -91,8 +95,7 @@ class WarmSampler:
     def admit(self, key: Hashable, row: Row, sampling: Sampling) -> int:
         settings = Settings(sampling.temperature, sampling.top_k, sampling.top_p)
         try:
-            with torch.inference_mode(), single_threaded(), full_precision():
-                asked = self._ask(row.fields)
+            asked = self._ask(row.fields)
             request = SampleRequest(key, asked.fields, row.seed, row.sample, settings, asked.prefix)
             return self._within_memory(lambda sampler: sampler.admit(request))
         except ConditionError as error:
@@ -145,6 +148,11 @@ class WarmScorer:
         return self._scorer.numerics
 
     @property
+    def drawing(self) -> Scorer:
+        """What scores."""
+        return self._scorer
+
+    @property
     def free(self) -> int:
         return self._scorer.free
 
@@ -190,7 +198,7 @@ class WarmSamplers:
         self._registry = registry
         self._lock = threading.Lock()
         # The one asked for longest ago first.
-        self._warm: dict[_Key, WarmModel] = {}
+        self._warm: dict[_Key, WarmSampler | WarmScorer] = {}
 
     @property
     def slots(self) -> int:
@@ -199,7 +207,7 @@ class WarmSamplers:
             slots = [warm.slots for warm in self._warm.values() if isinstance(warm, WarmSampler)]
         return max(slots, default=self._slots or DEFAULT_SLOTS)
 
-    def get(self, job: Job) -> WarmModel:
+    def get(self, job: Job) -> WarmSampler | WarmScorer:
         """The job's model, from here or loaded.
 
         Raises ModelUnreadable, BundleError or StoreError when it cannot be had, and JobRefused when
@@ -218,7 +226,7 @@ class WarmSamplers:
         with self._lock:
             self._warm = {key: warm for key, warm in self._warm.items() if warm is not model}
 
-    def _load(self, job: Job) -> WarmModel:
+    def _load(self, job: Job) -> WarmSampler | WarmScorer:
         if (reason := misfit(job.spec, self.device)) is not None:
             raise JobRefused(_refusal(job, self.device, reason))
         folder = self._registry.fetch(job.model.uri, job.model.digest)

@@ -8,30 +8,31 @@ from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
 from ancestral.jobs.queue import Order
-from ancestral.workers.cut import DRAIN, HAND_BACK, SHARE, Cut
-from ancestral.workers.held import HeldLeases, Hold
+from ancestral.workers.cut import Cut
+from ancestral.workers.held import Hold
 from ancestral.workers.lane import Ended, Lane
 from ancestral.workers.work import WarmModel, WarmModels, Work
+from ancestral.workers.workplace import Workplace
 from ancestral.workers.writer import Writer
 
 #: Why a unit is released that did nothing wrong.
 BROKEN = "the model that it waited for broke"
 RELEASED = {
-    DRAIN: "the worker is draining",
-    HAND_BACK: "its job is paused or cancelled",
-    SHARE: "another worker shares it",
+    Order.DRAIN: "the worker is draining",
+    Order.HAND_BACK: "its job is paused or cancelled",
+    Order.SHARE: "another worker shares it",
 }
 
 
 @dataclass(frozen=True)
-class Told:
+class OrderFor:
     """An order for a unit in hand."""
 
     hold: Hold
     order: Order
 
 
-class Sampling:
+class Scheduler:
     """Used by one thread alone, but for `inbox` and `drain`.
 
     `taken` is told of rows that wait for a slot no more, and `check` is called when it waits.
@@ -40,13 +41,13 @@ class Sampling:
     def __init__(
         self,
         models: WarmModels,
-        held: HeldLeases,
+        place: Workplace,
         writer: Writer,
         taken: Callable[[int], None],
         check: Callable[[], None],
     ) -> None:
         self._models = models
-        self._held = held
+        self._place = place
         self._writer = writer
         self._taken = taken
         self._check = check
@@ -56,7 +57,7 @@ class Sampling:
         self._arriving = True
         self._draining = False
         #: Units with their rows, and orders; None: no more units will come.
-        self.inbox: SimpleQueue[Work | Told | None] = SimpleQueue()
+        self.inbox: SimpleQueue[Work | OrderFor | None] = SimpleQueue()
         #: Steps of all models so far.
         self.steps = 0
 
@@ -70,7 +71,7 @@ class Sampling:
         for lane in list(self._lanes.values()):
             if self._draining:
                 for work in lane.works():
-                    self._withdraw(lane, work, DRAIN)
+                    self._withdraw(lane, work, Order.DRAIN)
             self._draw(lane)
             if not lane.busy:
                 del self._lanes[lane.model]
@@ -94,11 +95,11 @@ class Sampling:
         except Empty:
             return
 
-    def _take_in(self, message: Work | Told | None) -> None:
+    def _take_in(self, message: Work | OrderFor | None) -> None:
         match message:
             case Work():
                 self._line_up(message)
-            case Told(hold, order):
+            case OrderFor(hold, order):
                 self._obey(hold, order)
             case None:
                 self._arriving = False
@@ -107,7 +108,7 @@ class Sampling:
         work.hold.lined_up = True
         if work.model in self._broken:
             self._taken(len(work.rows))
-            self._held.release(work.hold, BROKEN)
+            self._place.held.release(work.hold, BROKEN)
             return
         rows, work.rows = work.rows, ()
         for row in rows:
@@ -119,30 +120,30 @@ class Sampling:
 
     def _obey(self, hold: Hold, order: Order) -> None:
         if order is Order.HAND_BACK and not hold.lined_up:
-            self._held.release(hold, RELEASED[HAND_BACK])
+            self._place.held.release(hold, RELEASED[order])
         for lane in self._lanes.values():
             for work in lane.works():
                 if work.hold is hold:
-                    self._withdraw(lane, work, SHARE if order is Order.SHARE else HAND_BACK)
+                    self._withdraw(lane, work, order)
 
-    def _withdraw(self, lane: Lane, work: Work, reason: str) -> None:
+    def _withdraw(self, lane: Lane, work: Work, order: Order) -> None:
         """Draw fewer rows of a unit than all of it, and cut it short."""
-        keep = (work.hold.unbegun + 1) // 2 if reason == SHARE else 0
+        keep = (work.hold.unbegun + 1) // 2 if order is Order.SHARE else 0
         waiting = lane.waiting
-        first = lane.withdraw(work, keep_waiting=keep, keep_in_flight=reason != HAND_BACK)
+        first = lane.withdraw(work, keep_waiting=keep, keep_in_flight=order is not Order.HAND_BACK)
         self._taken(waiting - lane.waiting)
         if first is None:
             return
         lease = work.hold.lease
         # A copy is not ours to cut: that would end the other worker's lease.
         if lease.copy or first == lease.unit.start:
-            self._held.release(work.hold, RELEASED[reason])
+            self._place.held.release(work.hold, RELEASED[order])
         else:
-            self._writer.cut(Cut(work, first, reason))
+            self._writer.cut(Cut(work, first, order.value))
 
     def _lane_of(self, model: WarmModel) -> Lane:
         if model not in self._lanes:
-            self._lanes[model] = Lane(model, self._held)
+            self._lanes[model] = Lane(model, self._place)
         return self._lanes[model]
 
     def _draw(self, lane: Lane) -> None:
@@ -152,7 +153,7 @@ class Sampling:
         self._write(refused)
         ended: list[Ended] = []
         waiting = lane.waiting
-        with self._held.boundary(lane.holds_in_flight()) as boundary:
+        with self._place.held.boundary(lane.holds_in_flight()) as boundary:
             ended = lane.advance()
         self.steps += lane.model.steps - steps
         self._taken(waiting - lane.waiting)

@@ -25,7 +25,7 @@ from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.spec import Job
 from ancestral.workers.commit import adopt
 from ancestral.workers.cut import BISECT, GUIDE, split
-from ancestral.workers.errors import JobRefused, UnitIncomplete
+from ancestral.workers.errors import JobRefused
 from ancestral.workers.events import UnitGivenUp
 from ancestral.workers.held import Hold, is_trouble, one_line
 from ancestral.workers.work import OpenJob, WarmModels, Work
@@ -93,12 +93,9 @@ class Starter:
 
     def _rows(self, hold: Hold, opened: OpenJob) -> list[Row]:
         unit = hold.lease.unit
-        rows = self._place.patience.retry(
+        return self._place.patience.retry(
             f"reading {hold.name}", lambda: read_rows(opened.store, opened.job, unit)
         )
-        if [row.ordinal for row in rows] != list(range(unit.start, unit.end)):
-            raise UnitIncomplete(f"the requests of {hold.name} hold {len(rows)} rows")
-        return rows
 
     def _give_up(self, hold: Hold, opened: OpenJob) -> Work:
         """A row that has no attempts left. If not even that can be recorded, the job has failed."""

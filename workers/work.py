@@ -17,7 +17,7 @@ from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job, Sampling
 from ancestral.jobs.store import Store
-from ancestral.workers.encode import Artifact
+from ancestral.workers.encode import Encoded
 from ancestral.workers.held import Hold
 
 
@@ -115,7 +115,7 @@ class Outcome:
     #: Aware, in UTC.
     ended_at: datetime
     error: str | None = None
-    artifact: Artifact | None = None
+    artifact: Encoded | None = None
     symbols_sha256: str | None = None
     log_likelihood_nats: float | None = None
     bits_per_dim: float | None = None
@@ -128,7 +128,7 @@ class Work:
 
     hold: Hold
     opened: OpenJob
-    #: Those of the unit; none from when they are lined up, so that none outlives its drawing.
+    #: The unit's rows; emptied when they are lined up, so that each is freed once it is written.
     rows: Sequence[Row]
     model: WarmModel | None
     attempt: str = field(default_factory=lambda: uuid.uuid4().hex)

@@ -39,7 +39,7 @@ from ancestral.workers.heartbeat import Heartbeat
 from ancestral.workers.held import HeldLeases, Hold
 from ancestral.workers.intake import Intake
 from ancestral.workers.patience import Patience
-from ancestral.workers.sampling import Sampling, Told
+from ancestral.workers.sampling import OrderFor, Scheduler
 from ancestral.workers.work import WarmModel, WarmModels
 from ancestral.workers.workplace import Workplace
 from ancestral.workers.writer import Writer
@@ -140,8 +140,8 @@ class Worker:
         models' device. `on_hang` is called in the heartbeat's thread when nothing advances any
         more: nothing here can end a thread that hangs, but it can end the process.
 
-        `opener` opens the stores of jobs; `clock` and `sleep` are time for who waits, where no
-        thread would be woken.
+        `opener` opens the stores of jobs; `clock` and `sleep` replace real time where one thread
+        takes all steps, as in simulations.
         """
         self.name = name or unique_name()
         self.device = device or f"{socket.gethostname()}/{models.device}"
@@ -153,7 +153,7 @@ class Worker:
             self.name, self.device, queue, listener, self._patience, self.held, opener
         )
         self.writer = Writer(place, pace.backlog_rows)
-        self.sampling = Sampling(models, self.held, self.writer, self._taken, self._check_threads)
+        self.sampling = Scheduler(models, place, self.writer, self._taken, self._check_threads)
         self._models = TimedModels(models, pace.load_seconds, clock)
         self.intake = Intake(
             place,
@@ -248,7 +248,7 @@ class Worker:
         if order is Order.DRAIN:
             self.drain()
         else:
-            self.sampling.inbox.put(Told(hold, order))
+            self.sampling.inbox.put(OrderFor(hold, order))
 
     def _progress(self) -> int:
         """Rises while the worker draws, writes, loads a model, or waits for a queue or store that

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from ancestral.workers.commit import commit, outcome_of
+from ancestral.workers.commit import commit
 from ancestral.workers.cut import Cut, cut
 from ancestral.workers.lane import Ended
+from ancestral.workers.outcomes import outcome_of
 from ancestral.workers.workplace import Workplace
 
 
@@ -77,7 +78,9 @@ class Writer:
             if isinstance(order, Cut):
                 cut(self._place, order)
             else:
-                work.outcomes[order.row.ordinal] = outcome_of(order)
+                work.outcomes[order.row.ordinal] = outcome_of(
+                    work.opened.job, work.model, order.row, order.drawn, order.error
+                )
             # Last of all, for a cut can lose the unit.
             if work.hold.held and len(work.outcomes) == work.hold.lease.unit.rows:
                 commit(self._place, work)

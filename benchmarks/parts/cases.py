@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ancestral.jobs.recipe import Recipe, read_recipe
-from ancestral.orchestration.recipe import find_recipe
+from ancestral.orchestration.training.recipe import find_recipe
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ancestral.models.sampling import native
+from ancestral.models.sampling.native import library
 from parts.protocol import median_seconds
 
 #: Rows, depth and columns of the products.
@@ -49,7 +49,9 @@ def measure_ceilings(dtypes: Iterable[str], repeats: int) -> Ceilings:
         }
         for dtype in dtypes
     }
-    peak = native.multiply_add_gflops(repeats * _CALL_SECONDS) if native.available() else None
+    peak = None
+    if library.available():
+        peak = library.load().multiply_add_gflops(repeats * _CALL_SECONDS)
     return Ceilings(products, peak)
 
 

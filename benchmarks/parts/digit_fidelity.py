@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ancestral.jobs.datasets import read_table
 from ancestral.jobs.errors import SpecError
-from ancestral.orchestration.tables import table_uri
+from ancestral.orchestration.training.tables import table_uri
 from parts.asked import Asked
 from parts.classifiers import Shape, warped
 from parts.judgements import Fidelity, Labelled, Task

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 
 
 @dataclass(frozen=True)

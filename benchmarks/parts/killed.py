@@ -24,10 +24,10 @@ from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress
 from ancestral.orchestration.cluster import cluster
 from ancestral.orchestration.interrupt import Interrupt
-from ancestral.orchestration.news import Began, News
-from ancestral.orchestration.recipe import find_recipe
-from ancestral.orchestration.training import train
-from ancestral.orchestration.training_run import plan_training
+from ancestral.orchestration.training.news import Began, News
+from ancestral.orchestration.training.recipe import find_recipe
+from ancestral.orchestration.training.run import plan_training
+from ancestral.orchestration.training.train import train
 
 STEPS, QUICK_STEPS = 600, 60
 #: So that something is done again.
@@ -35,8 +35,6 @@ CHECKPOINT_SECONDS = 5.0
 LOOK_SECONDS = 0.2
 #: How Ray calls the process of a rank that trains.
 RANK = "ray::RayTrainWorker"
-
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 360, 56, 24, 40, 46
 
 
 @dataclass(frozen=True)
@@ -107,48 +105,6 @@ def compare(*, quick: bool) -> Killed:
         )
 
 
-def draw(killed: Killed) -> str:
-    """SVG: bits per dimension of training batches over steps, and what was killed when."""
-    last = killed.undisturbed[-1].step
-    bits = [point.bits_per_dim for point in killed.undisturbed]
-    low, high = min(bits), max(bits)
-
-    def x(step: float) -> float:
-        return LEFT + step / last * (WIDTH - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
-    def path(points: list[Point]) -> str:
-        return "M" + "L".join(f"{x(p.step):.1f} {y(p.bits_per_dim):.1f}" for p in points)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        'font-family="sans-serif" font-size="12">',
-        f"<title>{killed.sentence()}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        _text(LEFT, 20, "bits per dimension of training batches", "start"),
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "steps", "middle"),
-    ]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        value = low + share * (high - low)
-        parts.append(_text(LEFT - 8, y(value) + 4, f"{value:.2f}", "end"))
-        parts.append(_text(x(share * last), HEIGHT - 26, f"{share * last:.0f}", "middle"))
-    for kill in killed.kills:
-        again = x(kill.after) - x(kill.went_on_from)
-        parts.append(
-            f'<rect x="{x(kill.went_on_from):.1f}" y="{TOP}" width="{max(again, 0):.1f}" '
-            f'height="{HEIGHT - TOP - BOTTOM}" fill="#fde8d8"/>'
-        )
-        parts.append(_text(x(kill.after) + 4, TOP + 12, f"kill -9 of {kill.what}", "start"))
-    wide, narrow = 'stroke="#9cc9dd" stroke-width="6"', 'stroke="#c2410c" stroke-width="1.5"'
-    parts.append(f'<path d="{path(killed.undisturbed)}" fill="none" {wide}/>')
-    parts.append(f'<path d="{path(killed.disturbed)}" fill="none" {narrow}/>')
-    legend = "wide: undisturbed; narrow: killed twice; shaded: done again"
-    parts.append(_text(WIDTH - RIGHT, 20, legend, "end"))
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
 def _start(folder: Path, steps: int) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
@@ -204,10 +160,6 @@ def _curve(folder: Path) -> list[Point]:
         if line["kind"] == "TrainProgress"
     }
     return [told[step] for step in sorted(told)]
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="#333">{text}</text>'
 
 
 def main() -> None:

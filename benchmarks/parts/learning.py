@@ -20,16 +20,15 @@ from ancestral.models import (
     TrainingLoss,
     TrainProgress,
     from_media,
+    prepare,
     shuffled_batches,
 )
 from ancestral.models.data import batches_in_order, collate
 from ancestral.models.train import train
-from ancestral.orchestration.examples import Examples, items_of, network, read_examples
-from ancestral.orchestration.learners import ClosedForm, RawExample, learner
-from ancestral.orchestration.rank import train_settings
-
-#: Symbols that are scored at a time.
-SCORED_SYMBOLS = 36_000
+from ancestral.orchestration.training import examples
+from ancestral.orchestration.training.examples import Example, network, train_settings
+from ancestral.orchestration.training.held_out import SYMBOLS_AT_A_TIME
+from ancestral.orchestration.training.learners import ClosedForm, RawExample, learner
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,14 @@ def read_events(recipe: Recipe, net: Autoregressive, most_held_out: int | None =
     What the network learns before it can say what an item is, it learns here. Raises SpecError when
     the table is not there.
     """
-    examples, others = (
-        read_examples(recipe, net.signature, held_out=held_out) for held_out in (False, True)
+    learnt, others = (
+        list(examples.Events(recipe, net.signature, held_out=held_out))
+        for held_out in (False, True)
     )
     first = learner(net)
     if first is not None:
-        first.learn_first(_raw(net, examples), seed=recipe.seed, report=lambda line: None)
-    learned, kept = items_of(net, examples), items_of(net, others)
+        first.learn_first(_raw(net, learnt), seed=recipe.seed, report=lambda line: None)
+    learned, kept = _items(net, learnt), _items(net, others)
     count = min(most_held_out or len(kept), len(kept))
     return Events(net.signature, learned, [kept[i * len(kept) // count] for i in range(count)])
 
@@ -149,7 +149,7 @@ def held_out_nats(net: Autoregressive, items: Sequence[Item]) -> list[float]:
     nats = list[float]()
     for shape, alike in itertools.groupby(items, key=lambda item: item.x.shape):
         some = list(alike)
-        size = max(1, SCORED_SYMBOLS // math.prod(shape))
+        size = max(1, SYMBOLS_AT_A_TIME // math.prod(shape))
         for start in range(0, len(some), size):
             batch = collate(some[start : start + size])
             assert batch.weights.all(), "what is asked for nothing needs no padding"
@@ -158,14 +158,15 @@ def held_out_nats(net: Autoregressive, items: Sequence[Item]) -> list[float]:
 
 
 def _together(items: Sequence[Item]) -> int:
-    return max(1, SCORED_SYMBOLS // max(item.x.numel() for item in items))
+    return max(1, SYMBOLS_AT_A_TIME // max(item.x.numel() for item in items))
 
 
-def _raw(net: Autoregressive, examples: Examples) -> list[RawExample]:
-    return [
-        (torch.from_numpy(from_media(net.signature, array)), fields)
-        for array, fields in zip(examples.arrays, examples.fields, strict=True)
-    ]
+def _items(net: Autoregressive, some: Sequence[Example]) -> list[Item]:
+    return prepare(net, [each.array for each in some], [each.fields for each in some])
+
+
+def _raw(net: Autoregressive, some: Sequence[Example]) -> list[RawExample]:
+    return [(torch.from_numpy(from_media(net.signature, each.array)), each.fields) for each in some]
 
 
 def _without_padding(item: Item) -> torch.Tensor:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ancestral.orchestration.judge import squared_distances
+from ancestral.orchestration.report.judge import squared_distances
 from parts.hearing import FLOOR_DECIBELS, LogMels, Sound, trimmed
 
 Floats = NDArray[np.floating[Any]]

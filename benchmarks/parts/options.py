@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
+
+
+def command(about: str, quick: str) -> ArgumentParser:
+    """A benchmark's command line, told by the first line of its docstring: `--quick`, `--json`."""
+    parser = ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument(
+        "--json", type=file_to_write, metavar="FILE", help="write the figures there too"
+    )
+    return parser
 
 
 def positive(text: str) -> float:

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from ancestral.models.autoregressive import Autoregressive
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 from parts.ceilings import Ceilings, streaming_bytes_per_second
 from parts.networks import Network, Variant
 from parts.protocol import Windows, event_rate, median_seconds, sound_rate

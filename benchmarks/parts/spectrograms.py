@@ -24,9 +24,9 @@ from PIL import Image, ImageDraw, ImageFont
 from ancestral.jobs.datasets import read_table
 from ancestral.jobs.errors import JobError, SpecError
 from ancestral.models import ModelError, normalise_loudness
-from ancestral.orchestration.events import decode_sound
 from ancestral.orchestration.spectrograms import coloured, spectrogram
-from ancestral.orchestration.tables import table_uri
+from ancestral.orchestration.training.decoding import decode_sound
+from ancestral.orchestration.training.tables import table_uri
 from parts.asked import Asked, open_bundle
 
 #: Of a picture, and of what is left for words at its left, above it and below it.

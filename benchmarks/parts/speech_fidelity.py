@@ -13,8 +13,8 @@ import torch
 from ancestral.jobs.datasets import read_table
 from ancestral.jobs.errors import SpecError
 from ancestral.models import normalise_loudness
-from ancestral.orchestration.events import decode_sound
-from ancestral.orchestration.tables import table_uri
+from ancestral.orchestration.training.decoding import decode_sound
+from ancestral.orchestration.training.tables import table_uri
 from parts.asked import Asked
 from parts.classifiers import Shape
 from parts.hearing import Augmented, LogMels, Sound, placed

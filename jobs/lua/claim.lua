@@ -1,11 +1,11 @@
 #!lua
--- ARGV: worker, limit (at most 100), device or "", job or "" for any, 1 for what may be drawn among
--- others, ticket or "", then the jobs to leave to others.
+-- ARGV: worker, limit (at most LARGEST_BATCH), device or "", job or "" for any, 1 for what may be
+-- drawn among others, ticket or "", then the jobs to leave to others.
 -- Returns a list of leases, as `tell` says them.
 local worker, limit, device, named_job = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local among_others, ticket = ARGV[5] == "1", ARGV[6]
 -- As many jobs are looked at besides these.
-local without, most_jobs = {}, 100 + #ARGV - 6
+local without, most_jobs = {}, LARGEST_BATCH + #ARGV - 6
 for i = 7, #ARGV do
     without[ARGV[i]] = true
 end
@@ -30,7 +30,7 @@ last = last and cjson.decode(last)
 if last and last.ticket == ticket then
     return renew(last.leases)
 end
-reap(100)
+reap(LARGEST_BATCH)
 if limit < 1 or is_drained(device) then
     return {}
 end
@@ -81,7 +81,7 @@ end
 local function claim_from(job)
     local left = false
     local due = redis.call("ZRANGE", key("ready", job),
-        "-inf", text(time), "BYSCORE", "LIMIT", 0, 100)
+        "-inf", text(time), "BYSCORE", "LIMIT", 0, LARGEST_BATCH)
     for _, unit in ipairs(due) do
         if #leases == limit then
             break
@@ -108,7 +108,7 @@ local function slow_unit(job)
     end
     table.sort(pace, function(one, other) return tonumber(one) < tonumber(other) end)
     local slow = SLOW * tonumber(pace[math.floor((#pace + 1) / 2)])
-    local oldest = redis.call("ZRANGE", key("leased", job), 0, 99, "WITHSCORES")
+    local oldest = redis.call("ZRANGE", key("leased", job), 0, LARGEST_BATCH - 1, "WITHSCORES")
     for i = 1, #oldest, 2 do
         local unit, seconds = oldest[i], time - tonumber(oldest[i + 1])
         if seconds <= slow then

@@ -1,6 +1,6 @@
 -- What the moves share; redis_queue.py puts it in front of each of them, after the constants LEASE
--- and STALL (microseconds), SILENCE, SLOW, MEDIAN_UNITS, FEWEST_FOR_MEDIAN, OTHERS_FIRST,
--- UNITS_AGAINST_DEVICE and MOST_ON_PROBATION, and draws the keys.
+-- and STALL (microseconds), LARGEST_BATCH, SILENCE, SLOW, MEDIAN_UNITS, FEWEST_FOR_MEDIAN,
+-- OTHERS_FIRST, UNITS_AGAINST_DEVICE and MOST_ON_PROBATION, and draws the keys.
 
 local shard = KEYS[1]
 
@@ -104,9 +104,9 @@ local function decide_rows(job, unit)
     redis.call("HINCRBY", key("job", job), "rows_decided", rows_in(unit))
 end
 
-local function decide_split(job, unit, at)
+local function decide_split(job, unit)
     settle(job, unit)
-    redis.call("HSET", key("decided", job), unit, "split " .. at)
+    redis.call("HSET", key("decided", job), unit, "split")
 end
 
 -- The unit is ready again, unless another worker holds it too.
@@ -182,7 +182,7 @@ local function reap(limit)
     local time = now()
     local reaped = 0
     local expired = redis.call(
-        "ZRANGE", shard .. ":expiry", "-inf", text(time), "BYSCORE", "LIMIT", 0, 100)
+        "ZRANGE", shard .. ":expiry", "-inf", text(time), "BYSCORE", "LIMIT", 0, LARGEST_BATCH)
     for _, member in ipairs(expired) do
         if reaped == limit then
             break
@@ -265,7 +265,7 @@ local function see(worker)
     local time = now()
     redis.call("ZADD", shard .. ":workers", text(time), worker)
     local silent = redis.call("ZRANGE", shard .. ":workers",
-        "-inf", text(time - LEASE), "BYSCORE", "LIMIT", 0, 100)
+        "-inf", text(time - LEASE), "BYSCORE", "LIMIT", 0, LARGEST_BATCH)
     for _, other in ipairs(silent) do
         redis.call("ZREM", shard .. ":workers", other)
         redis.call("HDEL", shard .. ":tickets", other)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- ARGV: worker, then up to 100 members of `expiry`. Returns how many of them were the worker's
--- leases and are taken back.
+-- ARGV: worker, then up to LARGEST_BATCH members of `expiry`. Returns how many of them were the
+-- worker's leases and are taken back.
 local worker = ARGV[1]
 
 local expired = 0

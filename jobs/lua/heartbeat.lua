@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- ARGV: worker, then (job, unit, fence, moved, unbegun) for up to 100 leases.
+-- ARGV: worker, then (job, unit, fence, moved, unbegun) for up to LARGEST_BATCH leases.
 -- Returns the order for each.
 local worker = ARGV[1]
 

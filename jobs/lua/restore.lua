@@ -1,5 +1,5 @@
 #!lua
--- ARGV: job, epoch, then (unit, "undecided" | "rows" | "split AT") for up to 100 units.
+-- ARGV: job, epoch, then (unit, "undecided" | "rows" | "split") for up to LARGEST_BATCH units.
 -- Returns 1, or 0 if the job is unknown, at another epoch, or stale.
 local job, epoch = ARGV[1], ARGV[2]
 
@@ -14,9 +14,8 @@ for i = 3, #ARGV, 2 do
             redis.call("ZADD", key("ready", job), 0, unit)
         end
     elseif redis.call("HEXISTS", key("decided", job), unit) == 0 then
-        local at = string.match(state, "^split (%d+)$")
-        if at then
-            decide_split(job, unit, at)
+        if state == "split" then
+            decide_split(job, unit)
         else
             decide_rows(job, unit)
         end

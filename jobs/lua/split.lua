@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- ARGV: job, unit, at, first half, second half, attempts, last error, and of the lease to keep
--- worker and fence, or "". Returns the lease of the first half, as `tell` says it, or nil.
-local job, unit, at, first, second, attempts, error, worker, fence = unpack(ARGV)
+-- ARGV: job, unit, first half, second half, attempts, last error, and of the lease to keep worker
+-- and fence, or "". Returns the lease of the first half, as `tell` says it, or nil.
+local job, unit, first, second, attempts, error, worker, fence = unpack(ARGV)
 
 local decided = redis.call("HGET", key("decided", job), unit)
 if redis.call("EXISTS", key("job", job)) == 0 or string.match(decided or "", "^rows") then
@@ -10,7 +10,7 @@ end
 local keeps = fence ~= "" and is_open(job)
 local whole = keeps and select(2, standing(job, unit, worker, fence))
 if not decided then
-    decide_split(job, unit, at)
+    decide_split(job, unit)
 end
 for _, half in ipairs({first, second}) do
     if not is_known(job, half) then

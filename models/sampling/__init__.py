@@ -8,11 +8,13 @@ philox          the only random source: a uniform number for each (seed, sample,
 draw            weights and a uniform number to a symbol
 tile            slots in step, what each draws, and what it remembers
 executor        what runs programs: the contract
+torch_state     what decides the bits that torch gives, and their name
 executors       which one runs here
 reference       the torch executor, on any device
-torch_tile      what its tiles have in common with those of graph
+torch_tile      what it has in common with graph
 step            one step of a tile, in place
-memory          what a tile remembers
+grid_memory     what a tile remembers in one grid
+memory          ... and besides: registers and conditioning
 actions         each op as torch operations
 graph           the same steps, recorded: as CUDA graphs on GPUs
 fused           kernels of many steps, for GPUs

@@ -15,13 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ancestral.models.sampling.distributions import colour_mixture
-from ancestral.models.sampling.memory import (
-    LANE_FLOATS,
-    Span,
-    TileMemory,
-    padded_places,
-    padded_width,
-)
+from ancestral.models.sampling.grid_memory import LANE_FLOATS, Span, padded_places, padded_width
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.ops import (
     Activation,
     Add,

@@ -5,7 +5,7 @@
     conditioning   the slot's projected rows
     a chunk        uniform numbers, given and drawn symbols, and aligned columns of its positions
 
-It is what a torch executor keeps. Whoever keeps registers on the chip takes less.
+It is what a torch executor keeps. The fused executor keeps registers on the chip, and takes less.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from __future__ import annotations
 import torch
 
 from ancestral.models.sampling.aligned import PIECE_COLUMNS
-from ancestral.models.sampling.memory import padded_width
+from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
+from ancestral.models.sampling.graph.executor import CUDA_TILE_SLOTS
+from ancestral.models.sampling.grid_memory import padded_width
 from ancestral.models.sampling.ops import (
     Condition,
     Grid,
     Op,
-    Read,
     Register,
     When,
     Window,
     changed,
+    placed,
     sources,
 )
 from ancestral.models.sampling.program import StepProgram
@@ -33,9 +35,9 @@ SHARE_OF_FREE = 0.5
 #: No device at hand draws faster with more.
 MOST_SLOTS = 16_384
 #: Tiles of the graph and of the fused executor: chosen numbers fill them, the larger if they can.
-TILES_SLOTS = (1024, 64)
+TILES_SLOTS = CUDA_TILE_SLOTS, TILES["fused"][0]
 #: Positions that an executor goes on by at once, at most, if that is not less than a period.
-LONGEST_CHUNK_POSITIONS = 1024
+LONGEST_CHUNK_POSITIONS = FusedExecutor.chunk_positions
 #: Of each symbol in a chunk: int64 or float64 drawn, float64 given, and whether it is.
 SYMBOL_BYTES = 8 + 8 + 1
 
@@ -72,8 +74,7 @@ def free_bytes(device: torch.device, share: float = 1.0) -> int:
 
 
 def _grid_floats(grid: Grid, program: StepProgram) -> int:
-    reads = [s for op in program.ops for s in sources(op) if isinstance(s, Read)]
-    own = [read for read in reads if read.grid is grid]
+    own = [read for read in program.reads if read.grid is grid]
     rows = grid.rows + 2 * max((abs(read.dy) for read in own), default=0)
     columns = grid.columns + 2 * max((abs(read.dx) for read in own), default=0)
     if program.columns is None:
@@ -92,9 +93,8 @@ def _register_floats(program: StepProgram) -> int:
 
 
 def _floats_of(items: tuple[Op | When, ...]) -> int:
-    ops = [op for item in items for op in (item.ops if isinstance(item, When) else (item,))]
     places: dict[Register, None] = {}
-    for op in ops:
+    for op, _ in placed(items):
         for place in (*sources(op), changed(op)):
             whole = place.of if isinstance(place, Window) else place
             if isinstance(whole, Register):

@@ -25,7 +25,9 @@ from ancestral.models.sampling.ops import (
     When,
     Window,
     Write,
+    differs_by_column,
     offset_at,
+    placed,
     sources,
     width_at,
 )
@@ -38,7 +40,7 @@ def check_program(program: StepProgram) -> None:
     """Raises ProgramError when the ops do not fit each other."""
     _check_lists(program)
     written, remembered = set(program.grids), set[Grid]()
-    sweeps = len(program.frame_sweep), len(_flat(program.row_sweep))
+    sweeps = len(program.frame_sweep), len(list(placed(program.row_sweep)))
     drawn = 0
     for place, (op, when) in enumerate(program.placed_ops()):
         in_frame = place < sweeps[0]
@@ -46,7 +48,7 @@ def check_program(program: StepProgram) -> None:
         if isinstance(op, Draw):
             drawn += 1
         _check_columns(program, op, in_step=not in_frame and not in_row)
-        for column in range(program.columns or 0) if _by_column(op) else (0,):
+        for column in range(program.columns or 0) if differs_by_column(op) else (0,):
             _check_widths(op, column)
             if isinstance(op, Condition):
                 _check_condition(program, op, column)
@@ -85,7 +87,7 @@ def _grid(source: Source) -> Grid | None:
 def _check_lists(program: StepProgram) -> None:
     if not program.draws or any(
         isinstance(op, Draw | Embed | Value | ColourMixture)
-        for op in (*program.frame_sweep, *_flat(program.row_sweep))
+        for op, _ in placed((*program.frame_sweep, *program.row_sweep))
     ):
         raise ProgramError("a program draws in its step, and not in its sweeps")
     whens = [item for item in (*program.row_sweep, *program.step) if isinstance(item, When)]
@@ -167,7 +169,7 @@ def _where(read: Read) -> str:
 
 def _check_columns(program: StepProgram, op: Op, *, in_step: bool) -> None:
     """What changes with the column has one for each, in the step of a single row."""
-    if not _by_column(op):
+    if not differs_by_column(op):
         return
     if program.rows != 1 or not in_step:
         raise ProgramError("a step changes with the column in programs of one row, a sweep never")
@@ -195,11 +197,6 @@ def _check_window(window: Window, columns: int) -> None:
         for start, width in zip(window.starts, window.widths, strict=True)
     ):
         raise ProgramError("a window lies inside what it is of, at each column")
-
-
-def _by_column(op: Op) -> bool:
-    own_offsets = isinstance(op, Condition) and isinstance(op.offset, tuple)
-    return bool(_windows(op)) or isinstance(op, ByColumn) or own_offsets
 
 
 def _windows(op: Op) -> list[Window]:
@@ -294,7 +291,3 @@ def _range(place: Target, column: int) -> tuple[Register | Grid, int, int]:
         start = place.starts[column]
         return place.of, start, start + place.widths[column]
     return place, 0, place.width
-
-
-def _flat(items: tuple[Op | When, ...]) -> list[Op]:
-    return [op for item in items for op in (item.ops if isinstance(item, When) else (item,))]

@@ -1,4 +1,4 @@
-"""What runs step programs: the contract, of which there are several kinds.
+"""The contract of what runs step programs; there are four kinds:
 
 reference   torch, on any device: the definition
 native      C++, on processors
@@ -9,12 +9,8 @@ fused       kernels of many steps, on GPUs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import torch
-
-from ancestral.models.errors import ConfigError
 from ancestral.models.sampling.tile import Drawn, Memory, Start, Tile
 
 
@@ -26,11 +22,8 @@ class Executor(ABC):
     #: Whether a run may go past the end of an event. Its slot then stands idle until the run is
     #: over: what is drawn past the end belongs to no event, and counts in no likelihood.
     outlasts_ends: bool = False
-
-    @property
-    @abstractmethod
-    def numerics(self) -> str:
-        """The name within which equal requests give equal bytes."""
+    #: The name within which equal requests give equal bytes.
+    numerics: str
 
     @abstractmethod
     def new_tile(self) -> Tile:
@@ -53,68 +46,3 @@ class Executor(ABC):
         """What is remembered after so many symbols of a prefix, taken in at once; None if this
         executor does so step by step, in a slot."""
         return None
-
-
-def device_of(name: str | torch.device) -> torch.device:
-    """The device of that name. Raises ConfigError when torch has none here."""
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"torch knows no device {name!r}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"torch finds no GPU here for device {name!r}: take 'cpu'")
-    return device
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """One torch thread within, as many as before afterwards."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Products of float32 within are of float32, whatever the caller's settings say: by default a
-    GPU rounds what it convolves to 10 bits (TF32).
-
-    They are settings of the process, so that no other thread should change them meanwhile.
-    """
-    kinds = (
-        torch.backends.cuda.matmul,
-        torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
-        torch.backends.cudnn.conv,  # type: ignore[attr-defined]
-        torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
-    )
-    before = [kind.fp32_precision for kind in kinds]
-    try:
-        matmul = torch.get_float32_matmul_precision()
-    except RuntimeError:
-        # The caller's settings contradict each other, and torch will not say the old one.
-        matmul = "highest"
-    try:
-        # First the old setting of products, with which the new ones have to agree.
-        torch.set_float32_matmul_precision("highest")
-        for kind in kinds:
-            kind.fp32_precision = "ieee"
-        yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        for kind, precision in zip(kinds, before, strict=True):
-            kind.fp32_precision = precision
-
-
-def numerics_class(executor: str, device: torch.device, dtype: torch.dtype) -> str:
-    """The name within which equal requests give equal bytes: processor, executor, dtype, torch.
-
-    Whoever runs the steps, torch projects the conditioning, and it computes by what it finds.
-    """
-    processor = f"{device.type}-{torch.backends.cpu.get_cpu_capability().lower()}"
-    if device.type == "cuda":
-        processor = torch.cuda.get_device_name(device).replace(" ", "-").lower()
-    version = torch.__version__.split("+")[0]
-    return f"{processor}/{executor}/{str(dtype).removeprefix('torch.')}/torch-{version}"

@@ -5,8 +5,8 @@ program.py draws how they play together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -249,10 +249,18 @@ def changed(op: Op) -> Register | Grid | None:
             return op.target.of if isinstance(op.target, Window) else op.target
 
 
-def has_windows(op: Op) -> bool:
-    """Whether an op is another one at another column."""
+def differs_by_column(op: Op) -> bool:
+    """Whether an op has weights, windows or offsets of its own at each column."""
     places = [*sources(op), getattr(op, "target", None)]
-    return isinstance(op, ByColumn) or any(isinstance(place, Window) for place in places)
+    own = isinstance(op, ByColumn) or isinstance(getattr(op, "offset", None), tuple)
+    return own or any(isinstance(place, Window) for place in places)
+
+
+def placed(items: Sequence[Op | When]) -> Iterator[tuple[Op, When]]:
+    """Every op of a list, and when it is due: a `When` without ops."""
+    for item in items:
+        due = replace(item, ops=()) if isinstance(item, When) else When(())
+        yield from ((op, due) for op in (item.ops if isinstance(item, When) else (item,)))
 
 
 def width_at(place: Source, column: int) -> int:

@@ -70,8 +70,11 @@ from ancestral.models.sampling.ops import (
     Draw,
     Grid,
     Op,
+    Read,
     When,
     changed,
+    placed,
+    sources,
 )
 
 
@@ -132,13 +135,17 @@ class StepProgram:
         return tuple(op for op, _ in self.placed_ops())
 
     def placed_ops(self) -> Iterator[tuple[Op, When]]:
-        """Every op with the `When` it stands in (one that is always due for most)."""
-        always = When(())
-        for item in (*self.frame_sweep, *self.row_sweep, *self.step):
-            if isinstance(item, When):
-                yield from ((op, item) for op in item.ops)
-            else:
-                yield item, always
+        """Every op of the three lists, and when it is due."""
+        return placed((*self.frame_sweep, *self.row_sweep, *self.step))
+
+    @cached_property
+    def reads(self) -> tuple[Read, ...]:
+        """What ops read of grids."""
+        return tuple(s for op in self.ops for s in sources(op) if isinstance(s, Read))
+
+    def whole_periods(self, positions: int) -> int:
+        """So many positions, cut to whole periods; one period at least."""
+        return max(positions // self.period, 1) * self.period
 
     @cached_property
     def grids(self) -> tuple[Grid, ...]:

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from ancestral.models.sampling.aligned import AlignedColumns
-from ancestral.models.sampling.executor import Executor, numerics_class, single_threaded
 from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.step import TileStep
-from ancestral.models.sampling.tile import Drawn, Slot, Tile
-from ancestral.models.sampling.torch_tile import TorchTile
+from ancestral.models.sampling.tile import Drawn, Slot
+from ancestral.models.sampling.torch_state import numerics_class
+from ancestral.models.sampling.torch_tile import TorchExecutor, TorchTile
 
 #: Slots of a tile. Fixed, because the shape of a product is part of what decides its bits.
 TILE_SLOTS = 64
@@ -61,7 +61,7 @@ class ReferenceTile(TorchTile):
             sums[k] = step.parameters_sum
         return self._take(symbols, sums)
 
-    def _place(
+    def _set_up(
         self, slot: int, admitted: Slot, grids: Sequence[Tensor] | None, nats: float
     ) -> None:
         program, memory, projection = self.program, self._memory, admitted.start.projection
@@ -101,29 +101,14 @@ class ReferenceTile(TorchTile):
         self._memory.aligned.rows[:, slot] = self._memory.aligned.pack(rows)
 
 
-class ReferenceExecutor(Executor):
-    """Every tile by itself, on one torch thread."""
+class ReferenceExecutor(TorchExecutor):
+    """Step by step, by torch."""
 
     def __init__(self, program: StepProgram, device: torch.device, dtype: torch.dtype) -> None:
         self._program = program
         self._device = device
         self._dtype = dtype
-
-    @property
-    def numerics(self) -> str:
-        return numerics_class("reference", self._device, self._dtype)
+        self.numerics = numerics_class("reference", device, dtype)
 
     def new_tile(self) -> ReferenceTile:
         return ReferenceTile(self._program, self._device, self._dtype)
-
-    def groups(self, tiles: Sequence[Tile]) -> list[list[Tile]]:
-        return [[tile] for tile in tiles]
-
-    def run(self, groups: Sequence[tuple[Sequence[Tile], int]]) -> list[list[dict[int, Drawn]]]:
-        ended = []
-        with single_threaded():
-            for tiles, positions in groups:
-                (tile,) = tiles
-                assert isinstance(tile, ReferenceTile)
-                ended.append([tile.run(positions)])
-        return ended

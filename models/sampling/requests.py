@@ -17,18 +17,18 @@ from torch import Tensor
 from ancestral.models.autoregressive import Autoregressive, Conditions, Projection, beginning
 from ancestral.models.errors import ConditionError
 from ancestral.models.sampling.aligned import PIECE_COLUMNS
-from ancestral.models.sampling.executor import single_threaded
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.samples import SampleRequest
 from ancestral.models.sampling.tile import Memory, Start
+from ancestral.models.sampling.torch_state import full_precision, single_threaded
 from ancestral.models.sampling.warm import WarmCache, digest_of
 
-#: What is kept of conditions, by the fields that ask for them, at most; and about what the smallest
-#: of them take, which are objects for the most part.
+#: Conditions are kept by the fields that ask for them, in at most so many bytes; an entry counts
+#: this much more than its tensors and its name, for its Python objects.
 KEPT_CONDITIONS_BYTES = 16 * 2**20
-_LEAST_BYTES = 1024
+_ENTRY_BYTES = 1024
 
-#: Fields of which a short text says everything.
+#: Types of values whose repr tells them apart.
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
@@ -106,13 +106,13 @@ class Requests:
         found = None if name is None else self._kept.get(name)
         if found is None:
             # A text is foretold by nets, whose sums may not depend on the number of threads.
-            with single_threaded():
+            with single_threaded(), full_precision():
                 shape = self._net.event_shape(fields)
                 conditions = self._net.conditions(fields)
             found = _Conditioning(shape, conditions, digest_of(conditions))
             if name is not None:
                 size = sum(value.nbytes for value in conditions.values())
-                self._kept.keep(name, found, _LEAST_BYTES + len(name) + size)
+                self._kept.keep(name, found, _ENTRY_BYTES + len(name) + size)
         return found
 
     @property
@@ -128,7 +128,7 @@ class Requests:
             if self._in_pieces:
                 conditions = self._net.piece(conditions, column, PIECE_COLUMNS)
             on_device = {name: value.to(self._device) for name, value in conditions.items()}
-            with single_threaded():
+            with single_threaded(), full_precision():
                 projection = self._net.project(on_device)
             self._warm.keep(digest, projection, projection.bytes)
         return projection

@@ -27,16 +27,15 @@ import torch
 
 from ancestral.models.autoregressive import Autoregressive, Projection
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
-from ancestral.models.sampling.executor import Executor, device_of, full_precision
+from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.executors import ExecutorName, executor_for
 from ancestral.models.sampling.native.library import Library
 from ancestral.models.sampling.requests import Asked, Requests
 from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
 from ancestral.models.sampling.tile import Drawn, HalfDrawn, Memory, Tile
-from ancestral.models.sampling.tiles import Place, Tiles
+from ancestral.models.sampling.tiles import Tiles, TileSlot
+from ancestral.models.sampling.torch_state import device_of, full_precision
 from ancestral.models.sampling.warm import WarmCache, WarmCounters, digest_of
-
-__all__ = ["Sample", "SampleRequest", "Sampler", "SavedSample"]
 
 
 @dataclass
@@ -86,7 +85,7 @@ class Sampler:
             executor, self._program, slots=slots, device=self._device, dtype=dtype, threads=threads
         )
         self._tiles = Tiles(self._executor)
-        self._active: dict[Place, _Active] = {}
+        self._active: dict[TileSlot, _Active] = {}
         self._waiting: list[_Active] = []
         #: Prefixes that a slot is taking in, by digest.
         self._prefilling: set[bytes] = set()
@@ -102,6 +101,9 @@ class Sampler:
         #: Symbols that became known in slots with an event, and those of all slots in their tiles.
         self.symbols = 0
         self.slot_symbols = 0
+        #: Events that began in a slot, and their symbols that were not known then.
+        self.events_begun = 0
+        self.symbols_begun = 0
 
     @property
     def warm(self) -> WarmCounters:
@@ -119,7 +121,6 @@ class Sampler:
         return self.slots - self.active
 
     @torch.inference_mode()
-    @full_precision()
     def admit(self, request: SampleRequest) -> int:
         """Begin drawing an event; how many `steps` pass at most until it has ended.
 
@@ -156,7 +157,7 @@ class Sampler:
         known = {tile: tile.symbols for tile in busy}
         began = time.perf_counter()
         ended = self._executor.run(groups)
-        self._tiles.events_left()
+        self._tiles.choose_anew()
         share = (time.perf_counter() - began) / len(self._active)
         for active in self._active.values():
             active.seconds += share
@@ -191,7 +192,6 @@ class Sampler:
             yield from self.advance()
 
     @torch.inference_mode()
-    @full_precision()
     def save(self, key: Hashable) -> SavedSample:
         """Take an event out of its slot, to go on with it here or elsewhere (`restore`).
 
@@ -206,7 +206,6 @@ class Sampler:
         return SavedSample(active.asked.request, so_far, self._drawn_by, active.seconds)
 
     @torch.inference_mode()
-    @full_precision()
     def drop(self, key: Hashable) -> None:
         """Draw an event no further; its slot is free, and its neighbours go on as they would have.
 
@@ -221,7 +220,6 @@ class Sampler:
             self._begin_waiting()
 
     @torch.inference_mode()
-    @full_precision()
     def restore(self, saved: SavedSample) -> None:
         """Go on with a saved event of the same network; it ends as if it had never moved.
 
@@ -248,7 +246,7 @@ class Sampler:
         """The network, by the digest of its weights, and the numerics."""
         return f"{digest_of(self._net.state_dict()).hex()[:16]} {self.numerics}"
 
-    def _find(self, key: Hashable) -> tuple[_Active, Place | None]:
+    def _find(self, key: Hashable) -> tuple[_Active, TileSlot | None]:
         """The event of that key, and the slot that it is in, if it is in one."""
         for active in self._waiting:
             if active.asked.request.key == key:
@@ -258,14 +256,14 @@ class Sampler:
                 return active, place
         raise ConditionError(f"no event of key {key!r} is being drawn")
 
-    def _remove(self, active: _Active, place: Place | None) -> None:
+    def _remove(self, active: _Active, place: TileSlot | None) -> None:
         """Draw an event no more, which is still in its slot. Who waits for its prefill can begin
         then."""
         if place is None:
             self._waiting.remove(active)
             return
         del self._active[place]
-        self._tiles.events_left()
+        self._tiles.choose_anew()
         self._end_prefill(active)
 
     def _longest(self, positions: int) -> int:
@@ -324,6 +322,9 @@ class Sampler:
 
     def _begin(self, active: _Active, known: HalfDrawn | Memory | None) -> None:
         """Put an event in a slot, to go on from what is known of it."""
+        memory = known.memory if isinstance(known, HalfDrawn) else known
+        self.events_begun += 1
+        self.symbols_begun += active.asked.start.length - (0 if memory is None else memory.symbols)
         self._active[self._tiles.admit(active.asked.start, known)] = active
 
     def _positions(self, tiles: Sequence[Tile]) -> int:
@@ -336,9 +337,8 @@ class Sampler:
 
     @property
     def _chunk(self) -> int:
-        """Positions of one `advance` at most: whole periods."""
-        period = self._program.period
-        return max(self._executor.chunk_positions // period * period, period)
+        """Positions of one `advance` at most."""
+        return self._program.whole_periods(self._executor.chunk_positions)
 
     def _positions_to_prefill(self, tiles: Sequence[Tile]) -> int:
         """Positions until the first prefill of these tiles is complete."""

@@ -18,7 +18,8 @@ from torch import Tensor
 from ancestral.models.sampling.actions import Action, make_ready
 from ancestral.models.sampling.distributions import Distribution
 from ancestral.models.sampling.draw import SettingsBatch
-from ancestral.models.sampling.memory import Place, Span, TileMemory
+from ancestral.models.sampling.grid_memory import Place, Span
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.ops import Draw, Op, When
 from ancestral.models.sampling.program import StepProgram
 

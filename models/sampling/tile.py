@@ -178,7 +178,7 @@ class Tile(ABC):
                 known = so_far.symbols
             admitted.symbols.append(self._compact(known.reshape(-1, channels)))
         nats = so_far.log_likelihood_nats if isinstance(so_far, HalfDrawn) else 0.0
-        self._place(slot, admitted, None if memory is None else memory.grids, nats)
+        self._set_up(slot, admitted, None if memory is None else memory.grids, nats)
         self._slots[slot] = admitted
         self._free.remove(slot)
 
@@ -214,7 +214,7 @@ class Tile(ABC):
         insort(self._free, slot)
 
     @abstractmethod
-    def _place(
+    def _set_up(
         self, slot: int, admitted: Slot, grids: Sequence[Tensor] | None, nats: float
     ) -> None:
         """Make ready what an event needs: conditioning, memory (`Memory.grids`; None: nothing is

@@ -20,7 +20,7 @@ from ancestral.models.sampling.tile import HalfDrawn, Memory, Start, Tile
 MOST_MOVED = 64
 
 #: A tile, and a slot of it.
-Place: TypeAlias = tuple[Tile, int]
+TileSlot: TypeAlias = tuple[Tile, int]
 
 
 class Tiles:
@@ -42,7 +42,7 @@ class Tiles:
         """Slots of a tile; there is one."""
         return self._tiles[0].slots
 
-    def admit(self, start: Start, so_far: Memory | HalfDrawn | None) -> Place:
+    def admit(self, start: Start, so_far: Memory | HalfDrawn | None) -> TileSlot:
         """Begin an event in a free slot, or go on with it, as `Tile.admit` does."""
         tile = self._with_room()
         slot = tile.free_slot
@@ -50,11 +50,11 @@ class Tiles:
         tile.admit(slot, start, so_far)
         return tile, slot
 
-    def events_left(self) -> None:
-        """Another tile may now be the fullest that has room."""
+    def choose_anew(self) -> None:
+        """Look for the fullest tile anew: some have lost events."""
         self._filling = None
 
-    def move_together(self) -> Iterator[tuple[Place, Place]]:
+    def move_together(self) -> Iterator[tuple[TileSlot, TileSlot]]:
         """Move the events of the emptiest tiles where others have room: from where to where each
         went. The tiles stand on a period boundary."""
         while True:

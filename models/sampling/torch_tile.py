@@ -5,17 +5,23 @@ Shapes: S slots, K positions of a run, C channels.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ancestral.models.sampling.draw import Settings, SettingsBatch
-from ancestral.models.sampling.memory import Place, TileMemory
+from ancestral.models.sampling.executor import Executor
+from ancestral.models.sampling.grid_memory import Place
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.philox import uniform
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.step import TileStep
 from ancestral.models.sampling.tile import Drawn, Tile
+from ancestral.models.sampling.torch_state import single_threaded
 
 
 class TorchTile(Tile):
@@ -26,6 +32,10 @@ class TorchTile(Tile):
         self._step = step
         self._device, self._dtype = step.uniform.device, step.uniform.dtype
         super().__init__(program, step.uniform.shape[1])
+
+    @abstractmethod
+    def run(self, positions: int) -> dict[int, Drawn]:
+        """Go on by so many positions, whole periods; the events that ended, by slot."""
 
     def _remembered(self, slot: int) -> list[Tensor]:
         return self._memory.saved(slot, self._place_at(self._clock))
@@ -69,3 +79,18 @@ class TorchTile(Tile):
         # Turned by the device, which does it faster: each slot's share lies in one piece.
         by_slot = symbols.permute(2, 0, 1).contiguous().cpu().numpy()
         return self._record(np.moveaxis(by_slot, 0, 2), bad)
+
+
+class TorchExecutor(Executor):
+    """Every tile by itself, on one torch thread."""
+
+    def groups(self, tiles: Sequence[Tile]) -> list[list[Tile]]:
+        return [[tile] for tile in tiles]
+
+    def run(self, groups: Sequence[tuple[Sequence[Tile], int]]) -> list[list[dict[int, Drawn]]]:
+        ended = []
+        with single_threaded():
+            for (tile,), positions in groups:
+                assert isinstance(tile, TorchTile)
+                ended.append([tile.run(positions)])
+        return ended

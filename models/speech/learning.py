@@ -139,7 +139,7 @@ def _descend(
             name = type(net).__name__.lower()
             report(f"{name}: step {step + 1:,} of {steps:,}, loss {float(loss.detach()):.3f}")
     net.requires_grad_(False)
-    # What learns no more pulls at nothing.
+    # Gradients left here would count in the norm that the network's own training clips.
     net.zero_grad()
 
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ancestral.jobs.client import Client
+from ancestral.jobs.settings import Settings
+from ancestral.orchestration.commands.options import json_option
 from ancestral.orchestration.commands.output import (
     exit_code,
-    json_option,
     print_json,
     print_table,
     say,
     status_document,
 )
-from ancestral.orchestration.commands.services import queue_url, ray_address
+from ancestral.orchestration.commands.services import queue_of, ray_address
 
 if TYPE_CHECKING:
     from ancestral.orchestration.demo import Outcome
@@ -40,13 +42,12 @@ def demo(output: str, budget: str | None, as_json: bool) -> int:
     Handwritten digits by label, spoken digits by text and speaker, emoji by category and
     loops of piano; some minutes on two processor cores.
     """
-    from ancestral.jobs.settings import Settings
-    from ancestral.orchestration.recipe import parse_budget
+    from ancestral.orchestration.training.recipe import parse_budget
 
     seconds = parse_budget(budget) if budget is not None else None
     settings = Settings.from_environment()
     folder = Path(output).absolute()
-    with queue_url(settings) as (url, embedded):
+    with queue_of(settings) as queue:
         from ancestral.orchestration.cluster import cluster
         from ancestral.orchestration.demo import RANKS, Stage, run_demo
         from ancestral.orchestration.interrupt import Interrupt
@@ -54,14 +55,8 @@ def demo(output: str, budget: str | None, as_json: bool) -> int:
 
         places = max(RANKS, os.cpu_count() or 1)
         with cluster(ray_address(settings), places) as resources, Interrupt() as interrupt:
-            service = Service.at(
-                settings,
-                url,
-                embedded=embedded,
-                samplers=resources.cpus,
-                slots=None,
-                device="cpu",
-            )
+            client = Client(settings, queue)
+            service = Service(client, queue, resources.cpus, slots=None, device="cpu")
             outcomes = run_demo(Stage(service, folder, sys.stderr, say, interrupt), seconds)
     if as_json:
         print_json({name: _document(outcome) for name, outcome in outcomes.items()})

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ancestral.orchestration.commands.output import DONE, json_option, print_json
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import UsageError
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import print_json
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -15,9 +19,6 @@ def devices(pardon: str | None, as_json: bool) -> int:
 
     The queue of ANCESTRAL_REDIS_URL knows them.
     """
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.errors import UsageError
-
     queue = Client().queue
     if queue is None:
         raise UsageError("there is no queue to ask: set ANCESTRAL_REDIS_URL to its address")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-from ancestral.orchestration.commands.output import DONE, json_option, print_json, print_table
-
-if TYPE_CHECKING:
-    from ancestral.jobs.fsck import FsckReport
-    from ancestral.jobs.sameness import Sameness
-
-#: The exit code when something is wrong with the job.
-VIOLATED = 1
+from ancestral.jobs.client import Client
+from ancestral.jobs.fsck import FsckReport
+from ancestral.jobs.fsck import fsck as check
+from ancestral.jobs.sameness import Sameness, compare
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import print_json, print_table
+from ancestral.orchestration.errors import BROKEN, DONE
 
 
 @click.command()
@@ -33,9 +31,6 @@ def fsck(job_id: str, other_id: str | None, as_json: bool) -> int:
     Reads the store alone. Of a job that is not finished what is decided is checked.
     Exit code 1 if something is wrong.
     """
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.fsck import fsck as check
-    from ancestral.jobs.sameness import compare
     from ancestral.orchestration.progress import ProgressLine
 
     client = Client()
@@ -58,7 +53,7 @@ def fsck(job_id: str, other_id: str | None, as_json: bool) -> int:
         print_json(document)
     else:
         _print(report, sameness)
-    return DONE if sound else VIOLATED
+    return DONE if sound else BROKEN
 
 
 def _print(report: FsckReport, sameness: Sameness | None) -> None:

@@ -6,7 +6,11 @@ import dataclasses
 
 import click
 
-from ancestral.orchestration.commands.output import DONE, json_option, print_json
+from ancestral.jobs.client import Client
+from ancestral.jobs.orphans import collect
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import print_json
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -18,9 +22,6 @@ def gc(job_id: str, dry_run: bool, as_json: bool) -> int:
 
     Committed files are never touched, and readers notice nothing.
     """
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.orphans import collect
-
     collected = collect(Client().store(job_id), job_id, dry_run)
     if as_json:
         print_json({"job_id": job_id, "dry_run": dry_run, **dataclasses.asdict(collected)})

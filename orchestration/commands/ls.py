@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    DONE,
-    json_option,
-    print_columns,
-    print_json,
-    status_document,
-)
-
-if TYPE_CHECKING:
-    from ancestral.jobs.client import Client
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import StoreError, UnknownJob
+from ancestral.jobs.store import ahead
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import print_columns, print_json, status_document
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -23,9 +19,6 @@ if TYPE_CHECKING:
 def ls(as_json: bool) -> int:
     """List jobs and where they stand, the newest first."""
     from functools import partial
-
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.store import ahead
 
     client = Client()
     found = list(ahead(partial(_look, client), client.jobs()))
@@ -41,8 +34,6 @@ def ls(as_json: bool) -> int:
 
 def _look(client: Client, job_id: str) -> dict[str, Any]:
     """A job's status; one whose output is gone or broken does not hide the others."""
-    from ancestral.jobs.errors import StoreError, UnknownJob
-
     try:
         job = client.job(job_id)
         return status_document(client.status(job_id), submitted_at=job.submitted_at)

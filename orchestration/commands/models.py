@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    DONE,
-    json_option,
-    print_columns,
-    print_json,
-    print_table,
-)
-
-if TYPE_CHECKING:
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.registry import ModelEntry, Registry
+from ancestral.jobs.bundles import HELD_OUT
+from ancestral.jobs.client import Client
+from ancestral.jobs.kinds import fields_of, kinds_of
+from ancestral.jobs.registry import ModelEntry, Registry
+from ancestral.jobs.removal import remove_models
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import print_columns, print_json, print_table
+from ancestral.orchestration.errors import DONE
 
 #: Of a line, where no terminal says how many it has.
 LINE_CHARACTERS = 100
@@ -40,7 +37,7 @@ def list_models(name: str | None, as_json: bool) -> int:
 
     Of each model the latest version; with a NAME all that it has, newest first.
     """
-    registry = _client().registry
+    registry = Client().registry
     if name is not None:
         return _list_versions(registry, name, as_json)
     entries = registry.list()
@@ -79,8 +76,6 @@ def _list_versions(registry: Registry, name: str, as_json: bool) -> int:
 
 
 def _score(entry: ModelEntry) -> str:
-    from ancestral.jobs.bundles import HELD_OUT
-
     held_out = entry.metrics.get(HELD_OUT)
     return f"{held_out:.4f} held-out bits/dim" if held_out is not None else ""
 
@@ -94,7 +89,7 @@ def push_model(bundle: str, name: str | None, as_json: bool) -> int:
 
     The same bundle again is the same version, and is the latest once more.
     """
-    return _show_latest(_client().registry.publish(bundle, name), as_json)
+    return _show_latest(Client().registry.publish(bundle, name), as_json)
 
 
 @models.command("latest")
@@ -105,7 +100,7 @@ def make_latest(model: str, as_json: bool) -> int:
 
     Jobs that were submitted before keep theirs.
     """
-    return _show_latest(_client().registry.make_latest(model), as_json)
+    return _show_latest(Client().registry.make_latest(model), as_json)
 
 
 def _show_latest(entry: ModelEntry, as_json: bool) -> int:
@@ -127,9 +122,7 @@ def remove_model(model: str, every: bool, force: bool, as_json: bool) -> int:
     The latest version can go when it is the last one, or once another is the latest. A model that
     comes with the package stays, and is what NAME means when all others are gone.
     """
-    from ancestral.jobs.removal import remove_models
-
-    removed = remove_models(_client(), model, every=every, force=force)
+    removed = remove_models(Client(), model, every=every, force=force)
     name = model.partition("@")[0]
     if as_json:
         print_json([{"name": name, "digest": digest} for digest in removed])
@@ -147,10 +140,9 @@ def show_model(model: str, as_json: bool) -> int:
 
     For each kind of job that it can do: what a request is asked for, and a job to paste.
     """
-    from ancestral.jobs.kinds import fields_of, kinds_of
     from ancestral.orchestration.job_examples import example_job, makes
 
-    entry = _client().registry.resolve(model)
+    entry = Client().registry.resolve(model)
     kinds = kinds_of(entry.signature)
     if as_json:
         told = {
@@ -187,7 +179,6 @@ def _figure(value: Any) -> str:
 def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
     import yaml
 
-    from ancestral.jobs.kinds import fields_of
     from ancestral.orchestration.job_examples import default, example_job, takes
 
     click.echo(f"\nA job of kind {kind} asks for:")
@@ -207,9 +198,3 @@ def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
         example_job(model, signature, kind), sort_keys=False, default_flow_style=None, width=80
     )
     click.echo(f"\n{example.rstrip()}")
-
-
-def _client() -> Client:
-    from ancestral.jobs.client import Client
-
-    return Client()

@@ -7,35 +7,24 @@ import dataclasses
 import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
+from ancestral.jobs import layout
+from ancestral.jobs.client import Client
 from ancestral.jobs.states import State
 from ancestral.jobs.status import JobStatus
-
-if TYPE_CHECKING:
-    from ancestral.jobs.client import Client
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from ancestral.orchestration.errors import BROKEN, DONE
 
 #: Characters that a wrapped column has at least.
 NARROWEST = 16
 
-#: What a terminal obeys instead of showing it: controls but for the end of a line, and turns of
-#: direction.
+#: Control characters (but for newline) and bidirectional marks, which a terminal obeys instead of
+#: showing.
 _OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-#: Exit codes of commands that ended by themselves.
-DONE, INCOMPLETE = 0, 1
-
-
-def json_option(command: Command) -> Command:
-    """Adds `--json` to a command, as its argument `as_json`."""
-    text = "Print one JSON document to stdout, and nothing else."
-    return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -52,6 +41,14 @@ def say(line: str) -> None:
         click.echo(line, err=True)
 
 
+def show_status(status: JobStatus, as_json: bool, **more: Any) -> None:
+    """Where a job stands, and what else is known of it: as JSON, or in words."""
+    if as_json:
+        print_json(status_document(status, **more))
+    else:
+        print_status(status, more.get("report"))
+
+
 def status_document(status: JobStatus, **more: Any) -> dict[str, Any]:
     """A status as JSON, with what else is known of the job."""
     return {**dataclasses.asdict(status), **more}
@@ -59,8 +56,6 @@ def status_document(status: JobStatus, **more: Any) -> dict[str, Any]:
 
 def report_of(client: Client, status: JobStatus) -> dict[str, str]:
     """Where the `report` of a finished job is; nothing if there is none, or not yet."""
-    from ancestral.jobs import layout
-
     path = layout.report_path(status.job_id)
     store = client.store(status.job_id)
     return {"report": store.uri_of(path)} if status.finished and store.exists(path) else {}
@@ -128,4 +123,4 @@ def _harmless(text: str) -> str:
 def exit_code(status: JobStatus) -> int:
     """Of a command that shows a job: 1 once it has ended without some of its rows, or broke."""
     incomplete = status.finished and status.rows_failed + status.rows_cancelled > 0
-    return INCOMPLETE if incomplete or status.state is State.FAILED else DONE
+    return BROKEN if incomplete or status.state is State.FAILED else DONE

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    DONE,
-    json_option,
-    print_json,
-    print_status,
-    say,
-    status_document,
-)
+from ancestral.jobs.client import Client
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import say, show_status
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -23,15 +19,10 @@ def recover(job_id: str, as_json: bool) -> int:
     Fleets do this by themselves when a queue was lost. What workers hold now is handed out
     again; if they commit it first, it counts.
     """
-    from ancestral.jobs.client import Client
-
     client = Client()
     recovered = client.recover(job_id)
     found = client.status(job_id)
-    if as_json:
-        print_json(status_document(found, recovered=recovered))
-    else:
-        print_status(found)
-        if not recovered:
-            say("There was nothing to do: it is finished, or somebody else is at it.")
+    show_status(found, as_json, recovered=recovered)
+    if not recovered and not as_json:
+        say("There was nothing to do: it is finished, or somebody else is at it.")
     return DONE

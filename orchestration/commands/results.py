@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    exit_code,
-    json_option,
-    print_json,
-    print_status,
-    report_of,
-    status_document,
-)
-
-if TYPE_CHECKING:
-    from ancestral.jobs.client import Client
+from ancestral.jobs.client import Client
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import exit_code, report_of, show_status
 
 
 @click.command()
@@ -33,8 +25,6 @@ def results(job_id: str, folder: str | None, rejected: bool, as_json: bool) -> i
 
     A job that is still running has those rows that are committed so far.
     """
-    from ancestral.jobs.client import Client
-
     if rejected and folder is None:
         raise click.UsageError("--rejected needs --to DIR.")
     client = Client()
@@ -46,10 +36,8 @@ def results(job_id: str, folder: str | None, rejected: bool, as_json: bool) -> i
         more = {"folder": str(place), "files": _download(client, job_id, place, "ok")}
         if rejected:
             more["rejected_files"] = _download(client, job_id, place / "rejected", "rejected")
-    if as_json:
-        print_json(status_document(found, **report, **more))
-    else:
-        print_status(found, **report)
+    show_status(found, as_json, **report, **more)
+    if not as_json:
         if folder is not None:
             click.echo(f"{more['files']:,} files in {more['folder']}")
         if rejected:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    DONE,
-    json_option,
-    print_json,
-    print_status,
-    say,
-    status_document,
-)
+from ancestral.jobs.client import Client
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import say, show_status
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -25,17 +21,12 @@ def retry(job_id: str, failed: bool, cancelled: bool, as_json: bool) -> int:
     Ids, samples and seeds stay, so that what succeeds now is what it would have been.
     Asked again, it is the same job.
     """
-    from ancestral.jobs.client import Client
-
     if failed == cancelled:
         raise click.UsageError("Say which rows: either --failed or --cancelled.")
     client = Client()
     child = client.retry(job_id, "failed" if failed else "cancelled")
     found = client.status(child.job_id)
-    if as_json:
-        print_json(status_document(found, parent=job_id))
-    else:
-        print_status(found)
-        if client.queue is None:
-            say(f"There is no queue here; draw it with: ancestral run --resume {child.job_id}")
+    show_status(found, as_json, parent=job_id)
+    if client.queue is None and not as_json:
+        say(f"There is no queue here; draw it with: ancestral run --resume {child.job_id}")
     return DONE

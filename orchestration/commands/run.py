@@ -4,68 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ancestral.orchestration.commands.job_file import read_job_file
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import JobError, UsageError
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.manifest import Manifest
+from ancestral.jobs.redis_queue import RedisQueue
+from ancestral.jobs.settings import Settings
+from ancestral.jobs.spec import Job, JobSpec
+from ancestral.jobs.states import State
+from ancestral.orchestration.commands.options import fleet_options, json_option, read_job_file
 from ancestral.orchestration.commands.output import (
     exit_code,
-    json_option,
     print_json,
     print_status,
     say,
     status_document,
 )
-from ancestral.orchestration.commands.services import queue_url, ray_address
-
-if TYPE_CHECKING:
-    from ancestral.jobs.manifest import Manifest
-    from ancestral.jobs.settings import Settings
-    from ancestral.jobs.spec import Job, JobSpec
-
-
-def _share(context: click.Context, option: click.Parameter, gpus: float | None) -> float:
-    """The share of a GPU that was asked for, a whole one if none was."""
-    if gpus is not None and context.params["device"] != "cuda":
-        raise click.UsageError("--gpus-per-sampler needs --device cuda.")
-    return 1.0 if gpus is None else gpus
-
-
-def fleet_options(command: Any) -> Any:
-    """Adds the options that say how a fleet is made up."""
-    for option in (
-        click.option(
-            "--device",
-            type=click.Choice(["cpu", "cuda"]),
-            default="cpu",
-            show_default=True,
-            # Read first, for the share of a GPU depends on it.
-            is_eager=True,
-            help="What samplers draw on.",
-        ),
-        click.option(
-            "--gpus-per-sampler",
-            "gpus",
-            type=click.FloatRange(0, 1, min_open=True),
-            callback=_share,
-            help="With cuda, the share of a GPU that each sampler takes.  [default: 1.0]",
-        ),
-        click.option(
-            "--slots",
-            type=click.IntRange(1),
-            help="Rows that each sampler draws at the same time.  [default: 64, or with cuda what "
-            "the memory of the GPU has room for]",
-        ),
-        click.option(
-            "--samplers",
-            type=click.IntRange(1),
-            help="Sampler processes.  [default: one for each processor, or share of a GPU, of the "
-            "cluster]",
-        ),
-    ):
-        command = option(command)
-    return command
+from ancestral.orchestration.commands.services import queue_of, ray_address
 
 
 @click.command()
@@ -93,12 +52,6 @@ def run(
     ANCESTRAL_REDIS_URL and RAY_ADDRESS name a queue and a cluster to use in place of
     those that are brought along.
     """
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.finalise import finalise
-    from ancestral.jobs.redis_queue import RedisQueue
-    from ancestral.jobs.settings import Settings
-    from ancestral.jobs.states import State
-
     if (job_file is None) == (job_id is None):
         raise click.UsageError("Give either a job file or --resume with the id of a job.")
     settings = Settings.from_environment()
@@ -106,8 +59,8 @@ def run(
     if spec is not None and settings.ray_address in (None, "local"):
         # Of the machines of a cluster nothing is known here: there, samplers refuse.
         _check_fits(spec, device)
-    with queue_url(settings, redis_port) as (url, embedded):
-        client = Client(settings, RedisQueue(url))
+    with queue_of(settings, redis_port) as queue:
+        client = Client(settings, queue)
         job = client.submit(spec) if spec is not None else client.job(str(job_id))
         if spec is not None:
             # Before anything else can go wrong, so that nobody submits it again for that.
@@ -120,14 +73,13 @@ def run(
             client.resume(job.job_id)
         client.take_up(job)
         # From here on it takes seconds to import things; what is wrong with the job is said by now.
-        from ancestral.jobs.errors import JobError
         from ancestral.orchestration.serve import publish_report
 
         more: dict[str, Any] = {}
         if found.finished:
             manifest = finalise(client.store(job.job_id), job.job_id)
         else:
-            manifest, more = _draw(settings, url, embedded, job, samplers, slots, device, gpus)
+            manifest, more = _draw(client, queue, job, samplers, slots, device, gpus)
         try:
             more["report"] = publish_report(client, job, manifest)
         # The job is published, whatever a report of it runs into.
@@ -154,7 +106,6 @@ def _check_fits(spec: JobSpec, device: str) -> None:
     if spec.sampling.precision == "float32":
         # All devices do, and the workers' libraries take their time to be imported.
         return
-    from ancestral.jobs.errors import UsageError
     from ancestral.workers.devices import misfit
 
     if (reason := misfit(spec, device)) is not None:
@@ -164,9 +115,8 @@ def _check_fits(spec: JobSpec, device: str) -> None:
 
 
 def _draw(
-    settings: Settings,
-    url: str,
-    embedded: bool,
+    client: Client,
+    queue: RedisQueue,
     job: Job,
     samplers: int | None,
     slots: int | None,
@@ -178,17 +128,10 @@ def _draw(
     from ancestral.orchestration.interrupt import Interrupt
     from ancestral.orchestration.serve import Service, run_job
 
-    with cluster(ray_address(settings), samplers) as resources, Interrupt() as interrupt:
-        service = Service.at(
-            settings,
-            url,
-            embedded=embedded,
-            samplers=samplers or resources.places(device, gpus),
-            slots=slots,
-            device=device,
-            gpus=gpus,
-        )
-        before = service.queue.counts(job.job_id).rows_decided
+    with cluster(ray_address(client.settings), samplers) as resources, Interrupt() as interrupt:
+        places = samplers or resources.places(device, gpus)
+        service = Service(client, queue, places, slots, device, gpus)
+        before = queue.counts(job.job_id).rows_decided
         start = time.monotonic()
         manifest = run_job(service, job, sys.stderr, interrupt)
         seconds = time.monotonic() - start

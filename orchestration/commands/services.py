@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ancestral.jobs.errors import UsageError
+from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.settings import Settings
+
+#: Leases of a queue that lives and dies with the command. Short, for the only thing that can take
+#: a lease away here is a sampler that hangs, and its rows should not wait long.
+EMBEDDED_LEASE_SECONDS = 15.0
 
 #: Beginnings of Ray addresses from which a server on 127.0.0.1 can be reached.
 _THIS_MACHINE = ("local", "auto", "127.0.0.1:", "localhost:")
@@ -24,8 +29,8 @@ def ray_address(settings: Settings) -> str | None:
 
 
 @contextmanager
-def queue_url(settings: Settings, port: int | None = None) -> Iterator[tuple[str, bool]]:
-    """The URL of the queue's server, and whether it is one of our own, that ends with the block.
+def queue_of(settings: Settings, port: int | None = None) -> Iterator[RedisQueue]:
+    """The queue that the settings name, or one on a server of our own, which ends with the block.
 
     Raises UsageError when a port was asked for that cannot be had, when there can be no such
     cluster, or when it could not reach a server of our own, and ServiceUnavailable when one does
@@ -41,7 +46,7 @@ def queue_url(settings: Settings, port: int | None = None) -> Iterator[tuple[str
                 "--redis-port is for an embedded server, but ANCESTRAL_REDIS_URL names one: unset "
                 "it, or leave the option out"
             )
-        yield settings.redis_url, False
+        yield RedisQueue(settings.redis_url)
         return
     if cluster and not cluster.startswith(_THIS_MACHINE):
         raise UsageError(
@@ -56,6 +61,6 @@ def queue_url(settings: Settings, port: int | None = None) -> Iterator[tuple[str
             raise
         raise UsageError(str(error)) from error
     try:
-        yield server.url, True
+        yield RedisQueue(server.url, EMBEDDED_LEASE_SECONDS)
     finally:
         server.stop()

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    exit_code,
-    json_option,
-    print_json,
-    print_status,
-    report_of,
-    status_document,
-)
-
-if TYPE_CHECKING:
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.status import JobStatus
+from ancestral.jobs.client import Client
+from ancestral.jobs.states import State
+from ancestral.jobs.status import JobStatus
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import exit_code, report_of, show_status
 
 #: Between two looks at a job that is watched, or as long as a look takes: without a queue, the
 #: records of a large job are many to read.
 LOOK_SECONDS = 1.0
 
-#: That the report of a job which just ended is waited for.
+#: How long `watch` waits for the report of a job that just ended.
 REPORT_SECONDS = 10.0
 
 
@@ -34,8 +26,6 @@ REPORT_SECONDS = 10.0
 @json_option
 def status(job_id: str, as_json: bool) -> int:
     """Say where a job stands."""
-    from ancestral.jobs.client import Client
-
     client = Client()
     return _show(client, client.status(job_id), as_json)
 
@@ -45,8 +35,6 @@ def status(job_id: str, as_json: bool) -> int:
 @json_option
 def watch(job_id: str, as_json: bool) -> int:
     """Follow a job until it ends or fails; Ctrl-C stops watching, not the job."""
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.states import State
     from ancestral.orchestration.progress import ProgressLine, Rate, rows_text
 
     client = Client()
@@ -80,9 +68,5 @@ def _wait_for_report(client: Client, found: JobStatus) -> None:
 
 
 def _show(client: Client, found: JobStatus, as_json: bool) -> int:
-    report = report_of(client, found)
-    if as_json:
-        print_json(status_document(found, **report))
-    else:
-        print_status(found, **report)
+    show_status(found, as_json, **report_of(client, found))
     return exit_code(found)

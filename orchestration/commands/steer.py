@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 import click
 
-from ancestral.orchestration.commands.output import (
-    DONE,
-    json_option,
-    print_json,
-    print_status,
-    say,
-    status_document,
-)
-
-if TYPE_CHECKING:
-    from ancestral.jobs.client import Client
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import QueueError
+from ancestral.jobs.finalise import finalise
+from ancestral.jobs.status import status_of
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import say, show_status
+from ancestral.orchestration.errors import DONE
 
 reason_option = click.option("--reason", metavar="TEXT", help="Why, for whoever asks.")
 
@@ -31,8 +26,6 @@ def pause(job_id: str, reason: str | None, as_json: bool) -> int:
 
     `ancestral resume` lets it go on.
     """
-    from ancestral.jobs.client import Client
-
     client = Client()
     told = client.pause(job_id, reason)
     return _show(client, job_id, told, as_json)
@@ -43,8 +36,6 @@ def pause(job_id: str, reason: str | None, as_json: bool) -> int:
 @json_option
 def resume(job_id: str, as_json: bool) -> int:
     """Let a job go on that was paused, or that failed and was mended."""
-    from ancestral.jobs.client import Client
-
     client = Client()
     told = client.resume(job_id)
     return _show(client, job_id, told, as_json)
@@ -65,10 +56,6 @@ def cancel(job_id: str, reason: str | None, now: bool, as_json: bool) -> int:
     A fleet publishes it once its workers have handed back what they hold. Where nobody works
     on the job, --now does so at once.
     """
-    from ancestral.jobs.client import Client
-    from ancestral.jobs.errors import QueueError
-    from ancestral.jobs.finalise import finalise
-
     client = Client()
     told = client.cancel(job_id, reason)
     if now:
@@ -84,14 +71,9 @@ def cancel(job_id: str, reason: str | None, now: bool, as_json: bool) -> int:
 
 def _show(client: Client, job_id: str, told: bool, as_json: bool) -> int:
     """Where the job stands now. A queue that could not be told is not asked either."""
-    from ancestral.jobs.status import status_of
-
     queue = client.queue if told else None
     found = status_of(client.job(job_id), client.store(job_id), queue)
-    if as_json:
-        print_json(status_document(found))
-    else:
-        print_status(found)
+    show_status(found, as_json)
     if not told:
         say("No queue could be told; whoever works on the job hears of it within about a minute.")
     return DONE

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ancestral.orchestration.commands.job_file import read_job_file
-from ancestral.orchestration.commands.output import (
-    DONE,
-    json_option,
-    print_json,
-    print_status,
-    say,
-    status_document,
-)
+from ancestral.jobs.client import Client
+from ancestral.orchestration.commands.options import json_option, read_job_file
+from ancestral.orchestration.commands.output import say, show_status
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -24,15 +19,9 @@ def submit(job_file: str, as_json: bool) -> int:
     Without a queue the job is accepted all the same, and waits until
     `ancestral run --resume` takes it up.
     """
-    from ancestral.jobs.client import Client
-
     client = Client()
     job = client.submit(read_job_file(job_file))
-    status = client.status(job.job_id)
-    if as_json:
-        print_json(status_document(status))
-    else:
-        print_status(status)
-        if client.queue is None:
-            say(f"There is no queue here; draw it with: ancestral run --resume {job.job_id}")
+    show_status(client.status(job.job_id), as_json)
+    if client.queue is None and not as_json:
+        say(f"There is no queue here; draw it with: ancestral run --resume {job.job_id}")
     return DONE

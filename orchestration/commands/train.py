@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ancestral.orchestration.commands.output import DONE, json_option, print_json, print_table, say
+from ancestral.jobs.bundles import CONFIG
+from ancestral.jobs.client import Client
+from ancestral.jobs.errors import StoreDenied, UsageError
+from ancestral.jobs.settings import Settings
+from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.output import print_json, print_table, say
 from ancestral.orchestration.commands.services import ray_address
+from ancestral.orchestration.errors import DONE
 
 if TYPE_CHECKING:
-    from ancestral.jobs.registry import Registry
-    from ancestral.jobs.settings import Settings
-    from ancestral.orchestration.rank import Trained
-    from ancestral.orchestration.training_run import TrainingRun
+    from ancestral.orchestration.training.rank import Trained
+    from ancestral.orchestration.training.run import TrainingRun
 
 
 @click.command()
@@ -81,8 +85,7 @@ def train(
       piano                piano music (wavenet)
       piano-linear         the same as a series, fitted at once (linear)
     """
-    from ancestral.jobs.settings import Settings
-    from ancestral.orchestration.recipe import find_recipe, parse_budget
+    from ancestral.orchestration.training.recipe import find_recipe, parse_budget
 
     if name is not None and output is not None:
         raise click.UsageError("Give either --name or --output.")
@@ -95,10 +98,10 @@ def train(
     if output is not None:
         make_folder(Path(output).absolute())
     # From here on it takes seconds to import things.
-    from ancestral.orchestration.training import end_training
-    from ancestral.orchestration.training_run import plan_training
+    from ancestral.orchestration.training.run import plan_training
+    from ancestral.orchestration.training.train import end_training
 
-    run = plan_training(recipe, _registry(settings), fresh=fresh)
+    run = plan_training(recipe, Client(settings).registry, fresh=fresh)
     say(
         f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
         f"{run.training_rows:,} rows to learn from, {run.held_out_rows:,} held out"
@@ -130,9 +133,6 @@ def make_folder(folder: Path) -> None:
 
     Raises StoreDenied when it cannot be written, and UsageError when it holds something else.
     """
-    from ancestral.jobs.bundles import CONFIG
-    from ancestral.jobs.errors import StoreDenied, UsageError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -146,17 +146,11 @@ def make_folder(folder: Path) -> None:
         )
 
 
-def _registry(settings: Settings) -> Registry:
-    from ancestral.jobs.registry import Registry
-
-    return Registry(settings.state_uri, settings.cache_folder, settings.shipped_folder)
-
-
 def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> Trained:
     from ancestral.orchestration.cluster import cluster
-    from ancestral.orchestration.event_files import EventFiles
     from ancestral.orchestration.interrupt import Interrupt
-    from ancestral.orchestration.training import train as train_on_cluster
+    from ancestral.orchestration.training.event_files import EventFiles
+    from ancestral.orchestration.training.train import train as train_on_cluster
 
     with cluster(ray_address(settings), max(workers, os.cpu_count() or 1)) as resources:
         resources.places(device)
@@ -173,9 +167,9 @@ def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> T
 
 def keep(trained: Trained, settings: Settings, name: str, output: str | None) -> dict[str, Any]:
     """Put the model where it was asked for; what is known of it."""
-    from ancestral.orchestration.training import publish, write_bundle, write_picture
+    from ancestral.orchestration.training.train import publish, write_bundle, write_picture
 
-    registry = _registry(settings)
+    registry = Client(settings).registry
     if output is not None:
         folder = Path(output).absolute()
         write_bundle(trained, folder)

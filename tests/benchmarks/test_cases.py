@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ancestral.orchestration.recipe import find_recipe
+from ancestral.orchestration.training.recipe import find_recipe
 from benchmarks.parts.cases import CASES, Case
 from benchmarks.parts.learning import fresh
 

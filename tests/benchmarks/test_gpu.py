@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.parts.gpu_floors import Ceilings, Work, with_floor
+from benchmarks.parts.gpu.floors import Ceilings, Work, with_floor
 
 ROOT = Path(__file__).parents[2]
 
@@ -276,7 +276,7 @@ def test_weights_are_streamed_as_they_are_said_to_be() -> None:
     # Given the kernel under Triton's interpreter, and a number of weights that blocks do not divide
     code = """
 import torch
-from parts.gpu_stream import BLOCK, stream, stream_by_torch
+from parts.gpu.stream import BLOCK, stream, stream_by_torch
 weights = torch.randn(BLOCK + 100, generator=torch.Generator().manual_seed(0)).bfloat16()
 torch.testing.assert_close(stream(weights, 2, 3), stream_by_torch(weights, 2, 3))
 """

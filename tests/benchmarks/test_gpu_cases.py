@@ -12,8 +12,8 @@ import pytest
 
 def test_rates_need_no_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a machine on which the tests cannot be imported
-    child = importlib.import_module("parts.gpu_child")
-    monkeypatch.setitem(sys.modules, "parts.gpu_tests", None)
+    child = importlib.import_module("parts.gpu.child")
+    monkeypatch.setitem(sys.modules, "parts.gpu.tests", None)
 
     # When
     cases = list(child.cases("cpu", quick=True))
@@ -21,12 +21,12 @@ def test_rates_need_no_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     # Then that is one test that fails, and all else is there
     assert {case.group for case in cases} == {"machine", "compile", "tests", "sampling"}
     (test,) = (case for case in cases if case.group == "tests")
-    with pytest.raises(ImportError, match=r"parts\.gpu_tests"):
+    with pytest.raises(ImportError, match=r"parts\.gpu\.tests"):
         test.action()
 
 
 def test_tests_that_compile_kernels_have_all_the_time_that_there_is() -> None:
-    tests = importlib.import_module("parts.gpu_tests")
+    tests = importlib.import_module("parts.gpu.tests")
 
     seconds = {case.name: case.seconds for case in tests.test_cases("cuda", few=False)}
 
@@ -38,7 +38,7 @@ def test_tests_that_compile_kernels_have_all_the_time_that_there_is() -> None:
 
 
 def test_each_row_is_asked_once_and_fused_ones_first() -> None:
-    rates = importlib.import_module("parts.gpu_rates")
+    rates = importlib.import_module("parts.gpu.rates")
 
     assert len(set(rates.ROWS)) == len(rates.ROWS)
     executors = [row.executor == "graph" for row in rates.ROWS]
@@ -47,7 +47,7 @@ def test_each_row_is_asked_once_and_fused_ones_first() -> None:
 
 def test_a_compiled_kernel_says_what_it_takes() -> None:
     # Given launches of a kernel that Triton compiled, and of one in plain torch
-    kernel = importlib.import_module("parts.gpu_kernel")
+    kernel = importlib.import_module("parts.gpu.kernel")
     compiled = SimpleNamespace(n_regs=255, n_spills=448, metadata=SimpleNamespace(shared=24_576))
 
     def launched(compiled: object) -> list[object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.parts.gpu_process import FOLDERS, THREADS, Listed, Outcome, Process, run_all
+from benchmarks.parts.gpu.process import FOLDERS, THREADS, Listed, Outcome, Process, run_all
 
 #: Speaks as the process of a device does.
 CHILD = """
@@ -44,7 +44,7 @@ with open(sys.argv[1], "w") as lock:
 #: Runs that case until it is interrupted.
 RUNNER = """
 import sys, time
-from parts.gpu_process import Process, run_all
+from parts.gpu.process import Process, run_all
 with Process(sys.argv[1:]) as process:
     assert process.start() is None
     run_all(process.cases, [process], time.monotonic() + 60, print)

@@ -59,6 +59,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         ("batching --json nowhere/a.json", "there is no folder nowhere"),
         ("sampling --json nowhere/a.json", "there is no folder nowhere"),
         ("recovery --json nowhere/a.json", "there is no folder nowhere"),
+        ("fleet --json nowhere/a.json", "there is no folder nowhere"),
+        ("fleet --models digits,nosuch", "'nosuch' is not one of digits, emoji"),
+        ("fleet --samplers 0", "'0' is not a whole number above 0"),
     ],
 )
 def test_what_is_wrong_is_said_at_once(

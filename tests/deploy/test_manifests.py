@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ancestral.jobs import settings
 from ancestral.jobs.settings import Settings
-from ancestral.orchestration.cli import cli
 from ancestral.orchestration.serve import DRAIN_SECONDS
+from tests.complaint import complaint
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -54,12 +53,6 @@ def commands(text: str) -> list[list[str]]:
     filled = re.sub(r"\$\{\w+:-(\w*)\}", r"\1", text)
     lines = re.findall(r"(?:\bexec ancestral|`ancestral|--rm client) ([\w. -]+)", filled)
     return [line.split() for line in lines]
-
-
-def complaint(command: list[str]) -> str | None:
-    """What the command line says against a command, if anything; options are checked too."""
-    result = CliRunner().invoke(cli, [*command, "--help"])
-    return None if result.exit_code == 0 else result.output
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "ray-cluster.yaml", "README.md"])

@@ -152,7 +152,6 @@ def control(plan: Plan, name: str) -> None:
         open_store(plan.job.spec.output),
         plan.job,
         lambda sentence: journal.write("said", sentence=sentence),
-        lease_seconds=plan.lease_seconds,
     )
     while True:
         try:

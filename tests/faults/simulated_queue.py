@@ -27,6 +27,7 @@ class QueueDoor:
         self._oracle = oracle
         self._faults = faults
         self._process = process
+        self.lease_seconds = queue.lease_seconds
 
     def begin_rebuild(self, job: QueuedJob, epoch: int) -> bool:
         def effect() -> bool:
@@ -44,12 +45,12 @@ class QueueDoor:
         epoch: int,
         undecided: Iterable[Unit] = (),
         rows: Iterable[Unit] = (),
-        split: Mapping[Unit, int] | None = None,
+        split: Iterable[Unit] = (),
     ) -> bool:
-        waiting, decided = list(undecided), list(rows)
+        waiting, decided, halved = list(undecided), list(rows), list(split)
 
         def effect() -> bool:
-            restored = self._queue.restore(job_id, epoch, waiting, decided, split)
+            restored = self._queue.restore(job_id, epoch, waiting, decided, halved)
             if restored:
                 self._oracle.restored(job_id, waiting + decided)
             return restored

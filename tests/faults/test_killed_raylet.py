@@ -73,7 +73,7 @@ def test_the_samplers_of_the_other_node_draw_what_is_left(
     # Given
     queue = RedisQueue(redis_url, LEASE_SECONDS, namespace=namespace)
     client = Client(tiny_settings(tmp_path), queue)
-    service = Service(client, queue, LEASE_SECONDS, samplers=2, slots=16, device="cpu")
+    service = Service(client, queue, samplers=2, slots=16, device="cpu")
     job = client.submit(tiny_spec(tmp_path / "lake", samples=ROWS // 10, unit={"rows": 20}))
     killer = Killer(client, job, node)
 

@@ -62,7 +62,7 @@ def test_the_job_ends_with_the_same_rows_and_none_twice(
     # Given
     queue = RedisQueue(redis_url, LEASE_SECONDS, namespace=namespace)
     client = Client(tiny_settings(tmp_path), queue)
-    service = Service(client, queue, LEASE_SECONDS, samplers=2, slots=16, device="cpu")
+    service = Service(client, queue, samplers=2, slots=16, device="cpu")
     job = client.submit(tiny_spec(tmp_path / "lake", samples=200, unit={"rows": 20}))
     killer = Killer(client, job)
     progress = io.StringIO()

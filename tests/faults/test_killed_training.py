@@ -12,28 +12,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ancestral.models import TrainProgress
-from ancestral.orchestration.checkpoints import Checkpoints
 from ancestral.orchestration.cluster import OBJECT_STORE_BYTES, cluster, ray_module
 from ancestral.orchestration.interrupt import Interrupt
-from ancestral.orchestration.news import Began, News
-from ancestral.orchestration.rank import Trained
-from ancestral.orchestration.training import TrainingRun, train
-from tests.orchestration.event_curves import read_curve
+from ancestral.orchestration.training.checkpoints import Checkpoints
+from ancestral.orchestration.training.news import Began, News
+from ancestral.orchestration.training.rank import Trained
+from ancestral.orchestration.training.train import TrainingRun, train
 from tests.orchestration.shell import Shell, descendants
-from tests.orchestration.stripes import digest, plan, recipe
 from tests.orchestration.tiny import small_ray
+from tests.orchestration.training.event_curves import read_curve
+from tests.orchestration.training.stripes import digest, plan, recipe
 
 # Each starts two clusters or more: on a busy machine that takes minutes.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-#: How Ray calls the process of a rank that trains.
-RANK = "ray::RayTrainWorker"
+#: How Ray calls the process of a rank that trains, and of one that is alone.
+RANK, ONLY_RANK = "ray::RayTrainWorker", "ray::_fit"
 
 #: So many steps that none has ended when the first checkpoint is there; and checkpoints by the
 #: clock, at steps that are no validations. Both optimizers are at work.
@@ -79,17 +80,18 @@ class Killer(Interrupt):
 
     @property
     def asked(self) -> bool:
-        if not self.killed and self._checkpoints.steps():
+        # On a busy machine there may be one from before the first step.
+        if not self.killed and any(self._checkpoints.steps()):
             self._kill()
             self.killed = True
         return False
 
 
-def run_through(run: TrainingRun, interrupt: Interrupt) -> Ran:
+def run_through(run: TrainingRun, interrupt: Interrupt, workers: int = 2) -> Ran:
     news: list[News] = []
     trained = train(
         run,
-        workers=2,
+        workers=workers,
         picture=False,
         stream=io.StringIO(),
         interrupt=interrupt,
@@ -113,18 +115,31 @@ def check(disturbed: Ran, undisturbed: Ran) -> None:
     assert digest(disturbed.trained) == digest(undisturbed.trained)
 
 
-def test_a_rank(tmp_path: Path, undisturbed: Ran) -> None:
-    def kill() -> None:
-        rank = next(pid for pid in descendants(os.getpid()) if title(pid) == RANK)
-        os.kill(rank, signal.SIGKILL)
+def kill_one(name: str) -> None:
+    """A process of that title which this one started."""
+    os.kill(next(pid for pid in descendants(os.getpid()) if title(pid) == name), signal.SIGKILL)
 
+
+def test_a_rank(tmp_path: Path, undisturbed: Ran) -> None:
     run = plan(tmp_path, **SETTINGS)
-    killer = Killer(run, kill)
+    killer = Killer(run, partial(kill_one, RANK))
     with small_ray():
         disturbed = run_through(run, killer)
 
     assert killer.killed
     check(disturbed, undisturbed)
+
+
+def test_the_only_rank(tmp_path: Path) -> None:
+    run = plan(tmp_path, **SETTINGS)
+    killer = Killer(run, partial(kill_one, ONLY_RANK))
+    with small_ray():
+        disturbed = run_through(run, killer, workers=1)
+
+    assert killer.killed
+    first, went_on = disturbed.began
+    assert first == 0 and 0 < went_on < SETTINGS["steps"]
+    assert max(disturbed.curve) == disturbed.trained.metrics["steps"] == SETTINGS["steps"]
 
 
 @pytest.fixture
@@ -170,7 +185,8 @@ def test_the_process_that_was_started(tmp_path: Path, undisturbed: Ran) -> None:
     command = ("train", shell.write("recipe.yaml", document), "--output", str(tmp_path / "model"))
     first = shell.start(*command)
     try:
-        eventually(lambda: list(tmp_path.glob("home/state/training/*/checkpoints/0*")))
+        checkpoints = "home/state/training/*/checkpoints/0*"
+        eventually(lambda: any(int(path.name) for path in tmp_path.glob(checkpoints)))
     finally:
         first.kill()
         first.communicate()

@@ -1,7 +1,7 @@
 """What the tests of GPUs ask for, and how two samples are compared.
 
 They need no pytest: each is a function whose parameters are named below, and whoever runs it gives
-it one value of each: `conftest.py` under pytest, `benchmarks/parts/gpu_tests.py` where there is
+it one value of each: `conftest.py` under pytest, `benchmarks/parts/gpu/tests.py` where there is
 none. On a processor the twins of the executors run, so that each test can be tried without a GPU.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import uuid
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,8 +127,24 @@ def decide(
             )
         )
         pack += data
+    ended_at = STARTED + timedelta(seconds=unit.end)
+    return decide_by(store, job, unit, rows, pack, statuses, attempt, ended_at)
+
+
+def decide_by(
+    store: Store,
+    job: Job,
+    unit: Unit,
+    rows: Sequence[IndexRow],
+    pack: bytes,
+    statuses: str,
+    attempt: str,
+    created_at: datetime,
+) -> RangeRecord:
+    """Decide a unit by these rows and their pack; the record that stands."""
     part = encode_part(rows, job.signature)
     part_path = layout.attempt_path(job.job_id, unit, attempt)
+    pack_path = layout.pack_path(job.job_id, unit, attempt)
     store.put(pack_path, pack)
     store.put(part_path, part)
     record = RowsRecord(
@@ -142,7 +159,7 @@ def decide(
         statuses=statuses,
         index_part=FileFact.of(part_path, part),
         packs=(FileFact.of(pack_path, pack),),
-        created_at=STARTED + timedelta(seconds=unit.end),
+        created_at=created_at,
         sampling_seconds=0.5,
     )
     return Ledger(store, job.job_id).decide(record)

@@ -6,23 +6,21 @@ import contextlib
 import hashlib
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ancestral.jobs import layout
 from ancestral.jobs.acceptance import upload
-from ancestral.jobs.index import IndexRow, encode_part
-from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.records import FileFact, RangeRecord, RowsRecord, SplitRecord
+from ancestral.jobs.index import IndexRow
+from ancestral.jobs.records import RangeRecord
 from ancestral.jobs.request_shards import Request, Row, read_rows, write_shards
 from ancestral.jobs.spec import Job, JobSpec, ModelReference, Sampling
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
+from tests.jobs import deciding
 from tests.jobs.bundles import DIGITS
-
-MOMENT = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
+from tests.jobs.deciding import STARTED, decide_by
 
 #: Letters of statuses, as in records.
 STATUSES = {"o": "ok", "f": "failed", "r": "rejected"}
@@ -98,40 +96,12 @@ def draw(
             }
             pack += data + b"padding"
         rows.append(IndexRow(**values))
-    part = encode_part(rows, job.signature)
-    part_path = layout.attempt_path(job.job_id, unit, attempt)
-    store.put(pack_path, pack)
-    store.put(part_path, part)
-    record = RowsRecord(
-        start=unit.start,
-        end=unit.end,
-        attempt=attempt,
-        worker="ann",
-        device="cpu",
-        numerics="x86-64/reference/float32",
-        model_digest=job.model.digest,
-        code_version="0.1.0",
-        statuses=letters,
-        index_part=FileFact.of(part_path, part),
-        packs=(FileFact.of(pack_path, pack),),
-        created_at=MOMENT,
-        sampling_seconds=0.5,
-    )
-    return Ledger(store, job.job_id).decide(record)
+    return decide_by(store, job, unit, rows, pack, letters, attempt, STARTED)
 
 
 def split(store: Store, job: Job, unit: Unit, at: int) -> tuple[Unit, Unit]:
     """Split a unit as a worker does; its halves."""
-    record = SplitRecord(
-        start=unit.start,
-        end=unit.end,
-        at=at,
-        attempt=uuid.uuid4().hex,
-        worker="ann",
-        reason="share",
-        created_at=MOMENT,
-    )
-    Ledger(store, job.job_id).decide(record)
+    deciding.split(store, job, unit, at)
     return unit.split(at)
 
 
@@ -158,5 +128,5 @@ def _values(job: Job, row: Row, attempt: str, status: str) -> dict[str, Any]:
         "worker": "ann",
         "device": "cpu",
         "attempt": attempt,
-        "created_at": MOMENT,
+        "created_at": STARTED,
     }

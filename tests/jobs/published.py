@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
@@ -31,3 +38,15 @@ def unpublish(store: Store) -> None:
     """As if nobody had finalised anything yet."""
     for path in outputs(store):
         store.delete(path)
+
+
+def retell(store: Store, job_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Let the public table tell something else: of each row, these columns."""
+    manifest = read_manifest(store, job_id)
+    assert manifest is not None
+    for part in manifest.parts:
+        table = pq.read_table(pa.BufferReader(store.read(part.path)))
+        rows = [{**row, **change(row)} for row in table.to_pylist()]
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), sink)
+        store.put(part.path, memoryview(sink.getvalue()))

@@ -62,6 +62,50 @@ def test_a_refused_job_leaves_nothing_behind(
     assert client.submit({**spec, "idempotency_key": "k"}).rows == 20
 
 
+def test_a_draft_is_the_job_with_its_requests_and_leaves_nothing_behind(
+    client: Client, spec: dict[str, Any]
+) -> None:
+    # Given what a spec would become
+    spec = {**spec, "idempotency_key": "k"}
+    with client.draft(spec) as (drafted, requests):
+        asked = read_rows(requests, drafted, Unit(0, drafted.rows))
+        folder = Path(requests.uri)
+        assert folder.is_dir()
+
+    # Then nothing was written
+    assert not folder.exists()
+    assert objects(spec) == []
+    assert client.jobs() == []
+
+    # And it is what the job is, once it is submitted
+    job = client.submit(spec)
+    assert (drafted.rows, drafted.unit_rows) == (job.rows, job.unit_rows) == (20, 8)
+    assert read_rows(client.store(job.job_id), job, Unit(0, 20)) == asked
+
+    # And a key that is taken for another spec is refused here, too
+    with client.draft(spec):
+        pass
+    with pytest.raises(ConflictError), client.draft({**spec, "name": "other"}):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"grid": {"label": [1, 10]}}, RequestsInvalid),
+        ({"model": "letters"}, ModelUnreadable),
+        ({"sampling": {"top_k": 7.5}}, SpecError),
+        ({"sampling": {"samples": 2**31 - 1}}, SpecError),
+        ({"output": "nonsense://lake"}, SpecError),
+    ],
+)
+def test_a_draft_of_what_would_be_refused_is_refused(
+    client: Client, spec: dict[str, Any], change: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error), client.draft({**spec, **change}):
+        pass
+
+
 def test_an_output_that_cannot_be_written_is_named(
     client: Client, spec: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -18,7 +18,6 @@ def table(tmp_path: Path) -> str:
         "image": pa.array([bytes([row % 256] * 4) for row in range(300)], pa.binary(4)),
         "label": pa.array([row % 10 for row in range(300)], pa.int8()),
         "split": ["test" if row % 3 == 0 else "train" for row in range(300)],
-        "license": ["CC0"] * 300,
     }
     path = str(tmp_path / "digits.parquet")
     pq.write_table(pa.table(columns), path, row_group_size=70)
@@ -40,11 +39,6 @@ def test_a_split_is_its_rows(table: str) -> None:
 def test_the_column_of_the_split_can_be_asked_for_too(table: str) -> None:
     rows = list(read_table(table, ["split"], split="test"))
     assert rows == [{"split": "test"}] * 100
-
-
-def test_another_column_can_split(table: str) -> None:
-    rows = list(read_table(table, ["split"], split="CC0", split_column="license"))
-    assert len(rows) == 300
 
 
 @pytest.mark.parametrize("row_group_size", [7, 70, 1000])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from ancestral.jobs.documents import did_you_mean, nearest, read_document, shortened, validate
+from ancestral.jobs.documents import read_document, validate
 from ancestral.jobs.errors import SpecError
 
 
@@ -166,10 +166,3 @@ def test_a_wrong_value_of_any_size_is_soon_repeated(tmp_path: Path) -> None:
 def test_what_is_valid_is_returned() -> None:
     recipe = validate(Recipe, {"title": "bread", "oven": {"degrees": 230}}, "r.yaml")
     assert recipe == Recipe(title="bread", oven=Oven(degrees=230))
-
-
-def test_hints() -> None:
-    assert did_you_mean("labl", ["label", "seed"]) == "; did you mean 'label'?"
-    assert did_you_mean("x", []) == "; there are none"
-    assert nearest("x", ["label"]) == ""
-    assert shortened(range(100), most=3) == "0, 1, 2, ... (100 in all)"

@@ -102,6 +102,13 @@ def test_other_paths_tell_none(path: str) -> None:
     assert layout.unit_of_name(path) is None
 
 
+@pytest.mark.parametrize("output", ["/lake", "s3://lake", "/packs/job", "file:///packs/job/packs"])
+def test_a_pack_is_found_by_its_uri_wherever_it_was_written(output: str) -> None:
+    path = layout.pack_path("job", UNIT, ATTEMPT)
+    assert layout.pack_of("job", f"{output}/{path}") == path
+    assert layout.pack_of("another", f"{output}/{path}") is None
+
+
 @given(st.sets(st.integers(1, 10**9)), names)
 def test_the_last_number_is_the_highest(numbers: set[int], job_id: str) -> None:
     paths = [layout.epoch_path(job_id, number) for number in numbers]

@@ -133,7 +133,7 @@ def test_a_part_takes_no_records_but_those_that_have_rows_of_it(local_store: Sto
     st.integers(1, 12),
 )
 def test_windows_keep_every_row_in_order(tables: list[pa.Table], size: int) -> None:
-    windows = list(public_table._windows(iter(tables), size))
+    windows = list(public_table.windows(iter(tables), size))
     rows = [row for table in tables for row in table["ordinal"].to_pylist()]
     assert [row for window in windows for row in window["ordinal"].to_pylist()] == rows
     assert all(window.num_rows == size for window in windows[:-1])

@@ -37,7 +37,7 @@ def test_a_job_is_built_as_the_store_has_it(rig: Rig) -> None:
         1,
         undecided=[Unit(20, 30), Unit(30, 100)],
         rows=[Unit(0, 10), Unit(10, 20)],
-        split={Unit(0, 100): 30, Unit(0, 30): 20, Unit(0, 20): 10},
+        split=[Unit(0, 100), Unit(0, 30), Unit(0, 20)],
     )
     rig.pass_time(10)
     rig.queue.end_rebuild("job", 1)
@@ -154,7 +154,7 @@ def test_an_audit_mends_what_drifted_and_leaves_the_rest(rig: Rig) -> None:
         1,
         undecided=[*units[3:], units[1], Unit(50, 60), Unit(20, 25), Unit(25, 30)],
         rows=[units[0]],
-        split={decided.unit: 25},
+        split=[decided.unit],
     )
 
     assert beat(rig.queue, leases[0]) is Order.CONTINUE

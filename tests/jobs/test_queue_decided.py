@@ -44,7 +44,7 @@ def test_the_units_are_named_of_which_it_was_not_told_how_they_ended(queue: Queu
     # Given many units that are decided as rows, and others that are not
     add(queue, units=1)
     decided = [Unit(start, start + 10) for start in range(100, 15_000, 10)]
-    queue.restore("job", 1, rows=reversed(decided), split={Unit(10, 20): 14})
+    queue.restore("job", 1, rows=reversed(decided), split=[Unit(10, 20)])
     assert queue.untold("job") == decided
 
     # When it is told of some of them, and of one that it did not know
@@ -200,7 +200,7 @@ def test_a_unit_decided_as_rows_is_not_split_any_more(queue: Queue) -> None:
     queue.complete("job", lease.unit, TEN)
 
     assert queue.split("job", lease.unit, 4, keep=lease) is None
-    assert queue.restore("job", 1, split={lease.unit: 4})
+    assert queue.restore("job", 1, split=[lease.unit])
 
     assert standing(queue) == (0, 0, 1)
 

@@ -97,7 +97,7 @@ class Twins(RuleBasedStateMachine):
         epoch=EPOCHS,
         undecided=st.lists(UNITS, max_size=6),
         rows=st.lists(UNITS, max_size=2),
-        split=st.dictionaries(UNITS, st.just(3), max_size=2),
+        split=st.lists(UNITS, max_size=2),
     )
     def restore(
         self,
@@ -105,10 +105,9 @@ class Twins(RuleBasedStateMachine):
         epoch: int,
         undecided: list[Unit],
         rows: list[Unit],
-        split: dict[Unit, int],
+        split: list[Unit],
     ) -> None:
-        cuts = {unit: unit.start + at for unit, at in split.items()}
-        self.both(lambda queue: queue.restore(job, epoch, undecided, rows, cuts))
+        self.both(lambda queue: queue.restore(job, epoch, undecided, rows, split))
 
     @rule(job=JOBS, epoch=EPOCHS)
     def end_rebuild(self, job: str, epoch: int) -> None:

@@ -108,7 +108,7 @@ def test_a_decided_unit_leaves_one_field(queue: Queue, client: redis.Redis, name
     for lease in queue.claim("ann", 2):
         beat(queue, lease, moved=3)
         queue.complete("job", lease.unit, TEN)
-    queue.restore("job", 1, rows=[Unit(10, 20)], split={Unit(30, 40): 34})
+    queue.restore("job", 1, rows=[Unit(10, 20)], split=[Unit(30, 40)])
 
     shard = f"{{{namespace}}}"
     names = ("sequence", "fence", "jobs", "workers", "expiry")
@@ -118,7 +118,7 @@ def test_a_decided_unit_leaves_one_field(queue: Queue, client: redis.Redis, name
     assert client.hgetall(f"{shard}:decided:job") == {
         "000000000010-000000000020": "rows",
         "000000000020-000000000030": "rows 10 0 0",
-        "000000000030-000000000040": "split 34",
+        "000000000030-000000000040": "split",
         "000000000000-000000000010": "rows 10 0 0",
     }
 

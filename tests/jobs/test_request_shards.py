@@ -1,6 +1,5 @@
 """Shards: requests written once and read back by the row."""
 
-import errno
 import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
+from ancestral.jobs.errors import CorruptObject, NotFound
 from ancestral.jobs.folders import Folder
 from ancestral.jobs.request_shards import (
     LocalShard,
@@ -17,7 +16,6 @@ from ancestral.jobs.request_shards import (
     Row,
     fail_repeats,
     read_rows,
-    staging,
     write_shards,
 )
 from ancestral.jobs.spec import Job, JobSpec, ModelReference, Sampling, Shard
@@ -105,19 +103,6 @@ def test_fields_and_errors_come_back_as_they_were(tmp_path: Path) -> None:
     )
     # And where an error quotes what is no text, it has a question mark
     assert second == Row(1, "#1", 0, 0, {}, "?.jsonl, line 2: is not valid JSON")
-
-
-def test_a_full_folder_for_temporary_files_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(StoreDenied) as caught, staging():
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert str(caught.value) == (
-        f"the requests cannot be kept in {tmp_path} on their way (No space left on device): make "
-        "room there, or set TMPDIR to another folder"
-    )
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_rows_of_a_child_are_its_requests(tmp_path: Path) -> None:

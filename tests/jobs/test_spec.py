@@ -223,6 +223,11 @@ def test_a_request_of_a_child_is_one_row() -> None:
     assert Job.from_json(child.to_json()) == child
 
 
+def test_the_table_lies_under_the_day_of_submission() -> None:
+    folder = job_of(8, 2).table_folder
+    assert folder == "artifacts/model_name=digits/day=2026-11-22/job=j"
+
+
 def test_a_job_survives_json() -> None:
     job = job_of(1000, 256)
     assert Job.from_json(job.to_json()) == job

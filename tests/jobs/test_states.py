@@ -55,7 +55,7 @@ facts = st.builds(
         (
             Facts(9, 4, Wanted.CANCEL, leased=1),
             State.CANCELLING,
-            "cancelled; 1 units are being handed back",
+            "cancelled; 1 unit is being handed back",
         ),
         (Facts(9, 4, Wanted.FAIL, "the model is gone"), State.FAILED, "the model is gone"),
         (Facts(9, 9, Wanted.FAIL, "a part is gone"), State.FAILED, "a part is gone"),

@@ -33,7 +33,7 @@ def test_a_paused_job_is_handed_back_and_goes_on_when_it_is_resumed(
     assert queue.heartbeat("ann", {lease: Progress(1)}) == {lease: Order.HAND_BACK}
     assert queue.claim("bob", 1) == []
     status = client.status(job.job_id)
-    assert (status.state, status.reason) == (State.PAUSED, "lunch; 1 units are being handed back")
+    assert (status.state, status.reason) == (State.PAUSED, "lunch; 1 unit is being handed back")
     # When it is resumed, then it goes on
     assert client.resume(job.job_id)
     assert queue.heartbeat("ann", {lease: Progress(2)}) == {lease: Order.CONTINUE}

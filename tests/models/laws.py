@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -38,7 +38,7 @@ from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
 from ancestral.models.sampling.step import TileStep
 from ancestral.models.sampling.tile import Start
-from tests.models.nets import DIGITS, Case, all_cases, image_case
+from tests.models.nets import Case, all_cases
 
 Fields = Mapping[str, Any]
 
@@ -117,26 +117,6 @@ def same_bits(one: Sample, other: Sample) -> bool:
         and (one.log_likelihood_nats, one.error, one.drawn)
         == (other.log_likelihood_nats, other.error, other.drawn)
     )
-
-
-def check_broken_alone(
-    draw: Callable[[Autoregressive, Sequence[SampleRequest], int], Mapping[object, Sample]],
-) -> None:
-    """Logits that are not finite cost one request and no neighbour; `draw` takes so many slots."""
-    # Given a network that breaks for one label
-    case = image_case(labels=DIGITS)
-    broken = copy.deepcopy(case.net)
-    with torch.no_grad():
-        broken.asked.label.weight[2] = torch.nan  # type: ignore[union-attr,operator]
-    requests = varied_requests(case, 9)
-    healthy = draw(case.net, requests, 9)
-    # When it draws that label among others, and then goes on in the same slots
-    drawn = draw(broken, requests, 2)
-    # Then only that label's requests fail
-    failed = {key for key, sample in drawn.items() if sample.error is not None}
-    assert failed == {2, 5, 8}
-    assert all(str(drawn[key].error).endswith("not finite at position 0") for key in failed)
-    assert all(same_bits(drawn[key], healthy[key]) for key in drawn if key not in failed)
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ancestral.models.sampling.actions import make_ready
 from ancestral.models.sampling.distributions import Categorical
-from ancestral.models.sampling.memory import Span, TileMemory
+from ancestral.models.sampling.grid_memory import Span
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.ops import (
     Activation,
     ByColumn,

@@ -16,9 +16,9 @@ from ancestral.models.sampling.budget import (
     slot_bytes,
     slots_for,
 )
-from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
+from ancestral.models.sampling.fused.executor import FusedExecutor
 from ancestral.models.sampling.fused.groups import is_supported
-from ancestral.models.sampling.graph.executor import CUDA_TILE_SLOTS, GraphExecutor
+from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.native.executor import NativeExecutor
 from ancestral.models.sampling.reference import TILE_SLOTS, ReferenceExecutor
 from ancestral.models.wavenet import WaveNet
@@ -92,10 +92,9 @@ def test_the_rings_of_a_sound_are_what_its_slots_take() -> None:
         assert 0 < beside < 4 * (64 + 64 + 256) * 10 * each
 
 
-def test_no_executor_goes_on_by_more_than_was_counted_and_tiles_are_those_that_are_filled() -> None:
+def test_no_executor_goes_on_by_more_than_was_counted() -> None:
     for executor in (GraphExecutor, FusedExecutor, NativeExecutor, ReferenceExecutor):
         assert executor.chunk_positions <= LONGEST_CHUNK_POSITIONS
-    assert (CUDA_TILE_SLOTS, TILES["fused"][0]) == TILES_SLOTS
 
 
 def test_slots_are_chosen_from_free_memory() -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ancestral.models.alignment import aligned_features
+from ancestral.models.aligned_encoder import aligned_features
 from ancestral.models.data import (
     Item,
     batches_in_order,

@@ -13,7 +13,8 @@ from ancestral.models.errors import ConditionError, ConfigError, DataError
 from ancestral.models.linear import METHODS, LinearAR, LinearConfig, yearly_sunspots
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.executors import ExecutorName
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 from ancestral.models.scoring import Scorer
 from tests.models import laws
 from tests.models.laws import needs_native

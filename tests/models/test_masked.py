@@ -8,15 +8,15 @@ from ancestral.models.masked import (
     always,
     before,
     cut,
+    event_vector,
     in_turn,
     since,
     until,
-    vector,
 )
 from ancestral.models.sampling.ops import Window
 
 COLUMNS, WIDTH = 4, 3
-VECTOR = vector(COLUMNS * WIDTH)
+VECTOR = event_vector(COLUMNS * WIDTH)
 OWN = in_turn(VECTOR, WIDTH)
 
 

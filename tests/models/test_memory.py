@@ -5,18 +5,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ancestral.models.sampling.executor import single_threaded
-from ancestral.models.sampling.memory import (
+from ancestral.models.sampling.grid_memory import (
     LANE_FLOATS,
     GridMemory,
     Place,
-    TileMemory,
     padded_places,
     padded_width,
 )
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.ops import Grid
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.reference import TILE_SLOTS
+from ancestral.models.sampling.torch_state import single_threaded
 from tests.models.nets import all_cases
 
 PROGRAMS = {name: case.net.program() for name, case in all_cases().items()}

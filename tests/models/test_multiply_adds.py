@@ -22,7 +22,7 @@ from ancestral.models.made import Made, MadeConfig
 from ancestral.models.pixelcnn import PixelCNNConfig
 from ancestral.models.pixelcnn_pp import PixelCNNPlusPlusConfig
 from ancestral.models.sampling.draw import Settings
-from ancestral.models.sampling.memory import padded_width
+from ancestral.models.sampling.grid_memory import padded_width
 from ancestral.models.sampling.ops import ByColumn, Dense, Read, Source, Window, width_at
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.reference import TILE_SLOTS, ReferenceTile

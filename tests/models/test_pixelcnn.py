@@ -19,7 +19,8 @@ from ancestral.models.pixelcnn import (
     digits20,
     emoji32,
 )
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 from tests.models import laws
 
 LABELS = ("cat", "dog", 3)

@@ -13,7 +13,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import ConditionError, ConfigError, SlotsFull
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.draw import Settings
@@ -27,6 +26,7 @@ from ancestral.models.sampling.tile import Tile
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models import laws
+from tests.models.alone import broken_for, check_broken_alone
 from tests.models.laws import drawn_alone, on_each_executor, same_bits, varied_requests
 from tests.models.nets import DIGITS, Case, all_cases, image_case, sound_case
 
@@ -85,7 +85,6 @@ def test_in_float32_it_departs_from_the_naive_sampler_only_where_u_lies_on_a_ste
         laws.check_departure(case.net, request, *(samples[request.key] for samples in drawn))
 
 
-@on_each_executor
 @given(
     order=st.randoms(use_true_random=False),
     slots=st.sampled_from([1, 2, 7, 64, 100]),
@@ -94,15 +93,15 @@ def test_in_float32_it_departs_from_the_naive_sampler_only_where_u_lies_on_a_ste
 )
 @settings(max_examples=30)
 def test_bits_depend_on_no_slot_neighbour_order_or_pause(
-    executor: ExecutorName, order: random.Random, slots: int, pauses: list[int], name: str
+    order: random.Random, slots: int, pauses: list[int], name: str
 ) -> None:
     case = CASES[name]
     requests = varied_requests(case, 8)
     # Given each request drawn alone
-    alone = drawn_alone(name, executor, 8)
+    alone = drawn_alone(name, "reference", 8)
     # When they are admitted in any order, at any time, to any number of slots
     order.shuffle(requests)
-    sampler = Sampler(case.net, slots=slots, executor=executor)
+    sampler = Sampler(case.net, slots=slots, executor="reference")
     together: list[Sample] = []
     for request, pause in zip(requests, pauses, strict=True):
         for _ in range(pause):
@@ -223,18 +222,15 @@ def test_steps_and_symbols_rise_while_it_draws_and_only_then(executor: ExecutorN
     assert sampler.slot_symbols == TILES[executor] * 5 * 6
 
 
-@on_each_executor
-def test_the_events_of_two_half_empty_tiles_move_into_one(
-    executor: ExecutorName, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_events_of_two_half_empty_tiles_move_into_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ancestral.models.sampling.executor.Executor.chunk_positions", 20)
     # Given short and long sounds in one tile, and long ones in half of another
-    case, size = sound_case(speaker=False, digit=False), TILES[executor]
+    case, size = sound_case(speaker=False, digit=False), TILE_SLOTS
     lengths = [20] * (size // 2) + [31] * size
     requests = [SampleRequest(n, {"seconds": length / 1000}, n) for n, length in enumerate(lengths)]
-    expected = [next(Sampler(case.net, executor=executor).sample([r])) for r in requests[-3:]]
+    expected = [next(Sampler(case.net, executor="reference").sample([r])) for r in requests[-3:]]
     # When the short ones have ended
-    sampler = Sampler(case.net, slots=2 * size, executor=executor)
+    sampler = Sampler(case.net, slots=2 * size, executor="reference")
     samples = _by_key(sampler.sample(requests))
     # Then one tile is enough for the rest
     assert sampler.symbols == sum(lengths)
@@ -264,22 +260,7 @@ def test_more_events_than_it_pays_to_move_stay_where_they_are(
 def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour(
     executor: ExecutorName,
 ) -> None:
-    # Given a network that breaks for one label
-    case = image_case(labels=DIGITS)
-    broken = _broken(case, label=2)
-    requests = varied_requests(case, 9)
-    expected = _by_key(Sampler(case.net, executor=executor).sample(requests))
-    # When it draws that label among others, and then goes on in the same slots
-    samples = _by_key(Sampler(broken, slots=2, executor=executor).sample(requests))
-    # Then only that label's requests fail, and say where
-    failed = {key for key, sample in samples.items() if sample.error is not None}
-    assert failed == {request.key for request in requests if request.fields["label"] == 2}
-    assert failed == {2, 5, 8}
-    for key, sample in samples.items():
-        if key in failed:
-            assert sample.error == "the logits are not finite at position 0"
-        else:
-            assert same_bits(sample, expected[key])
+    check_broken_alone(executor)
 
 
 @on_each_executor
@@ -291,20 +272,13 @@ def test_a_prefix_of_logits_that_are_not_finite_fails_all_its_samples(
     prefix = laws.random_event(case.net, {"label": 2}, seed=3).flatten()[:18]
     requests = [SampleRequest(n, {"label": 2}, 7, n, prefix=prefix) for n in range(3)]
     # When they are drawn
-    sampler = Sampler(_broken(case, label=2), slots=4, executor=executor)
+    sampler = Sampler(broken_for(case, label=2), slots=4, executor=executor)
     samples = list(sampler.sample(requests))
     # Then each ends, and says that it is worthless
     assert len(samples) == 3
     for sample in samples:
         assert str(sample.error).startswith("the logits are not finite at position")
         assert not sample.symbols.any()
-
-
-def _broken(case: Case, label: int) -> Autoregressive:
-    broken = copy.deepcopy(case.net)
-    with torch.no_grad():
-        broken.asked.label.weight[label] = torch.nan  # type: ignore[union-attr,operator]
-    return broken
 
 
 def test_the_callers_network_stays_as_it_was() -> None:
@@ -404,3 +378,22 @@ def test_no_number_of_threads_changes_what_a_text_sounds_like() -> None:
     first, second = drawn
     np.testing.assert_array_equal(first.symbols, second.symbols)
     assert first.log_likelihood_nats == second.log_likelihood_nats
+
+
+@on_each_executor
+def test_it_counts_events_and_the_symbols_that_they_have_to_learn(executor: ExecutorName) -> None:
+    # Given an event of 30 symbols, and two that begin with the same 12
+    case = image_case(labels=DIGITS)
+    sampler = Sampler(case.net, slots=3, executor=executor)
+    prefix = torch.zeros(12, dtype=torch.int64)
+    for key, beginning in enumerate((None, prefix, prefix)):
+        sampler.admit(SampleRequest(key, {"label": 1}, seed=key, prefix=beginning))
+
+    # When all are drawn
+    while sampler.active:
+        sampler.advance()
+
+    # Then what was taken in at once, or found, does not count among them
+    assert sampler.events_begun == 3
+    assert sampler.symbols_begun == sampler.symbols
+    assert sampler.symbols == 30 + (18 + 18 if executor == "native" else 30 + 18)

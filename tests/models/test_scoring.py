@@ -259,3 +259,16 @@ def test_it_scores_in_full_precision(monkeypatch: pytest.MonkeyPatch, method: st
     scorer.advance()
 
     assert heard == ["ieee"]
+
+
+def test_it_counts_events_and_their_symbols() -> None:
+    # Given two events of which one is longer than the other, each a batch by itself
+    case = sound_case(speaker=False, digit=False)
+    scorer = Scorer(case.net)
+    for length in (20, 31):
+        scorer.admit(length, np.zeros(length, np.int64), {"seconds": length / 1000})
+
+    assert (scorer.events_begun, scorer.symbols_begun, scorer.symbols) == (2, 51, 0)
+
+    scorer.advance()
+    assert scorer.symbols == 20

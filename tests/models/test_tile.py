@@ -105,7 +105,7 @@ class Told(Tile):
 
     record = Tile._record
 
-    def _place(self, slot: int, admitted: Slot, grids: object, nats: float) -> None:
+    def _set_up(self, slot: int, admitted: Slot, grids: object, nats: float) -> None:
         pass
 
     def _remembered(self, slot: int) -> list[torch.Tensor]:

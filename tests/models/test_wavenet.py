@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ancestral.models.alignment import aligned_features
+from ancestral.models.aligned_encoder import aligned_features
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig, piano, sixteen_bits
@@ -205,10 +205,10 @@ def test_a_word_lasts_as_long_as_the_speaker_takes_for_it_in_whole_columns() -> 
     assert net.conditions({"digit": 2, "speaker": "bob"})["features"].shape == (1, 32, 61)
 
 
-def test_aligned_features_write_one_word_along_its_progress() -> None:
-    # Given the second of three words, 4 hats and 30 columns
+def test_aligned_features_write_one_digit_along_its_progress() -> None:
+    # Given the second of three digits, 4 hats and 30 columns
     features = aligned_features(1, 3, 4, 30).view(3, 4, 30)
-    # Then the other words are silent, hats rise in turn, and in each column they sum to one
+    # Then the other digits are silent, hats rise in turn, and in each column they sum to one
     assert not features[[0, 2]].any()
     assert features[1].argmax(1).diff().min() > 0
     torch.testing.assert_close(features[1].sum(0), torch.ones(30))

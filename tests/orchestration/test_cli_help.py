@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from ancestral.orchestration import cli as command_line
-from ancestral.orchestration.cli import BROKEN, STOPPED, UNAVAILABLE, WRONG_USE, cli
-from ancestral.orchestration.commands.output import DONE
+from ancestral.orchestration.cli import cli
+from ancestral.orchestration.errors import BROKEN, DONE, STOPPED, UNAVAILABLE, WRONG_USE
 
 README = Path(__file__).parents[2] / "README.md"
 

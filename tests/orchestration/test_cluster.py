@@ -11,8 +11,7 @@ import time
 import pytest
 
 from ancestral.orchestration.cluster import TEMPORARY_ROOT, Resources, cluster, ray
-from ancestral.orchestration.errors import ServiceUnavailable
-from ancestral.orchestration.interrupt import Stopped
+from ancestral.orchestration.errors import ServiceUnavailable, Stopped
 from tests.orchestration.tiny import is_running
 
 

@@ -25,11 +25,11 @@ from ancestral.jobs.spec import Job
 from ancestral.jobs.states import State
 from ancestral.jobs.units import RowCounts
 from ancestral.orchestration.actor import SamplerPlan, device_name
-from ancestral.orchestration.errors import FleetFailed, FleetUnfit, JobFailed
+from ancestral.orchestration.errors import FleetFailed, FleetUnfit, JobFailed, Stopped
 from ancestral.orchestration.fleet import Fleet
-from ancestral.orchestration.interrupt import Interrupt, Stopped
 from ancestral.orchestration.serve import Service, publish_report, run_job, serve
 from tests.orchestration.tiny import (
+    AskedWhen,
     is_running,
     pid_of,
     publish_tiny,
@@ -52,7 +52,7 @@ def service(tmp_path: Path, redis_url: str, namespace: str) -> Service:
     """A sampler of four slots, on a queue of its own."""
     settings = tiny_settings(tmp_path)
     queue = RedisQueue(redis_url, namespace=namespace)
-    return Service(Client(settings, queue), queue, 60.0, samplers=1, slots=4, device="cpu")
+    return Service(Client(settings, queue), queue, samplers=1, slots=4, device="cpu")
 
 
 @pytest.fixture
@@ -67,18 +67,6 @@ def make_fleet() -> Iterator[Callable[..., Fleet]]:
             return fleet
 
         yield make
-
-
-class AskedWhen(Interrupt):
-    """Somebody asks to stop as soon as a condition holds."""
-
-    def __init__(self, holds: Callable[[], bool] = lambda: False) -> None:
-        super().__init__()
-        self._holds = holds
-
-    def wait(self, seconds: float) -> bool:
-        time.sleep(0.05)
-        return self._holds()
 
 
 def workers_of(service: Service, job: Job) -> set[str]:
@@ -205,7 +193,7 @@ def test_what_breaks_in_a_sampler_is_told(service: Service, tmp_path: Path) -> N
 
 
 def test_a_job_that_is_paused_meanwhile_is_waited_for_and_a_cancelled_one_ends(
-    service: Service, tmp_path: Path
+    service: Service, tmp_path: Path, redis_url: str, namespace: str
 ) -> None:
     # Given a job that is paused when some of it is drawn, and cancelled when that took effect
     job = service.client.submit(tiny_spec(tmp_path / "lake", samples=200, unit={"rows": 2}))
@@ -222,9 +210,8 @@ def test_a_job_that_is_paused_meanwhile_is_waited_for_and_a_cancelled_one_ends(
         return False
 
     # When
-    manifest = run_job(
-        dataclasses.replace(service, lease_seconds=2.0), job, progress, AskedWhen(act)
-    )
+    queue = RedisQueue(redis_url, lease_seconds=2.0, namespace=namespace)
+    manifest = run_job(dataclasses.replace(service, queue=queue), job, progress, AskedWhen(act))
 
     # Then
     assert manifest.state is State.CANCELLED
@@ -305,7 +292,6 @@ def plan(service: Service, state_uri: str | None = None) -> SamplerPlan:
     settings = service.client.settings
     return SamplerPlan(
         queue=service.queue,
-        lease_seconds=60.0,
         state_uri=state_uri or settings.state_uri,
         cache_folder=settings.cache_folder,
         slots=4,

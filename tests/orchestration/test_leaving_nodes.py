@@ -42,7 +42,7 @@ def test_samplers_of_a_node_that_is_about_to_go_finish_and_others_take_over(
     client = Client(settings, queue)
     first = nodes.add_node(num_cpus=1)
     said: list[str] = []
-    service = Service(client, queue, 60.0, samplers=1, slots=4, device="cpu")
+    service = Service(client, queue, samplers=1, slots=4, device="cpu")
     fleet = Fleet(plan(service), 1, said.append)
     fleet.start()
     try:

@@ -11,7 +11,6 @@ from ancestral.orchestration.progress import (
     SECONDS_BETWEEN_LINES,
     ProgressLine,
     Rate,
-    clock_text,
     rows_text,
 )
 
@@ -109,13 +108,6 @@ def test_a_rate_of_the_first_look_alone_is_not_known() -> None:
 )
 def test_rows_in_words(done: int, rate: float, text: str) -> None:
     assert rows_text(done, 2000, rate) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0:00"), (18, "0:18"), (123, "2:03"), (8298, "2:18:18")]
-)
-def test_times_in_words(seconds: float, text: str) -> None:
-    assert clock_text(seconds) == text
 
 
 def test_nobody_hears_any_more_and_it_goes_on() -> None:

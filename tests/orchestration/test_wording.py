@@ -2,7 +2,7 @@
 
 import pytest
 
-from ancestral.orchestration.wording import counted, duration, moment, size
+from ancestral.orchestration.wording import clock_text, counted, duration, moment, size
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,10 @@ from ancestral.orchestration.wording import counted, duration, moment, size
         (duration(100), "1 min 40 s"),
         (duration(3599.6), "1 h 0 min"),
         (duration(9000), "2 h 30 min"),
+        (clock_text(0.4), "0:00"),
+        (clock_text(18), "0:18"),
+        (clock_text(123), "2:03"),
+        (clock_text(8298), "2:18:18"),
         (size(999), "999 bytes"),
         (size(1234), "1.2 kB"),
         (size(3.4e12), "3.4 TB"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ancestral.jobs.registry import Registry
 from ancestral.jobs.settings import Settings
 from ancestral.models import GatedPixelCNN, GatedPixelCNNConfig, save_bundle
 from ancestral.orchestration.cluster import cluster
+from ancestral.orchestration.interrupt import Interrupt
 from ancestral.workers.here import run_here
 
 LABELS = tuple(range(10))
@@ -73,6 +75,22 @@ def small_ray() -> Iterator[None]:
     """A local Ray with two places, whose processes find what the tests import."""
     with cluster(cpus=2):
         yield
+
+
+class AskedWhen(Interrupt):
+    """Somebody asks to stop as soon as a condition holds."""
+
+    def __init__(self, holds: Callable[[], bool] = lambda: False) -> None:
+        super().__init__()
+        self._holds = holds
+
+    @property
+    def asked(self) -> bool:
+        return self._holds()
+
+    def wait(self, seconds: float) -> bool:
+        time.sleep(0.05)
+        return self._holds()
 
 
 def pid_of(worker: str) -> int:

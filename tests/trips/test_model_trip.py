@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ancestral.models import load_bundle
-from tests.orchestration.event_curves import read_curve
 from tests.orchestration.shell import Shell
-from tests.orchestration.stripes import recipe
 from tests.orchestration.tiny import tiny_spec
+from tests.orchestration.training.event_curves import read_curve
+from tests.orchestration.training.stripes import recipe
 
 pytestmark = [pytest.mark.ray, pytest.mark.redis]
 

@@ -31,6 +31,7 @@ class Means:
 
     def encode(self, x: Tensor) -> Tensor:
         assert len(x) == 1, "images are encoded one by one"
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee", "and are not rounded"
         return x.double().mean(2)
 
 

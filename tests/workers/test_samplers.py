@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -266,20 +266,6 @@ def warm_sampler(case: Case, slots: int, room: int, events: int) -> WarmSampler:
         case.net.signature,
         lambda fields: Asked(dict(fields)),
     )
-
-
-def test_what_a_row_asks_for_is_computed_in_full_precision() -> None:
-    heard: list[str] = []
-    case = image_case(labels=DIGITS)
-
-    def ask(fields: Mapping[str, Any]) -> Asked:
-        heard.append(torch.backends.cudnn.conv.fp32_precision)
-        return Asked(dict(fields))
-
-    warm = WarmSampler(lambda slots: Sampler(case.net, slots=slots), 1, case.net.signature, ask)
-    warm.admit(0, row(case), Sampling())
-
-    assert heard == ["ieee"]
 
 
 def test_a_sampler_has_as_many_slots_as_there_is_room_for() -> None:

@@ -8,14 +8,14 @@ from weakref import ReferenceType, ref
 import pytest
 
 from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.store import open_store
 from ancestral.jobs.units import Unit
-from ancestral.workers.commit import commit, outcome_of
+from ancestral.workers.commit import commit
 from ancestral.workers.errors import UnitIncomplete
 from ancestral.workers.held import HeldLeases
 from ancestral.workers.lane import Ended
+from ancestral.workers.outcomes import outcome_of
 from ancestral.workers.patience import Patience
 from ancestral.workers.work import OpenJob, Work
 from ancestral.workers.workplace import Workplace
@@ -91,17 +91,6 @@ def test_rows_of_a_unit_that_is_held_no_more_are_thrown_away(house: House) -> No
     assert work.opened.ledger.lookup(Unit(0, 3)) is None
 
 
-def test_of_media_an_outcome_keeps_what_is_told(house: House) -> None:
-    _, work = desk(house)
-    prefix = MediaValue(b"the upper half", "/halves/7.png")
-    row = replace(work.rows[0], fields={"label": "plain", "prefix": prefix})
-
-    outcome = outcome_of(Ended(work, row, error="not drawn"))
-
-    told = {"uri": "/halves/7.png", "sha256": prefix.sha256}
-    assert outcome.row == replace(row, fields={"label": "plain", "prefix": told})
-
-
 def test_a_row_is_gone_from_memory_when_it_is_written(house: House) -> None:
     # Given a unit of which one row ends before the other
     job = house.submit(["plain"] * 2, unit_rows=2, seeds=[0, 4])
@@ -127,7 +116,7 @@ def test_no_unit_is_committed_with_other_rows_than_its_own(
     place, work = desk(house)
     store = work.opened.store
     before = store.list()
-    outcome = outcome_of(Ended(work, work.rows[0], error="not drawn"))
+    outcome = outcome_of(work.opened.job, work.model, work.rows[0], None, "not drawn")
     for ordinal in ordinals:
         row = replace(work.rows[0], ordinal=ordinal)
         work.outcomes[ordinal] = replace(outcome, row=row)

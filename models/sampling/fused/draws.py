@@ -12,13 +12,13 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from ancestral.models.sampling import distributions, draw
+
 #: The bits of the largest weight, 1.0, and how often they are halved until one is left.
 LARGEST_WEIGHT_BITS: tl.constexpr = tl.constexpr(0x3F800000)
 HALVINGS: tl.constexpr = tl.constexpr(31)
-#: The likeliest symbol stays, however little p is.
-LEAST_SHARE: tl.constexpr = tl.constexpr(1e-30)
-#: Logistic functions wider than this leave all that can be counted in the tails, and no slope.
-LARGEST_LOG_SCALE: tl.constexpr = tl.constexpr(20.0)
+LEAST_SHARE: tl.constexpr = tl.constexpr(draw.LEAST_SHARE)
+LARGEST_LOG_SCALE: tl.constexpr = tl.constexpr(distributions.LARGEST_LOG_SCALE)
 
 
 @triton.jit

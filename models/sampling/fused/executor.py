@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ancestral.models.errors import ConfigError
-from ancestral.models.sampling.executor import Executor, numerics_class
+from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.fused.groups import is_supported
 from ancestral.models.sampling.fused.launch import (
     Launcher,
@@ -27,18 +27,18 @@ from ancestral.models.sampling.fused.state import State
 from ancestral.models.sampling.fused.tile import FusedTile
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.tile import Drawn, Tile
+from ancestral.models.sampling.torch_state import numerics_class
 
 #: Slots of a tile, and the warps that share its work, by the executor's name.
 TILES = {"fused": (64, 8), "fused-few": (16, 4)}
-#: Positions of a run at most. The processor has to look at every slot after it, which takes as long
-#: however many they were: so many that images of 28 x 28 pixels are one run.
-CHUNK_POSITIONS = 1024
 
 
 class FusedExecutor(Executor):
     """Runs one program on a GPU, or in its twin on a processor."""
 
-    chunk_positions = CHUNK_POSITIONS
+    # After a run the processor looks at every slot, however short it was: so many that images of
+    # 28 x 28 pixels are one run.
+    chunk_positions = 1024
     outlasts_ends = True
 
     def __init__(
@@ -58,8 +58,6 @@ class FusedExecutor(Executor):
                 "there is no fused kernel for such a network: take executor='graph', in float32"
             )
         self._program = program
-        self._name = name
-        self._device, self._dtype = device, dtype
         self._tile_slots, warps = TILES[name]
         source = kernel_source(program, self._tile_slots)
         self._places = source.places
@@ -67,24 +65,19 @@ class FusedExecutor(Executor):
         self._launcher: Launcher = (
             TritonLauncher(source.text, warps=warps) if triton else TwinLauncher(source.text)
         )
+        # What Triton compiles to is part of what decides bits.
+        self.numerics = numerics_class(f"{name}-{self._launcher.version}", device, dtype)
         tiles = -(-slots // self._tile_slots)
-        period = program.period
         self._state = State(
             program,
             source,
             tiles * self._tile_slots,
             self._tile_slots,
-            max(self.chunk_positions // period * period, period),
+            program.whole_periods(self.chunk_positions),
             device,
             dtype,
         )
         self._tiles = 0
-
-    @property
-    def numerics(self) -> str:
-        # What Triton compiles to is part of what decides bits.
-        name = f"{self._name}-{self._launcher.version}"
-        return numerics_class(name, self._device, self._dtype)
 
     def new_tile(self) -> FusedTile:
         self._tiles += 1

@@ -13,7 +13,7 @@ What a later group needs of a register is *kept*, in a grid that no one else see
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ancestral.models.sampling.ops import (
     Grid,
@@ -22,7 +22,8 @@ from ancestral.models.sampling.ops import (
     Register,
     When,
     changed,
-    has_windows,
+    differs_by_column,
+    placed,
     sources,
 )
 from ancestral.models.sampling.program import StepProgram
@@ -47,36 +48,28 @@ class Groups:
     @staticmethod
     def of(program: StepProgram) -> Groups:
         """The groups of a program."""
-        placed = [pair for item in program.row_sweep for pair in _placed(item)]
-        sweep = tuple(_apart(_together(placed)))
-        step = tuple(_together([pair for item in program.step for pair in _placed(item)]))
+        sweep = tuple(_apart(_together(list(placed(program.row_sweep)))))
+        step = tuple(_together(list(placed(program.step))))
         return Groups(sweep, step, _kept([*sweep, *step], program.columns or 1))
 
 
 def is_supported(program: StepProgram) -> bool:
-    """Whether kernels know all that a program is made of: neither windows nor whole frames, and
+    """Whether kernels know all that a program is made of: nothing by column, no whole frames, and
     symbols of levels."""
     return (
         not program.frame_sweep
         and program.levels is not None
         and all(grid.frames == 1 for grid in program.grids)
-        and not any(has_windows(op) for op in program.ops)
+        and not any(differs_by_column(op) for op in program.ops)
     )
 
 
-def _placed(item: Op | When) -> Iterator[tuple[Op, When]]:
-    if isinstance(item, When):
-        yield from ((op, replace(item, ops=())) for op in item.ops)
-    else:
-        yield item, When(())
-
-
-def _together(placed: Sequence[tuple[Op, When]]) -> Iterator[Group]:
+def _together(ordered: Sequence[tuple[Op, When]]) -> Iterator[Group]:
     """Neighbours that are due together."""
     ops: list[Op] = []
-    for number, (op, due) in enumerate(placed):
+    for number, (op, due) in enumerate(ordered):
         ops.append(op)
-        if number + 1 == len(placed) or placed[number + 1][1] != due:
+        if number + 1 == len(ordered) or ordered[number + 1][1] != due:
             yield Group(due, tuple(ops))
             ops = []
 

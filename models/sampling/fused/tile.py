@@ -34,7 +34,8 @@ class FusedTile(Tile):
         self._state = state
         self._places = places
         self._first = number * slots
-        self._own = slice(self._first, self._first + slots)
+        #: Its slots among those of the state.
+        self.own = slice(self._first, self._first + slots)
         self._aligned: dict[int, AlignedColumns] = {}
 
     def begin(self, positions: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
@@ -45,10 +46,10 @@ class FusedTile(Tile):
         state, occupied = self._state, np.zeros(self.slots, dtype=np.bool_)
         occupied[list(self._slots)] = True
         # A slot without an event has none left.
-        state.lengths[self._own] = np.where(occupied, state.lengths[self._own], 0)
-        state.ages[self._own] = np.where(occupied, state.ages[self._own], 0)
-        truncated = state.top_ks[self._own] < (self.program.levels or 1)
-        truncated |= state.top_ps[self._own] < 1
+        state.lengths[self.own] = np.where(occupied, state.lengths[self.own], 0)
+        state.ages[self.own] = np.where(occupied, state.ages[self.own], 0)
+        truncated = state.top_ks[self.own] < (self.program.levels or 1)
+        truncated |= state.top_ps[self.own] < 1
         given = self._given_symbols(positions)
         state.clocks[self.number] = self._clock
         state.is_truncated[self.number] = bool((truncated & occupied).any())
@@ -59,15 +60,10 @@ class FusedTile(Tile):
 
     def end(self, symbols: NDArray[np.int32], bads: NDArray[np.int32]) -> dict[int, Drawn]:
         """Take what was drawn, (S, K, C), and what was bad, (S,); the events that ended."""
-        self._state.ages[self._own] += symbols.shape[1]
+        self._state.ages[self.own] += symbols.shape[1]
         return self._record(np.moveaxis(symbols, 0, 2), bads.astype(np.int64))
 
-    @property
-    def own(self) -> slice:
-        """Its slots among those of the state."""
-        return self._own
-
-    def _place(
+    def _set_up(
         self, slot: int, admitted: Slot, grids: Sequence[Tensor] | None, nats: float
     ) -> None:
         state, here, start = self._state, self._first + slot, admitted.start

@@ -41,7 +41,6 @@ class Chunk:
         self._cells = cells
         self._conditioned = program.local_width > 0
         self._position = torch.zeros(1, dtype=torch.int64, device=step.symbols.device)
-        self.positions = positions
         self.uniform = step.uniform.new_zeros(positions, channels, slots)
         self.given = step.given.new_zeros(positions, channels, slots)
         self.is_given = torch.ones_like(self.given, dtype=torch.bool)

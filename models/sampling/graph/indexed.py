@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ancestral.models.sampling.memory import GridMemory, TileMemory
-from ancestral.models.sampling.ops import Condition, Grid, Read, sources
+from ancestral.models.sampling.grid_memory import GridMemory
+from ancestral.models.sampling.memory import TileMemory
+from ancestral.models.sampling.ops import Condition, Grid, Read
 from ancestral.models.sampling.program import StepProgram
 
 
@@ -81,9 +82,8 @@ class IndexedGrid(GridMemory):
     ) -> None:
         super().__init__(grid, program, slots, zeros)
         self._found = cells
-        reads = [s for op in program.ops for s in sources(op) if isinstance(s, Read)]
         cells.add(self._way(0, 0))
-        for read in reads:
+        for read in program.reads:
             if read.grid is grid:
                 cells.add(self._way(read.dy, read.dx))
 
@@ -114,8 +114,7 @@ class IndexedMemory(TileMemory):
     def __init__(
         self, program: StepProgram, slots: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        reads = sum(isinstance(s, Read) for op in program.ops for s in sources(op))
-        self.cells = Cells(len(program.grids) + reads + 1, device)
+        self.cells = Cells(len(program.grids) + len(program.reads) + 1, device)
         super().__init__(program, slots, device, dtype)
         self._served = Way(Axis(), Axis(self.columns // program.cells), pitch=0)
         self.cells.add(self._served)

@@ -1,11 +1,12 @@
 """Steps that differ, by where the tile stands: each is a phase, and has a record of its own.
 
 Where a position's cells lie is looked up on the device (`indexed`), for rings of 2, 3, 5, ... 513
-columns stand alike again only after longer than any sound. What is left is
+columns come back to the same position together only after more steps than any sound has. What is
+left is
 
     frame           modulo the frames that are kept
-    row, column     modulo the steps at which ops are due; where each column has weights or windows
-                    of its own, it is a phase of its own
+    row, column     modulo the steps at which ops are due; where each column has weights, windows
+                    or offsets of its own, it is a phase of its own
     swept row       where a sweep begins, modulo the rows that are kept: it reads whole rows
 """
 
@@ -14,8 +15,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ancestral.models.sampling.memory import Place
-from ancestral.models.sampling.ops import ByColumn, Condition, Window, sources
+from ancestral.models.sampling.grid_memory import Place
+from ancestral.models.sampling.ops import differs_by_column
 from ancestral.models.sampling.program import StepProgram
 
 
@@ -35,13 +36,8 @@ class Phases:
     def __init__(self, program: StepProgram) -> None:
         whens = [when for _, when in program.placed_ops()]
         kept = [grid.rows * grid.row_stride for grid in program.grids]
-        #: Whether each column has weights or windows of its own.
-        self.by_column = any(
-            isinstance(op, ByColumn)
-            or (isinstance(op, Condition) and isinstance(op.offset, tuple))
-            or any(isinstance(place, Window) for place in (*sources(op), _target(op)))
-            for op in program.ops
-        )
+        #: Whether each column has weights, windows or offsets of its own.
+        self.by_column = any(map(differs_by_column, program.ops))
         self._swept = bool(program.row_sweep or program.frame_sweep)
         self._frames = math.lcm(1, *(grid.frames for grid in program.grids))
         self._rows = math.lcm(1, *(when.row_step for when in whens))
@@ -63,7 +59,3 @@ class Phases:
             place.column % self._columns,
             place.row % (self._swept_rows or 1) if swept else None,
         )
-
-
-def _target(op: object) -> object:
-    return getattr(op, "target", None)

@@ -22,7 +22,8 @@ from ancestral.models.sampling.graph.chunk import Chunk
 from ancestral.models.sampling.graph.indexed import IndexedMemory
 from ancestral.models.sampling.graph.phases import Phase, Phases
 from ancestral.models.sampling.graph.recorder import Recorder
-from ancestral.models.sampling.memory import Place, TileMemory
+from ancestral.models.sampling.grid_memory import Place
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.step import TileStep
 from ancestral.models.sampling.tile import Drawn, Slot
@@ -82,15 +83,9 @@ class GraphTile(TorchTile):
     def run(self, positions: int) -> dict[int, Drawn]:
         """Go on by so many positions in every slot; the events that ended, by slot.
 
-        `positions` is a whole number of periods. Slots whose event has ended stand idle.
+        `positions` are whole periods, and a chunk at most. Slots whose event has ended stand idle.
         """
         assert positions % self.program.period == 0
-        ended: dict[int, Drawn] = {}
-        for first in range(0, positions, self._chunk.positions):
-            ended |= self._run_chunk(min(self._chunk.positions, positions - first))
-        return ended
-
-    def _run_chunk(self, positions: int) -> dict[int, Drawn]:
         self._write_admitted()
         truncated = self._write_settings()
         self._fill(positions)
@@ -120,7 +115,7 @@ class GraphTile(TorchTile):
         self._step.run(place)
         self._chunk.give_out()
 
-    def _place(
+    def _set_up(
         self, slot: int, admitted: Slot, grids: Sequence[Tensor] | None, nats: float
     ) -> None:
         projection = admitted.start.projection

@@ -100,7 +100,7 @@ class CompiledProgram:
         self._layout = Layout(program, self._image)
         self._forced = forced_step(program) if forced else None
         #: Positions of a sound that are forced at once: whole periods.
-        self._stretch = max(FORCED_POSITIONS // program.period, 1) * program.period
+        self._stretch = program.whole_periods(FORCED_POSITIONS)
         slack = self._stretch if self.forces else 0
         self.shapes = {grid: GridShape.of(grid, program, slack) for grid in program.grids}
         self._widest = max((_most_floats(op) for op in program.ops), default=1)
@@ -141,7 +141,6 @@ class CompiledProgram:
         ops = {kind: self._ops(items, kind) for kind, items in lists.items()}
         grids = [shape.structure(grid, program) for grid, shape in self.shapes.items()]
         distribution = program.draws[0].distribution
-        reads = [s for op in program.ops for s in sources(op) if isinstance(s, Read)]
         return ProgramStructure(
             rows=program.rows or 0,
             columns=program.columns or 0,
@@ -160,7 +159,7 @@ class CompiledProgram:
             forced_ops=len(ops["forced"]),
             forced_columns=self._stretch if self.forces else 0,
             bfloat16=self._bfloat16,
-            oldest=max((-read.dx * read.grid.column_stride for read in reads), default=0),
+            oldest=max((-read.dx * read.grid.column_stride for read in program.reads), default=0),
             scratch=self._layout.scratch,
             offset=getattr(distribution, "offset", 0.0),
             register=image.structures(RegisterStructure, self._layout.registers),

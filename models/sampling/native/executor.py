@@ -16,13 +16,14 @@ import numpy as np
 import torch
 
 from ancestral.models.errors import ConfigError
-from ancestral.models.sampling.executor import Executor, numerics_class
+from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.native.compiled import CompiledProgram
 from ancestral.models.sampling.native.library import Library
 from ancestral.models.sampling.native.structures import BLOCK, CallStructure, UnitStructure
 from ancestral.models.sampling.native.tile import NativeTile, UnitRun, aligned_zeros
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.tile import Drawn, Memory, Start, Tile
+from ancestral.models.sampling.torch_state import numerics_class
 
 #: With so many slots or fewer, outputs are the lanes instead of slots.
 FEW_SLOTS = 8
@@ -54,16 +55,12 @@ class NativeExecutor(Executor):
         self._tile_slots = BLOCK if slots > FEW_SLOTS else 1
         self._program = program
         self._bfloat16 = bfloat16
+        self.numerics = numerics_class("native", torch.device("cpu"), dtype)
         self._compiled = CompiledProgram(program, bfloat16=bfloat16)
         self._forced: CompiledProgram | None = None
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
         self._own = threading.local()
-
-    @property
-    def numerics(self) -> str:
-        dtype = torch.bfloat16 if self._bfloat16 else torch.float32
-        return numerics_class("native", torch.device("cpu"), dtype)
 
     def new_tile(self) -> NativeTile:
         return NativeTile(self._compiled, self._tile_slots)
@@ -79,16 +76,11 @@ class NativeExecutor(Executor):
         begun = [([_begin(tile, n) for tile in tiles], n) for tiles, n in groups]
         if self._pool is None:
             for runs, positions in begun:
-                self._call(self._compiled, runs, positions, wide=self._tile_slots == BLOCK)
+                self._call(self._compiled, runs, positions)
         else:
-            futures = [
-                self._pool.submit(
-                    self._call, self._compiled, runs, positions, wide=self._tile_slots == BLOCK
-                )
-                for runs, positions in begun
-            ]
-            for future in futures:
-                future.result()
+            calls = [self._pool.submit(self._call, self._compiled, *each) for each in begun]
+            for call in calls:
+                call.result()
         return [
             [_end(tile, run) for tile, run in zip(tiles, runs, strict=True)]
             for (tiles, _), (runs, _) in zip(groups, begun, strict=True)
@@ -103,30 +95,24 @@ class NativeExecutor(Executor):
         tile.admit(0, start)
         channels = self._program.channels
         given = start.prefix[:symbols].double().numpy().reshape(-1, channels, 1)
-        stretch = max(FORCED_STRETCH // self._program.period, 1) * self._program.period
+        stretch = self._program.whole_periods(FORCED_STRETCH)
         for first in range(0, len(given), stretch):
             part = np.ascontiguousarray(given[first : first + stretch])
             run = tile.begin(len(part), part)
-            self._call(self._forced, [run], len(part), wide=False, forced=True)
+            self._call(self._forced, [run], len(part))
             tile.end(run)
         return tile.memory(0)
 
-    def _call(
-        self,
-        compiled: CompiledProgram,
-        runs: Sequence[UnitRun],
-        positions: int,
-        *,
-        wide: bool,
-        forced: bool = False,
-    ) -> None:
+    def _call(self, compiled: CompiledProgram, runs: Sequence[UnitRun], positions: int) -> None:
+        # A prefix is taken in by a unit of one slot.
+        wide = self._tile_slots == BLOCK and not compiled.forces
         units = (UnitStructure * len(runs))(*(run.structure for run in runs))
         scratch, work = self._room(compiled, len(runs) * (BLOCK if wide else 1))
         call = CallStructure(
             wide=wide,
             units=len(runs),
             positions=positions,
-            forced=forced,
+            forced=compiled.forces,
             scratch=scratch,
             work=work,
             unit=ctypes.addressof(units),

@@ -25,14 +25,17 @@ from ancestral.models.sampling.ops import (
     Register,
     When,
     changed,
-    has_windows,
+    differs_by_column,
+    placed,
     sources,
 )
 from ancestral.models.sampling.program import StepProgram
 
 Items = tuple[Op | When, ...]
-#: An op, and when it is due; None: always.
-Placed = tuple[Op, When | None]
+#: An op, and when it is due.
+Placed = tuple[Op, When]
+
+ALWAYS = When(())
 
 
 def forced_step(program: StepProgram) -> Items | None:
@@ -40,43 +43,38 @@ def forced_step(program: StepProgram) -> Items | None:
 
     None when there is no such order: a position needs what the step before it made of its symbol.
     """
-    placed: list[Placed] = [
-        (op, replace(item, ops=()) if isinstance(item, When) else None)
-        for item in program.step
-        for op in (item.ops if isinstance(item, When) else (item,))
-    ]
-    if any(has_windows(op) for op, _ in placed) or not _apart(placed):
+    step = list(placed(program.step))
+    if any(differs_by_column(op) for op, _ in step) or not _apart(step):
         return None
-    needed = _needed(placed)
-    placed = [pair for pair, wanted in zip(placed, needed, strict=True) if wanted]
-    order = _in_order(_waits([op for op, _ in placed]))
+    step = [pair for pair, wanted in zip(step, _needed(step), strict=True) if wanted]
+    order = _in_order(_waits([op for op, _ in step]))
     if order is None:
         return None
-    ordered = [placed[number] for number in order]
-    return tuple(op if when is None else replace(when, ops=(op,)) for op, when in ordered)
+    ordered = (step[number] for number in order)
+    return tuple(op if when == ALWAYS else replace(when, ops=(op,)) for op, when in ordered)
 
 
-def _apart(placed: list[Placed]) -> bool:
+def _apart(step: list[Placed]) -> bool:
     """Whether each register belongs to ops that are due at the same columns: in a row, it holds a
     vector for each of those."""
     columns: dict[object, tuple[int, int]] = {}
-    for op, when in placed:
-        due = (1, 0) if when is None else (when.column_step, when.column)
+    for op, when in step:
+        due = when.column_step, when.column
         if any(columns.setdefault(register, due) != due for register in _uses(op)):
             return False
     return True
 
 
-def _needed(placed: list[Placed]) -> list[bool]:
+def _needed(step: list[Placed]) -> list[bool]:
     """Which ops lead to something remembered."""
     wanted: set[Register] = set()
-    needed = [False] * len(placed)
-    for number, (op, when) in reversed(list(enumerate(placed))):
+    needed = [False] * len(step)
+    for number, (op, when) in reversed(list(enumerate(step))):
         target = changed(op)
         if not (isinstance(target, Grid) or target in wanted):
             continue
         needed[number] = True
-        if isinstance(target, Register) and when is None and not _adds(op):
+        if isinstance(target, Register) and when == ALWAYS and not _adds(op):
             wanted.discard(target)
         wanted |= {source for source in sources(op) if isinstance(source, Register)}
     return needed

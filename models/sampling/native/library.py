@@ -87,11 +87,6 @@ def find() -> Library | None:
         return None
 
 
-def multiply_add_gflops(seconds: float) -> float:
-    """The multiply-add peak of one core in float32, as the best build has it: see `Library`."""
-    return load().multiply_add_gflops(seconds)
-
-
 def look_in(folder: Path) -> Path:
     """Builds are those of `folder` from now on; returns the folder before.
 

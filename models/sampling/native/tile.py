@@ -6,6 +6,7 @@ Shapes: S slots, K positions, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -47,11 +48,6 @@ class NativeTile(Tile):
             piece[: -BLOCK * self.slots].reshape(*shape.cells, self.slots)
             for piece, shape in zip(pieces, compiled.shapes.values(), strict=True)
         ]
-
-    @property
-    def wide(self) -> bool:
-        """Whether slots are the lanes of vectors."""
-        return self.slots == BLOCK
 
     def begin(self, positions: int, given: NDArray[np.float64] | None = None) -> UnitRun:
         """Everything a run of so many positions needs. `given` (K, C, 1) are all its symbols, for
@@ -97,7 +93,7 @@ class NativeTile(Tile):
         self._asked["begins"] = 0
         return self._record(run.symbols, self._asked["bad"])
 
-    def _place(
+    def _set_up(
         self, slot: int, admitted: Slot, grids: Sequence[Tensor] | None, nats: float
     ) -> None:
         start, asked = admitted.start, self._asked[slot]
@@ -152,18 +148,13 @@ class NativeTile(Tile):
         )
 
 
+@dataclass(frozen=True)
 class UnitRun:
     """The structure of a unit's run, and what it points to."""
 
-    def __init__(
-        self,
-        structure: UnitStructure,
-        symbols: NDArray[np.float64],
-        kept: tuple[object, ...],
-    ) -> None:
-        self.structure = structure
-        self.symbols = symbols
-        self._kept = kept
+    structure: UnitStructure
+    symbols: NDArray[np.float64]
+    kept: tuple[object, ...]
 
 
 def aligned_zeros(count: int) -> NDArray[np.float32]:

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pytest
 import torch
 
-from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import ConfigError
+from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.sampling.fused import tile as fused_tile
 from ancestral.models.sampling.fused.executor import TILES, FusedExecutor
 from ancestral.models.sampling.fused.groups import is_supported
 from ancestral.models.sampling.sampler import Sampler
-from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
-from tests.models.laws import check_broken_alone, same_bits, varied_requests
+from ancestral.models.sampling.samples import SampleRequest, SavedSample
+from tests.models.alone import assert_same, check_broken_alone, check_independence, samples_of
+from tests.models.laws import varied_requests
 from tests.models.nets import all_cases
 
 CASES = {name: case for name, case in all_cases().items() if is_supported(case.net.program())}
-
-
-def _drawn(
-    net: Autoregressive, requests: Iterable[SampleRequest], slots: int, executor: str = "fused-few"
-) -> dict[object, Sample]:
-    sampler = Sampler(net, slots=slots, executor=executor)  # type: ignore[arg-type]
-    return {sample.key: sample for sample in sampler.sample(requests)}
-
-
-def _assert_same(one: dict[object, Sample], other: dict[object, Sample]) -> None:
-    assert one.keys() == other.keys()
-    for key, sample in one.items():
-        assert same_bits(sample, other[key]), f"sample {key}"
 
 
 @pytest.mark.parametrize("name", CASES, ids=lambda name: name.replace(" ", "-"))
@@ -39,9 +25,9 @@ def test_each_network_draws_what_the_reference_draws(name: str) -> None:
     # Given requests of every kind: other settings, prefixes alone and shared, other lengths
     case = CASES[name]
     requests = varied_requests(case, 8)
-    expected = _drawn(case.net, requests, 8, "reference")
+    expected = samples_of(case.net, requests, 8, "reference")
     # When they share fewer slots than there are of them
-    drawn = _drawn(case.net, requests, 5)
+    drawn = samples_of(case.net, requests, 5, "fused-few")
     # Then the symbols are those of the reference; likelihoods differ by how sums are rounded
     assert drawn.keys() == expected.keys()
     for key, sample in drawn.items():
@@ -55,28 +41,18 @@ def test_where_runs_end_changes_nothing(positions: int, monkeypatch: pytest.Monk
     # Given sounds of several lengths, with aligned conditioning of 4 samples a column
     case = CASES["wavenet by both"]
     requests = varied_requests(case, 12)
-    expected = _drawn(case.net, requests, 12)
+    expected = samples_of(case.net, requests, 12, "fused-few")
     # When runs are so long: they end within columns, and events end within runs
     monkeypatch.setattr(FusedExecutor, "chunk_positions", positions)
     # Then nothing is different
-    _assert_same(_drawn(case.net, requests, 3), expected)
+    assert_same(samples_of(case.net, requests, 3, "fused-few"), expected)
 
 
 @pytest.mark.parametrize("executor", ["fused", "fused-few"])
 @pytest.mark.parametrize("name", ["wavenet mixture by both", "gated_pixelcnn by map"])
-def test_bits_depend_on_no_slot_tile_neighbour_or_order(name: str, executor: str) -> None:
-    # Given requests, each drawn alone
-    case = CASES[name]
-    requests = varied_requests(case, 5)
-    alone: dict[object, Sample] = {}
-    for request in requests:
-        alone |= _drawn(case.net, [request], 1, executor)
-    # When they are drawn among the many of more than a tile, in another order
-    tile, _ = TILES[executor]
-    many = [SampleRequest(("else", n), case.requests[0], seed=n) for n in range(tile + 2)]
-    together = _drawn(case.net, [*many, *reversed(requests)], tile + 6, executor)
-    # Then nothing is different
-    _assert_same({key: together[key] for key in alone}, alone)
+def test_bits_depend_on_no_slot_tile_neighbour_or_order(name: str, executor: ExecutorName) -> None:
+    tile_slots, _ = TILES[executor]
+    check_independence(name, executor, tile_slots)
 
 
 @pytest.mark.parametrize("name", ["wavenet by both", "gated_pixelcnn by map"])
@@ -84,7 +60,7 @@ def test_a_saved_sample_goes_on_elsewhere(name: str, monkeypatch: pytest.MonkeyP
     # Given samples as they are drawn without a pause
     case = CASES[name]
     requests = varied_requests(case, 3)
-    expected = _drawn(case.net, requests, 3)
+    expected = samples_of(case.net, requests, 3, "fused-few")
     # When they move after some positions to a sampler that stands elsewhere
     monkeypatch.setattr(FusedExecutor, "chunk_positions", 6)
     here, there = (Sampler(case.net, slots=4, executor="fused-few") for _ in range(2))
@@ -99,21 +75,21 @@ def test_a_saved_sample_goes_on_elsewhere(name: str, monkeypatch: pytest.MonkeyP
     while here.active:
         samples += here.advance()
     # Then they end the same
-    _assert_same({s.key: s for s in samples if s.key != "else"}, expected)
+    assert_same({s.key: s for s in samples if s.key != "else"}, expected)
 
 
 @pytest.mark.parametrize("name", ["wavenet by both", "gated_pixelcnn by map"])
 def test_a_clock_that_has_run_long_begins_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[name]
     requests = varied_requests(case, 6)
-    expected = _drawn(case.net, requests, 6)
+    expected = samples_of(case.net, requests, 6, "fused-few")
     monkeypatch.setattr(FusedExecutor, "chunk_positions", 6)
     monkeypatch.setattr(fused_tile, "LATEST_CLOCK", 9)
-    _assert_same(_drawn(case.net, requests, 6), expected)
+    assert_same(samples_of(case.net, requests, 6, "fused-few"), expected)
 
 
 def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour() -> None:
-    check_broken_alone(_drawn)
+    check_broken_alone("fused-few")
 
 
 def test_bfloat16_rounds_weights_memories_and_what_is_multiplied() -> None:
@@ -123,7 +99,7 @@ def test_bfloat16_rounds_weights_memories_and_what_is_multiplied() -> None:
     sampler = Sampler(case.net, slots=6, executor="fused-few", dtype=torch.bfloat16)
     # When it draws in bfloat16
     drawn = {sample.key: sample for sample in sampler.sample(requests)}
-    exact = _drawn(case.net, requests, 6)
+    exact = samples_of(case.net, requests, 6, "fused-few")
     # Then likelihoods differ, by little a symbol
     for key, sample in drawn.items():
         apart = abs(sample.log_likelihood_nats - exact[key].log_likelihood_nats)

@@ -9,6 +9,7 @@ from ancestral.models.sampling.fused.groups import Groups, is_supported
 from ancestral.models.sampling.ops import (
     Activation,
     Add,
+    Condition,
     Dense,
     Draw,
     Grid,
@@ -80,3 +81,14 @@ def test_windows_frames_and_real_numbers_are_left_to_others() -> None:
         "pixelcnn_autoencoder",
         "wavenet",
     }
+
+
+def test_offsets_by_column_are_left_to_others() -> None:
+    # Given a step whose columns take conditioning of their own, or all the same
+    def program(offset: int | tuple[int, ...]) -> StepProgram:
+        step = (Condition("global", offset, X, accumulate=False), *DRAW)
+        return StepProgram(rows=1, columns=2, step=step, global_width=8)
+
+    # Then kernels know the latter alone
+    assert is_supported(program(4))
+    assert not is_supported(program((0, 4)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pytest
 import torch
 
-from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.errors import ConfigError
 from ancestral.models.pixelcnn import PixelCNN, PixelCNNConfig
 from ancestral.models.sampling.distributions import Categorical
@@ -16,25 +15,12 @@ from ancestral.models.sampling.draw import SettingsBatch
 from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.reference import TILE_SLOTS
 from ancestral.models.sampling.sampler import Sampler
-from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
-from tests.models.laws import check_broken_alone, same_bits, varied_requests
+from ancestral.models.sampling.samples import SampleRequest, SavedSample
+from tests.models.alone import assert_same, check_broken_alone, check_independence, samples_of
+from tests.models.laws import varied_requests
 from tests.models.nets import Case, all_cases, sound_case, vector_case
 
 CASES = all_cases()
-
-
-def _drawn(
-    net: Autoregressive, requests: Iterable[SampleRequest], slots: int, executor: str = "graph"
-) -> dict[object, Sample]:
-    dtype = next(net.parameters()).dtype
-    sampler = Sampler(net, slots=slots, dtype=dtype, executor=executor)  # type: ignore[arg-type]
-    return {sample.key: sample for sample in sampler.sample(requests)}
-
-
-def _assert_same(one: dict[object, Sample], other: dict[object, Sample]) -> None:
-    assert one.keys() == other.keys()
-    for key, sample in one.items():
-        assert same_bits(sample, other[key]), f"sample {key}"
 
 
 @pytest.fixture(params=[7, 256], ids="{} positions".format)
@@ -51,7 +37,9 @@ def test_each_network_draws_what_the_reference_draws(name: str) -> None:
     case = CASES[name]
     requests = varied_requests(case, 8)
     # When they share fewer slots than there are of them, then every bit is the reference's
-    _assert_same(_drawn(case.net, requests, 5), _drawn(case.net, requests, 8, "reference"))
+    assert_same(
+        samples_of(case.net, requests, 5, "graph"), samples_of(case.net, requests, 8, "reference")
+    )
 
 
 @pytest.mark.usefixtures("chunk")
@@ -59,29 +47,21 @@ def test_each_network_draws_what_the_reference_draws(name: str) -> None:
 def test_sounds_go_on_past_each_others_ends(name: str) -> None:
     case = CASES[name]
     requests = varied_requests(case, 12)
-    _assert_same(_drawn(case.net, requests, 3), _drawn(case.net, requests, 12, "reference"))
+    assert_same(
+        samples_of(case.net, requests, 3, "graph"), samples_of(case.net, requests, 12, "reference")
+    )
 
 
 @pytest.mark.parametrize("name", ["linear", "pixelcnn", "wavenet by both"])
 def test_in_float64_too(name: str) -> None:
     case = CASES[name]
     requests, net = varied_requests(case, 5), copy.deepcopy(case.net).double()
-    _assert_same(_drawn(net, requests, 5), _drawn(net, requests, 5, "reference"))
+    assert_same(samples_of(net, requests, 5, "graph"), samples_of(net, requests, 5, "reference"))
 
 
 @pytest.mark.parametrize("name", ["wavenet mixture by both", "gated_pixelcnn by map", "made"])
 def test_bits_depend_on_no_slot_tile_neighbour_or_order(name: str) -> None:
-    # Given requests, each drawn alone
-    case = CASES[name]
-    requests = varied_requests(case, 5)
-    alone: dict[object, Sample] = {}
-    for request in requests:
-        alone |= _drawn(case.net, [request], 1)
-    # When they are drawn in other slots, among the many of more than a tile, in another order
-    many = [SampleRequest(("else", n), case.requests[0], seed=n) for n in range(TILE_SLOTS)]
-    together = _drawn(case.net, [*many, *reversed(requests)], TILE_SLOTS + 6)
-    # Then nothing is different
-    _assert_same({key: together[key] for key in alone}, alone)
+    check_independence(name, "graph", TILE_SLOTS)
 
 
 def test_short_sounds_do_not_cut_the_runs_of_long_ones() -> None:
@@ -107,7 +87,7 @@ def test_a_saved_sample_goes_on_elsewhere(name: str, monkeypatch: pytest.MonkeyP
     # Given samples as they are drawn without a pause
     case = CASES[name]
     requests = varied_requests(case, 3)
-    expected = _drawn(case.net, requests, 3)
+    expected = samples_of(case.net, requests, 3, "graph")
     # When they move at each period between two samplers that stand at different places
     monkeypatch.setattr(GraphExecutor, "chunk_positions", 1)
     here, there = (Sampler(case.net, slots=4, executor="graph") for _ in range(2))
@@ -123,7 +103,7 @@ def test_a_saved_sample_goes_on_elsewhere(name: str, monkeypatch: pytest.MonkeyP
         here, there = there, here
     # Then they end the same
     drawn = {sample.key: sample for sample in samples if sample.key != "else"}
-    _assert_same(drawn, expected)
+    assert_same(drawn, expected)
 
 
 def _keys(sampler: Sampler) -> Sequence[object]:
@@ -131,7 +111,7 @@ def _keys(sampler: Sampler) -> Sequence[object]:
 
 
 def test_logits_that_are_not_finite_cost_one_request_and_no_neighbour() -> None:
-    check_broken_alone(_drawn)
+    check_broken_alone("graph")
 
 
 class Peeping(Categorical):

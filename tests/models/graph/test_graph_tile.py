@@ -12,7 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ancestral.models.sampling.draw import Settings
-from ancestral.models.sampling.graph.executor import GraphExecutor
 from ancestral.models.sampling.graph.recorder import ReplayRecorder
 from ancestral.models.sampling.graph.tile import WARMED_PHASES, GraphTile
 from ancestral.models.sampling.tile import Start
@@ -40,7 +39,7 @@ def test_everything_is_recorded_at_load_but_what_is_rarely_asked_for(
     # Given a tile
     case, recorder = CASES[name], CountingRecorder()
     program = case.net.program()
-    tile = GraphTile(program, 3, CPU, torch.float32, recorder, 4 * program.period)
+    tile = GraphTile(program, 3, CPU, torch.float32, recorder, 64 * program.period)
     assert recorder.records == 0
     # When it is warmed, then each phase is recorded
     tile.warm()
@@ -60,18 +59,6 @@ def test_of_many_phases_some_are_recorded_at_load() -> None:
     tile = GraphTile(program, 3, CPU, torch.float32, recorder, program.period)
     tile.warm()
     assert recorder.records == min(program.columns or 0, WARMED_PHASES)
-
-
-@torch.inference_mode()
-def test_a_run_of_more_than_a_chunk_is_one_of_several() -> None:
-    # Given a tile that takes in 8 positions at once
-    case = CASES["wavenet by both"]
-    tile = GraphTile(case.net.program(), 3, CPU, torch.float32, ReplayRecorder(), 8)
-    whole = GraphTile(case.net.program(), 3, CPU, torch.float32, ReplayRecorder(), 64)
-    # Then it draws as one does that takes in all of them
-    drawn, expected = (_draw(each, case, Settings()) for each in (tile, whole))
-    assert len(drawn) > 16
-    assert np.array_equal(drawn, expected)
 
 
 class Foreign(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -106,15 +93,6 @@ def test_a_step_touches_nothing_of_the_host(name: str) -> None:
             tile._compute_step(tile._place_at(clock), truncated)
     # Then no tensor of the host takes part
     assert foreign.found == []
-
-
-def test_another_width_is_another_numerics_class() -> None:
-    program = CASES["linear"].net.program()
-    narrow = GraphExecutor(program, CPU, torch.float32, slots=3, tile_slots=16)
-    own = GraphExecutor(program, CPU, torch.float32, slots=3)
-    assert narrow.new_tile().slots == 16
-    assert own.numerics.split("/")[1] == "graph"
-    assert narrow.numerics.split("/")[1] == "graph-16"
 
 
 def _draw(tile: GraphTile, case: Case, settings: Settings) -> np.ndarray:

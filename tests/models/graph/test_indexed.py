@@ -8,7 +8,8 @@ import torch
 
 from ancestral.models.sampling.graph.indexed import IndexedMemory
 from ancestral.models.sampling.graph.phases import Phases
-from ancestral.models.sampling.memory import Place, TileMemory
+from ancestral.models.sampling.grid_memory import Place
+from ancestral.models.sampling.memory import TileMemory
 from ancestral.models.sampling.ops import Condition, Read, sources
 from ancestral.models.sampling.program import StepProgram
 from tests.models.nets import all_cases

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ancestral.models.sampling.graph.phases import Phases
-from ancestral.models.sampling.memory import Place
+from ancestral.models.sampling.grid_memory import Place
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig

@@ -8,7 +8,8 @@ import pytest
 
 from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.native.library import Library
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models import laws
 from tests.models.nets import Case, all_cases
 

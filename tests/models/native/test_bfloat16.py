@@ -10,7 +10,8 @@ from ancestral.models.errors import ConfigError
 from ancestral.models.sampling import native
 from ancestral.models.sampling.distributions import LogisticMixture
 from ancestral.models.sampling.native import library
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models import laws
 from tests.models.laws import needs_native
 from tests.models.native.asked import CASES, assert_same_bits, each_case, request_of

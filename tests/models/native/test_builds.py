@@ -16,7 +16,8 @@ from ancestral.models.sampling.distributions import (
 )
 from ancestral.models.sampling.draw import LARGEST_TRUNCATED_ALPHABET, Settings
 from ancestral.models.sampling.native import library
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models import laws
 from tests.models.laws import needs_native
 from tests.models.native.asked import (

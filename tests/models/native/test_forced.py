@@ -15,7 +15,8 @@ from ancestral.models.sampling.draw import Settings
 from ancestral.models.sampling.native.compiled import FORCED_POSITIONS
 from ancestral.models.sampling.native.executor import FORCED_STRETCH, NativeExecutor
 from ancestral.models.sampling.native.forced import forced_step
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models import laws

@@ -115,6 +115,14 @@ def test_a_step_that_changes_with_the_column_has_no_such_order(family: str) -> N
     assert forced_step(CASES[family].net.program()) is None
 
 
+def offsets_by_column() -> StepProgram:
+    """Of the conditioning, each of four columns remembers a part of its own."""
+    kept = Grid(1, 4, WIDTH)
+    own = Condition("global", (0, WIDTH, 2 * WIDTH, 3 * WIDTH), past, accumulate=False)
+    step = (own, Write(past, kept), *STEP[:1], *(head, draw, look_up, Write(looked_up, symbols)))
+    return StepProgram(1, 4, step, global_width=4 * WIDTH)
+
+
 def sums_by_rows() -> StepProgram:
     """Sums of conditioning, a layer and the row above; in every second row something else."""
     drawn, kept = Grid(2, 6, WIDTH), Grid(2, 6, WIDTH)
@@ -171,6 +179,7 @@ def mixtures_remembered() -> StepProgram:
         pytest.param(sums_by_rows(), True, id="sums by rows"),
         pytest.param(strided(), True, id="strided"),
         pytest.param(shared_by_columns(), False, id="shared by columns"),
+        pytest.param(offsets_by_column(), False, id="offsets by column"),
         pytest.param(mixtures_remembered(), True, id="mixtures remembered"),
     ],
 )

@@ -16,7 +16,8 @@ from torch import Tensor
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.sampling.draw import SettingsBatch
 from ancestral.models.sampling.philox import uniform
-from ancestral.models.sampling.sampler import Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import SampleRequest
 from tests.models.laws import needs_native
 from tests.models.native.ailing import ailing, ails
 from tests.models.native.asked import (

@@ -116,7 +116,7 @@ def test_a_library_is_called_with_addresses_and_seconds(stubs: Stubs) -> None:
     build.run(ctypes.addressof(program), ctypes.addressof(call))
 
     assert (program.value, call.value) == (40, 42)
-    assert build.multiply_add_gflops(0.5) == native.multiply_add_gflops(0.5) == 500.0
+    assert build.multiply_add_gflops(0.5) == 500.0
 
 
 @pytest.mark.parametrize("look", [library.load, library.find, native.available])
@@ -143,31 +143,10 @@ def test_a_file_that_is_no_library_counts_as_none(folder: Path) -> None:
     assert library.find() is None
 
 
-@pytest.mark.parametrize("function", [library.load, lambda: native.multiply_add_gflops(0.1)])
-def test_without_a_build_there_is_an_error_for_who_asks_for_one(
-    folder: Path, function: Callable[[], object]
-) -> None:
+def test_without_a_build_there_is_an_error_for_who_asks_for_one(folder: Path) -> None:
     assert native.available() == ()
     with pytest.raises(NativeMissing, match="not built; with a C\\+\\+ compiler, build it again"):
-        function()
-
-
-def test_without_a_build_one_line_says_that_the_reference_serves(tmp_path: Path) -> None:
-    # Given a process without builds, which logs as Python does when nobody has set it up
-    code = (
-        "import pathlib, sys; from ancestral.models.sampling.native import library;"
-        "library.look_in(pathlib.Path(sys.argv[1])); print([library.find() for _ in range(3)])"
-    )
-
-    # When it looks for one three times
-    run = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
-    )
-
-    # Then it finds none, and says so once
-    assert run.stdout == "[None, None, None]\n"
-    (line,) = run.stderr.splitlines()
-    assert line.startswith("sampling on the reference executor, which is slower: ")
+        library.load()
 
 
 def test_the_sources_are_of_the_version_that_is_loaded() -> None:
@@ -180,7 +159,7 @@ def test_the_sources_are_of_the_version_that_is_loaded() -> None:
 def test_the_builds_of_this_installation_load() -> None:
     for name in native.available():
         assert library.load(name).name == name
-    assert native.multiply_add_gflops(0.01) > 0
+    assert library.load().multiply_add_gflops(0.01) > 0
 
 
 @pytest.mark.skipif(

@@ -11,7 +11,8 @@ import torch
 
 from ancestral.models.sampling.aligned import PIECE_COLUMNS
 from ancestral.models.sampling.executor import Executor
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models.laws import needs_native

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ancestral.models.sampling.executor import Executor
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models.laws import needs_native
 from tests.models.native.ailing import ailing, ails
 from tests.models.native.asked import CASES, assert_same_bits, drawn_alone, request_of

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from ancestral.models.sampling.executor import Executor
-from ancestral.models.sampling.sampler import Sample, Sampler, SampleRequest, SavedSample
+from ancestral.models.sampling.sampler import Sampler
+from ancestral.models.sampling.samples import Sample, SampleRequest, SavedSample
 from ancestral.models.wavenet import WaveNet
 from ancestral.models.wavenet_config import WaveNetConfig
 from tests.models.laws import needs_native

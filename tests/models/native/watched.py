@@ -17,12 +17,12 @@ from torch import Tensor
 
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.sampling.draw import Settings
-from ancestral.models.sampling.executor import single_threaded
 from ancestral.models.sampling.native import library
 from ancestral.models.sampling.native.executor import NativeExecutor
 from ancestral.models.sampling.ops import Draw, Grid, Op, When, Write
 from ancestral.models.sampling.program import StepProgram
 from ancestral.models.sampling.tile import Memory, Start
+from ancestral.models.sampling.torch_state import single_threaded
 
 #: Slots of a sampler whose units are of one slot, and of 16.
 NARROW, WIDE = 1, 16

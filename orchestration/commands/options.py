@@ -1,0 +1,73 @@
+"""What several commands are given: a job file, how to answer, and how a fleet is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ancestral.jobs.errors import SpecError
+from ancestral.jobs.spec import JobSpec, load_spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def read_job_file(file: str) -> JobSpec:
+    """The job that a file asks for. Raises SpecError."""
+    spec = load_spec(file)
+    if spec.output.lower().startswith("memory://"):
+        raise SpecError(
+            f"{file}: 'output' is {spec.output}, and memory:// lives in one process only: give a "
+            "folder or a bucket"
+        )
+    return spec
+
+
+def json_option(command: Command) -> Command:
+    """Adds `--json` to a command, as its argument `as_json`."""
+    text = "Print one JSON document to stdout, and nothing else."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
+
+
+def fleet_options(command: Command) -> Command:
+    """Adds the options that say how a fleet is made up."""
+    for option in (
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda"]),
+            default="cpu",
+            show_default=True,
+            # Read first, for the share of a GPU depends on it.
+            is_eager=True,
+            help="What samplers draw on.",
+        ),
+        click.option(
+            "--gpus-per-sampler",
+            "gpus",
+            type=click.FloatRange(0, 1, min_open=True),
+            callback=_share,
+            help="With cuda, the share of a GPU that each sampler takes.  [default: 1.0]",
+        ),
+        click.option(
+            "--slots",
+            type=click.IntRange(1),
+            help="Rows that each sampler draws at the same time.  [default: 64, or with cuda what "
+            "the memory of the GPU has room for]",
+        ),
+        click.option(
+            "--samplers",
+            type=click.IntRange(1),
+            help="Sampler processes.  [default: one for each processor, or share of a GPU, of the "
+            "cluster]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _share(context: click.Context, option: click.Parameter, gpus: float | None) -> float:
+    """The share of a GPU that was asked for, a whole one if none was."""
+    if gpus is not None and context.params["device"] != "cuda":
+        raise click.UsageError("--gpus-per-sampler needs --device cuda.")
+    return 1.0 if gpus is None else gpus

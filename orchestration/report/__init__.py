@@ -1,0 +1,1 @@
+"""A finished job as one page."""

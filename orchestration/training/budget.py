@@ -1,0 +1,61 @@
+"""The budget of a training run: the same to every rank, though each has a watch of its own."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import distributed
+
+from ancestral.jobs.recipe import Training
+
+
+class Budget:
+    """Says how much of the budget is used, and when a checkpoint is due: by rank 0's watch.
+
+    `at_once`: a checkpoint is due before the first step.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        seconds_before: float,
+        device: torch.device,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        self._training = training
+        self._start = time.monotonic() - seconds_before
+        self._saved = -float("inf") if at_once else time.monotonic()
+        self._save_due = False
+        self._shared = torch.zeros(2, dtype=torch.float64, device=device)
+
+    @property
+    def seconds(self) -> float:
+        """Since training began, runs before an interruption included; by this rank's watch."""
+        return time.monotonic() - self._start
+
+    def fraction_done(self, step: int) -> float:
+        """How much of the budget is used before that step. All ranks ask together."""
+        due = time.monotonic() - self._saved >= self._training.checkpoint_seconds
+        self._shared[0] = self._fraction(step)
+        self._shared[1] = float(due)
+        if distributed.is_initialized():
+            distributed.broadcast(self._shared, src=0)
+        fraction, due_to_all = self._shared.tolist()
+        self._save_due = bool(due_to_all)
+        return float(fraction)
+
+    def save_due(self) -> bool:
+        """Whether a checkpoint is, as of when `fraction_done` was last asked."""
+        return self._save_due
+
+    def saved(self) -> None:
+        """A checkpoint was just made."""
+        self._saved = time.monotonic()
+
+    def _fraction(self, step: int) -> float:
+        if self._training.budget_seconds is not None:
+            return self.seconds / self._training.budget_seconds
+        assert self._training.steps is not None, "a recipe has one or the other"
+        return step / self._training.steps

@@ -1,0 +1,51 @@
+"""Which values are which numbers: a bool is none, and a text is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, whole
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (7, 7),
+        (7.0, 7),
+        (-INTEGER_LIMIT, -INTEGER_LIMIT),
+        (INTEGER_LIMIT, None),
+        (float(INTEGER_LIMIT), None),
+        (7.5, None),
+        (float("inf"), None),
+        (True, None),
+        ("7", None),
+        (None, None),
+    ],
+)
+def test_whole_numbers(value: object, number: int | None) -> None:
+    found = whole(value)
+    assert found == number
+    assert type(found) is type(number)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (7, 7.0),
+        (-0.5, -0.5),
+        (float("nan"), None),
+        (float("-inf"), None),
+        (10**400, None),
+        (True, None),
+        ("7", None),
+    ],
+)
+def test_finite_numbers(value: object, number: float | None) -> None:
+    assert finite(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"), [(1, True), (0, False), (-1, False), (1.0, False), (True, False)]
+)
+def test_sizes(value: object, is_one: bool) -> None:
+    assert is_size(value) is is_one

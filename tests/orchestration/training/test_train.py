@@ -1,0 +1,230 @@
+"""Data-parallel training on a real Ray, of networks that take a moment."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ancestral.jobs.errors import SpecError, StoreDenied
+from ancestral.jobs.registry import Registry
+from ancestral.models import TrainProgress, load_bundle
+from ancestral.orchestration.errors import Stopped, TrainingFailed
+from ancestral.orchestration.interrupt import Interrupt
+from ancestral.orchestration.training.examples import network
+from ancestral.orchestration.training.news import Began, News, Picture
+from ancestral.orchestration.training.rank import Trained, _Rank
+from ancestral.orchestration.training.run import TrainingRun, plan_training
+from ancestral.orchestration.training.train import (
+    end_training,
+    publish,
+    train,
+    write_bundle,
+    write_picture,
+)
+from ancestral.workers.images import decode_image
+from tests.orchestration.tiny import AskedWhen, small_ray
+from tests.orchestration.training.stripes import digest, moving_stripes, plan, registry_in, waves
+
+ray_test = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    with small_ray():
+        yield
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run of two ranks that nobody stopped, and what was said meanwhile."""
+
+    run: TrainingRun
+    trained: Trained
+    progress: str
+    news: list[News]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    run = plan(tmp_path_factory.mktemp("undisturbed"))
+    progress, news = io.StringIO(), list[News]()
+    trained = train(run, workers=2, stream=progress, interrupt=Interrupt(), listen=news.append)
+    return Undisturbed(run, trained, progress.getvalue(), news)
+
+
+@ray_test
+def test_two_ranks_train_a_model_that_is_published(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    # Given that it learnt something, and said so
+    run, trained = undisturbed.run, undisturbed.trained
+    assert (run.training_rows, run.held_out_rows) == (48, 12)
+    assert (trained.metrics["steps"], trained.metrics["workers"]) == (40, 2)
+    assert trained.metrics["held_out_bits_per_dim"] < 1.5
+    assert "step 40" in undisturbed.progress
+    assert f"held-out {trained.metrics['held_out_bits_per_dim']:.3f}" in undisturbed.progress
+
+    # Then the bundle is one, with a card, in the registry and as a folder
+    registry = Registry(run.state_uri, tmp_path / "cache")
+    entry = publish(trained, registry, run.recipe.name)
+    assert registry.resolve("stripes") == entry
+    write_bundle(trained, tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.digest == entry.digest == digest(trained)
+    assert bundle.net.signature["fields"]["label"]["values"] == [0, 1, 2]
+    card = trained.files["card.md"].decode()
+    assert "CC0" in card and f"{trained.metrics['held_out_bits_per_dim']:.4f}" in card
+    assert "labels: [0, 1, 2]" in card
+
+    # And there is a picture: three rows of ten images, enlarged, with gaps
+    write_picture(trained, tmp_path / "pictures" / "samples.png")
+    picture, _ = decode_image((tmp_path / "pictures" / "samples.png").read_bytes())
+    assert picture.shape == (3 * (8 + 4) + 4, 10 * (8 + 4) + 4)
+
+    # And nothing of the run is left in the state once it has ended
+    end_training(run)
+    left = Path(run.state_uri, "training").rglob("*")
+    assert not [path for path in left if path.is_file()]
+
+
+@ray_test
+def test_whoever_listens_hears_of_curves_and_sees_samples(undisturbed: Undisturbed) -> None:
+    told = [each for each in undisturbed.news if isinstance(each, TrainProgress)]
+    seen = [each for each in undisturbed.news if isinstance(each, Picture)]
+
+    assert undisturbed.news[0] == Began(0)
+    assert [each.step for each in told] == [10, 20, 30, 40]
+    best = min(each.validation_bits_per_dim or math.inf for each in told)
+    held_out = undisturbed.trained.metrics["held_out_bits_per_dim"]
+    assert best == pytest.approx(held_out, rel=1e-5)
+    # Of each label there are three rows of ten, enlarged, with gaps.
+    assert [each.step for each in seen] == [10, 20, 30, 40]
+    assert decode_image(seen[0].png)[0].shape == (3 * (8 + 4) + 4, 10 * (8 + 4) + 4)
+
+
+@ray_test
+def test_a_recipe_can_ask_for_all_of_it(ray_cluster: None, tmp_path: Path) -> None:
+    # Given parts of steps, products in bfloat16, images that are shifted, and little patience
+    asked = {"accumulate": 2, "precision": "bfloat16", "weight_decay": 0.01}
+    run = plan(
+        tmp_path,
+        **asked,
+        steps=60,
+        learning_rate=1e-12,
+        ema_decay=0.0,
+        validations=30,
+        patience=2,
+        augmentation={"shift_pixels": 1, "turn_degrees": 5},
+    )
+
+    trained = train(run, workers=2, picture=False, stream=io.StringIO(), interrupt=Interrupt())
+
+    # Then it ends two validations after the first, since nothing gets better
+    assert trained.metrics["steps"] == 6
+    card = trained.files["card.md"].decode()
+    assert all(f"{key}: {value}" in card for key, value in asked.items())
+
+
+@ray_test
+def test_a_run_that_was_stopped_without_a_checkpoint_begins_anew(
+    ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that it is stopped at the first look, before any rank has started
+    monkeypatch.setattr("ancestral.orchestration.training.train.LOOK_SECONDS", 0.0)
+    asked = AskedWhen(lambda: True)
+
+    with pytest.raises(Stopped, match="the same command begins anew"):
+        train(plan(tmp_path), workers=2, stream=io.StringIO(), interrupt=asked)
+
+
+@ray_test
+def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> None:
+    run, news = plan(tmp_path, learning_rate=1e30, warmup_steps=1), list[News]()
+
+    with pytest.raises(TrainingFailed, match=r"loss or the gradient of step .* is not finite"):
+        train(
+            run,
+            workers=1,
+            picture=False,
+            stream=io.StringIO(),
+            interrupt=Interrupt(),
+            listen=news.append,
+        )
+
+    # And it is not tried again
+    assert news.count(Began(0)) == 1
+    assert not [each for each in news if isinstance(each, Began) and each.step > 0]
+
+
+@ray_test
+def test_what_has_a_closed_form_is_fitted_at_once(ray_cluster: None, tmp_path: Path) -> None:
+    # Given series in which a value is 3/4 of the one before it, and unit noise
+    run = plan_training(waves(tmp_path), registry_in(tmp_path))
+
+    trained = train(run, workers=1, stream=io.StringIO(), interrupt=Interrupt())
+
+    # Then the held-out figure is the density of what cannot be foretold: ½ log2(2πe) bits
+    assert trained.metrics["held_out_bits_per_dim"] == pytest.approx(2.047, abs=0.03)
+    assert (trained.metrics["held_out_kind"], trained.metrics["steps"]) == ("density", 1)
+    assert "(density)" in trained.files["card.md"].decode()
+    write_bundle(trained, tmp_path / "bundle")
+    net = load_bundle(tmp_path / "bundle").net
+    assert net.get_parameter("coefficients").item() == pytest.approx(0.75, abs=0.02)
+    assert trained.picture is not None
+
+
+@ray_test
+def test_clips_are_trained_on(ray_cluster: None, tmp_path: Path) -> None:
+    run = plan_training(moving_stripes(tmp_path), registry_in(tmp_path))
+
+    trained = train(run, workers=1, stream=io.StringIO(), interrupt=Interrupt())
+
+    assert (run.training_rows, run.held_out_rows) == (8, 2)
+    assert trained.metrics["held_out_bits_per_dim"] < 1
+    assert trained.picture is not None
+
+
+def test_without_a_folder_for_a_moment_nothing_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+
+    with pytest.raises(StoreDenied, match="set TMPDIR to another folder"):
+        publish(Trained({}, {}, None), registry_in(tmp_path), "stripes")
+
+
+def test_without_a_folder_for_a_moment_a_rank_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan(tmp_path)
+    rank = _Rank(run, picture=False, board=None, number=0, ranks=1)
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+
+    with pytest.raises(StoreDenied, match="set TMPDIR to another folder"):
+        rank._finish(network(run.recipe), {})
+
+
+def test_more_ranks_than_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="48 training rows cannot be shared by 49 workers"):
+        train(plan(tmp_path), workers=49, stream=io.StringIO(), interrupt=Interrupt())
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "workers", "sentence"),
+    [
+        (8, None, 3, "'training.batch_size' is 8, which 3 workers .* evenly: 6 or 9 would do"),
+        (1, None, 2, "evenly: 2 would do"),
+        (8, 4, 4, "evenly in 4 parts each: 16 would do"),
+    ],
+)
+def test_batches_that_ranks_cannot_share_are_refused(
+    tmp_path: Path, batch_size: int, accumulate: int | None, workers: int, sentence: str
+) -> None:
+    run = plan(tmp_path, batch_size=batch_size, accumulate=accumulate)
+    with pytest.raises(SpecError, match=sentence):
+        train(run, workers=workers, stream=io.StringIO(), interrupt=Interrupt())
