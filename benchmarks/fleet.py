@@ -6,8 +6,8 @@ The same rows are drawn three times by as many processes of one thread each: by 
 write nothing (parts/bare.py), by `ancestral run` with its queue, its local Ray, encoding, packs,
 index and records in a folder of this machine, and by bare samplers again, whose mean counts. Rates
 are of the middle of each, from the moment at which a fifth of the rows have ended to that at which
-four fifths have, so that neither the start of processes nor the last rows count: the slope of the
-straight line through the moments at which rows ended, since those of one length end together.
+four fifths have, so that neither the start of processes nor the last rows count; as rows of one
+length end together, those of the first moment are left out, and those of the last one counted.
 `whole` has all of it: rows over the time from the samplers' start to the published table.
 """
 
@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from parts.bare import draw_bare
 from parts.options import command, count, positive
 from parts.written import machine, write
@@ -132,8 +131,8 @@ def _fleet(settings: Settings, job: Job, samplers: int) -> tuple[float, float]:
 
 def _rate(ended: Sequence[float]) -> float:
     """Rows a second in the middle of the moments at which rows ended, in order."""
-    middle = np.array(ended[int(FROM * len(ended)) : int(TO * len(ended))])
-    return float(np.polyfit(middle - middle[0], np.arange(len(middle)), 1)[0])
+    start, stop = ended[int(FROM * len(ended))], ended[int(TO * len(ended))]
+    return sum(start < moment <= stop for moment in ended) / (stop - start)
 
 
 def named(text: str) -> list[str]:

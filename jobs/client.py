@@ -106,7 +106,7 @@ class Client:
 
         `status` is failed or cancelled. Raises UnknownJob, UsageError, StoreError and QueueError.
         """
-        child = retry(*self._opened(job_id), status)
+        child = retry(*self.opened(job_id), status)
         self.take_up(child)
         return child
 
@@ -134,7 +134,7 @@ class Client:
         """
         if self.queue is None:
             raise UsageError("there is no queue: set ANCESTRAL_REDIS_URL to the address of one")
-        store, job = self._opened(job_id)
+        store, job = self.opened(job_id)
         if read_manifest(store, job_id) is not None or not recover(self.queue, store, job):
             return False
         recount(self.queue, store, job)
@@ -159,7 +159,7 @@ class Client:
 
     def job(self, job_id: str) -> Job:
         """The accepted job. Raises UnknownJob."""
-        return self._opened(job_id)[1]
+        return self.opened(job_id)[1]
 
     def jobs(self) -> list[str]:
         """The ids of all jobs that were submitted with this state; none of them is opened."""
@@ -175,7 +175,7 @@ class Client:
 
     def results(self, job_id: str) -> Results:
         """What the job has made so far. Raises UnknownJob."""
-        return Results(*self._opened(job_id))
+        return Results(*self.opened(job_id))
 
     def export(
         self,
@@ -191,12 +191,12 @@ class Client:
         `to` is delta, iceberg, hf or webdataset. Raises UnknownJob, UsageError when the job is not
         finished or cannot be exported so, and StoreError.
         """
-        store, job = self._opened(job_id)
+        store, job = self.opened(job_id)
         return export(store, job, to, uri, rejected=rejected, progress=progress)
 
     def status(self, job_id: str) -> JobStatus:
         """Where the job stands. Raises UnknownJob, StoreError and QueueError."""
-        store, job = self._opened(job_id)
+        store, job = self.opened(job_id)
         return status_of(job, store, self.queue)
 
     def wait(
@@ -216,7 +216,7 @@ class Client:
                 return status
             time.sleep(poll_seconds)
 
-    def _opened(self, job_id: str) -> tuple[Store, Job]:
+    def opened(self, job_id: str) -> tuple[Store, Job]:
         """A job and the store that holds it. Raises UnknownJob."""
         store = self.store(job_id)
         job = read_job(store, job_id)
@@ -225,7 +225,7 @@ class Client:
         return store, job
 
     def _want(self, job_id: str, wanted: Wanted, reason: str | None) -> bool:
-        store, job = self._opened(job_id)
+        store, job = self.opened(job_id)
         manifest = read_manifest(store, job_id)
         if manifest is not None:
             check_wanted(job_id, manifest.state, wanted)

@@ -10,7 +10,10 @@ from ancestral.jobs.errors import UsageError
 QUOTED_CHARACTERS = 300
 
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
-_USER = re.compile(r"//[^/@\s]*@")
+# A password may hold any of the characters that end one.
+_USER = re.compile(r"//\S*@")
+# Signatures of what may be read without a password.
+_QUERY = re.compile(r"(://[^\s?]*)\?\S+")
 
 
 def not_installed(library: str) -> UsageError:
@@ -22,5 +25,5 @@ def quoted(error: Exception) -> str:
     """The library's own words in one line, without what they could hold of a password, and without
     the answers of servers."""
     words = " ".join(_COLOURS.sub("", str(error)).partition("<?xml")[0].split())
-    words = _USER.sub("//***@", words) or type(error).__name__
+    words = _QUERY.sub(r"\1?***", _USER.sub("//***@", words)) or type(error).__name__
     return words if len(words) <= QUOTED_CHARACTERS else f"{words[:QUOTED_CHARACTERS]}..."

@@ -47,7 +47,7 @@ _CARD = """\
 
 # {title}
 
-{count:,} {medium} artifacts, drawn by the model `{model}` ({family}).
+Artifacts ({medium}) that the model `{model}` ({family}) drew.
 
 | | |
 | --- | --- |
@@ -119,7 +119,6 @@ def _card(finished: FinishedJob) -> str:
     return _CARD.format(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000),
         title=job.spec.name,
-        count=manifest.rows_ok + manifest.rows_rejected,
         medium=medium,
         model=job.model.name,
         family=job.model.family,

@@ -1,17 +1,19 @@
 """A job into a folder of tars for WebDataset, fewer and larger than its packs.
 
-    packs of units ──► {job}-ok-000000.tar, {job}-ok-000001.tar, ...
-                  └──► {job}-rejected-000000.tar, if they were asked for
+    packs of units ──► {job}-{moment}-ok-000000.tar, ...-ok-000001.tar, ...
+                  └──► {job}-{moment}-rejected-000000.tar, if they were asked for
 
 The samples are those of the packs, member by member. Every tar is created once and holds the rows
 of fixed packs, so that an export which was interrupted goes on where it was, and one that is done
-again writes nothing. Jobs may share a folder.
+again writes nothing. Jobs may share a folder: the moment is that of submission, since a job of
+another state may have the same id.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -27,15 +29,16 @@ def export_webdataset(
 ) -> tuple[str, int]:
     """Where the folder is, and how many rows were written to it. Raises StoreError."""
     place = open_store(uri)
-    job_id = finished.job.job_id
+    job = finished.job
+    name = f"{job.job_id}-{re.sub('[^0-9]', '', job.submitted_at)}"
     written = 0
     for outcome in outcomes:
         letter = STATUS_LETTERS[outcome]
-        records = Ledger(finished.store, job_id).records(finished.job)
+        records = Ledger(finished.store, job.job_id).records(job)
         chosen = (record for record in records if letter in record.statuses)
         for number, group in enumerate(_in_groups(chosen, SHARD_BYTES)):
             rows = sum(record.statuses.count(letter) for record in group)
-            path = f"{job_id}-{outcome}-{number:06d}.tar"
+            path = f"{name}-{outcome}-{number:06d}.tar"
             if not place.exists(path):
                 with contextlib.suppress(AlreadyExists):
                     place.create(path, _tar(finished.store, group, letter))

@@ -32,7 +32,7 @@ MOST_UNIT_ROWS = 2**16
 #: Units of a job, at most: its controller holds them all in memory.
 MOST_UNITS = 2**22
 
-#: Called with how many rows are done so far, and how many there are.
+#: Called with how many rows or files are done so far, and how many there are.
 OnProgress: TypeAlias = Callable[[int, int], None]
 
 

@@ -7,28 +7,33 @@
 Symbols are measured and not rows, of which few may end in the time there is, and the short ones
 first. It is measured from the second advance on, when all slots are full and what is done once is
 done, and ends with the slots full: so neither their filling nor their draining counts. What is done
-with each row beside drawing it counts, from its admission to its artifact.
+with each row beside drawing it counts, from its admission to its artifact. Prefixes are taken in
+anew each time that the rows are gone through: rows that share theirs with others are faster.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import UsageError
 from ancestral.jobs.lot import places
+from ancestral.jobs.media_values import MediaValue
+from ancestral.jobs.registry import Registry
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.results import GOLDEN_RATIO
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, JobSpec
 from ancestral.jobs.store import Store
-from ancestral.jobs.units import Unit
+from ancestral.jobs.units import LARGEST_UNIT_BYTES, Unit
 from ancestral.workers.drawing import draw, model_for
 from ancestral.workers.outcomes import outcome_of
 
@@ -89,8 +94,8 @@ class Estimate:
     @property
     def wall_seconds(self) -> float | None:
         """From when all samplers draw; they start within seconds, or a minute on a GPU."""
-        known = self.sampler_seconds
-        return None if known is None else known / self.samplers
+        known = None if self.speed is None else self.speed.rows_per_second
+        return None if known is None else math.ceil(self.rows / self.samplers) / known
 
 
 def estimate(
@@ -118,7 +123,7 @@ def estimate(
         samplers = samplers or _places(device)
         speed = None
         if seconds:
-            model = model_for(client.registry, job, device, _slots(job, samplers))
+            model = _model(client.registry, job, device, math.ceil(job.rows / samplers))
             rows = _sample(job, requests)
             speed = _Gauge(job, model, rows, seconds, progress, clock).measure()
         return Estimate(
@@ -198,8 +203,10 @@ class _Gauge:
         """Those that can be drawn, over and over, unless the model refuses all of them."""
         sound = [row for row in self._sample if row.error is None]
         for number, row in enumerate(itertools.cycle(sound)):
-            if number >= len(sound) and not self._model.drawing.events_begun:
-                return
+            if number and number % len(sound) == 0:
+                if not self._model.drawing.events_begun:
+                    return
+                self._model.forget()
             yield row
 
     def _go_on(self) -> bool:
@@ -222,27 +229,40 @@ class _Gauge:
 
 def _sample(job: Job, requests: Store) -> list[Row]:
     """Rows that stand for all, such that any first few of them do."""
-    count = min(job.rows, SAMPLE_ROWS)
-    rows = [
-        row
-        for place in places(job.rows, count, seed=0)
-        for row in read_rows(requests, job, Unit(place, place + 1))
-    ]
-    return [rows[number] for number in sorted(range(count), key=lambda n: n * GOLDEN_RATIO % 1)]
+    spread = list(places(job.rows, min(job.rows, SAMPLE_ROWS), seed=0))
+    rows, size = list[Row](), 0
+    for number in sorted(range(len(spread)), key=lambda n: n * GOLDEN_RATIO % 1):
+        [row] = read_rows(requests, job, Unit(spread[number], spread[number] + 1))
+        rows.append(row)
+        size += sum(len(each.data) for each in row.fields.values() if isinstance(each, MediaValue))
+        if size > LARGEST_UNIT_BYTES:
+            break
+    return rows
 
 
-def _slots(job: Job, samplers: int) -> int | None:
-    """A sampler has no more slots than rows; None: as many as it likes."""
-    from ancestral.workers.samplers import DEFAULT_SLOTS
-
-    of_each = math.ceil(job.rows / samplers)
-    return of_each if of_each < DEFAULT_SLOTS else None
+def _model(registry: Registry, job: Job, device: str, rows: int) -> WarmSampler | WarmScorer:
+    """The job's model, with no more slots than a sampler has rows."""
+    if (model := model_for(registry, job, device)).drawing.slots <= rows:
+        return model
+    # Its memory first.
+    del model
+    return model_for(registry, job, device, rows)
 
 
 def _places(device: str) -> int:
     """For how many samplers this machine has room."""
     if device == "cpu":
-        return os.cpu_count() or 1
+        return _processors()
     import torch
 
     return max(1, torch.cuda.device_count())
+
+
+def _processors() -> int:
+    """Those that this process may use: a container may have fewer than its host."""
+    processors = len(os.sched_getaffinity(0))
+    # Without a quota there is a word in place of the first number.
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        processors = min(processors, max(1, quota // period))
+    return processors

@@ -82,4 +82,5 @@ def _header(name: bytes, size: int) -> bytearray:
     header[: len(name)] = name
     header[_SIZE] = octal
     header[_SUM] = b"%06o\0 " % (_HEADER_SUM + sum(name) + sum(octal))
+    assert len(header) == tarfile.BLOCKSIZE, f"{size} bytes are too many for a tar"
     return header

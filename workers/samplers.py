@@ -79,6 +79,10 @@ class WarmSampler:
         self._signature = signature
         self._ask = ask
 
+    def forget(self) -> None:
+        """Let go what is kept warm for rows that ask for the same."""
+        self._sampler.forget()
+
     @property
     def drawing(self) -> Sampler:
         """What draws at the moment; another one after slots were lost."""
@@ -146,6 +150,9 @@ class WarmScorer:
     @property
     def numerics(self) -> str:
         return self._scorer.numerics
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     @property
     def drawing(self) -> Scorer:

@@ -94,7 +94,7 @@ def verify(
     if not 0 < fraction <= 1:
         raise UsageError(f"the fraction of rows should be above 0 and at most 1, not {fraction}")
     client = Client(settings)
-    store, job = client.store(job_id), client.job(job_id)
+    store, job = client.opened(job_id)
     manifest = read_manifest(store, job_id)
     if manifest is None:
         raise UsageError(

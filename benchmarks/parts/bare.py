@@ -14,6 +14,9 @@ from ancestral.jobs.spec import Job
 from ancestral.jobs.store import open_store
 from ancestral.jobs.units import Unit
 
+#: For all processes to have their model.
+LOAD_SECONDS = 600.0
+
 
 @dataclass(frozen=True)
 class _Share:
@@ -66,7 +69,8 @@ def _draw(share: _Share) -> Drawn:
     model = samplers.get(job)
     rows = read_rows(open_store(job.spec.output), job, Unit(0, job.rows))[share.first :: share.step]
     waiting, moments = iter(rows), list[float]()
-    _together.wait()
+    # One that could not get its model would be waited for without end.
+    _together.wait(timeout=LOAD_SECONDS)
     began, left = time.time(), len(rows)
     while left:
         while model.free and (row := next(waiting, None)) is not None:

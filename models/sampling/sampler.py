@@ -110,6 +110,10 @@ class Sampler:
         """How often projected conditioning and prefixes were found, and what they take."""
         return self._warm.counters
 
+    def forget(self) -> None:
+        """Let go what is kept of conditioning and prefixes: who asks for it next begins anew."""
+        self._warm.clear()
+
     @property
     def active(self) -> int:
         """Events being drawn."""

@@ -48,6 +48,11 @@ class WarmCache(Generic[Kept]):
         self._kept.move_to_end(digest)
         return self._kept[digest][0]
 
+    def clear(self) -> None:
+        """Let everything go."""
+        self._kept.clear()
+        self.counters.bytes = 0
+
     def keep(self, digest: bytes, value: Kept, size: int) -> None:
         """Remember something of `size` bytes; what is larger than all the room is not kept."""
         if digest in self._kept or size > self._kept_bytes:

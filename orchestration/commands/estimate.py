@@ -88,7 +88,8 @@ def _print(found: Estimate) -> None:
         lines.append(("measured", f"{duration(speed.seconds)}, {slots}, {ended} ended"))
         rate = "no row can be drawn"
         if speed.rows_per_second is not None:
-            rate = f"{speed.rows_per_second:,.3g} rows/s of one sampler"
+            digits = ".1f" if speed.rows_per_second >= 100 else ".3g"
+            rate = f"{speed.rows_per_second:,{digits}} rows/s of one sampler"
         lines.append(("speed", rate))
     if speed is not None and found.sampler_seconds is not None and found.wall_seconds is not None:
         samplers = counted(found.samplers, "sampler")

@@ -41,16 +41,15 @@ def export(job_id: str, form: Format, uri: str, rejected: bool, as_json: bool) -
     if uri.lower().startswith("memory://"):
         raise click.UsageError(f"{uri} would end with this command: give a folder or a bucket.")
     client = Client()
-    found = client.status(job_id)
-    total = found.rows_ok + (found.rows_rejected if rejected else 0)
-    with ProgressLine("export", total, sys.stderr) as line:
+    with ProgressLine("export", 1.0, sys.stderr) as line:
         exported = client.export(
             job_id,
             form,
             uri,
             rejected=rejected,
-            progress=lambda done, total: line.show(done, f"{done:,} of {total:,} rows"),
+            progress=lambda done, total: line.show(done / total, f"{done:,} of {total:,} rows"),
         )
+    found = client.status(job_id)
     if as_json:
         print_json(dataclasses.asdict(exported))
     else:

@@ -38,6 +38,7 @@ from ancestral.models import (
     train,
 )
 from ancestral.models.ahead import ahead
+from ancestral.models.sampling.torch_state import device_of
 from ancestral.models.train import TrainState
 from ancestral.models.visits import Place, batches, visits
 from ancestral.orchestration.cluster import ray, ray_module
@@ -63,8 +64,9 @@ class Trained:
 
 
 def train_rank(config: dict[str, Any]) -> Trained | None:
-    """Called by Ray Train in every rank, with {"run": TrainingRun, "picture": whether samples are
-    drawn, on the way and at the end, "board": the actor of a Board}."""
+    """Called by Ray Train in every rank, with {"run": TrainingRun, "device": "cpu" or "cuda",
+    "picture": whether samples are drawn, on the way and at the end, "board": the actor of a Board}.
+    """
     context = ray_module("ray.train").get_context()
     torch.set_num_threads(1)
     # Numbers too small to matter cost a processor as much as three trainings.
@@ -88,6 +90,7 @@ class _Rank:
     """The rank `number` of `ranks`; rank 0 leads, and tells the board."""
 
     run: TrainingRun
+    device: str
     picture: bool
     board: Any
     number: int
@@ -125,7 +128,7 @@ class _Rank:
         """Train step by step, from the last checkpoint if there is one; what is to be told."""
         ray_torch = ray_module("ray.train.torch")
         checkpoints = Checkpoints(self.run.state_uri, self.run.name)
-        device = ray_torch.get_device()
+        device = self._own_device()
         before = self._last(checkpoints, device)
         learns = before is None and self._learn_first(net)
         step, seconds, states = 0, 0.0, list[TrainState]()
@@ -139,7 +142,9 @@ class _Rank:
         # The wrapper gives rank 0's weights to all. No network changes its buffers in training:
         # they are given once, for what was learnt first lies in them, too.
         module: nn.Module = ray_torch.prepare_model(
-            TrainingLoss(net), parallel_strategy_kwargs={"broadcast_buffers": False}
+            TrainingLoss(net),
+            move_to_device=device,
+            parallel_strategy_kwargs={"broadcast_buffers": False},
         )
         if distributed.is_initialized():
             for buffer in net.buffers():
@@ -177,6 +182,17 @@ class _Rank:
         )
         metrics: dict[str, Any] = {"steps": steps, "seconds": round(budget.seconds, 1)}
         return {**metrics, "train_bits_per_dim": told[-1].bits_per_dim} if told else metrics
+
+    def _own_device(self) -> torch.device:
+        """The device of this rank. Raises ConfigError when torch finds none here."""
+        if self.device == "cpu":
+            return torch.device("cpu")
+        if self.ranks == 1:
+            # The one that Ray gave this process is the first to it. Asked for the device of a
+            # single rank, Ray Train says whatever torch finds.
+            return device_of("cuda:0")
+        device: torch.device = ray_module("ray.train.torch").get_device()
+        return device
 
     def _last(self, checkpoints: Checkpoints, device: torch.device) -> Checkpoint | None:
         """The last checkpoint, the one that rank 0 sees."""

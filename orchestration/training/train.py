@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from ancestral.jobs.errors import StoreDenied, StoreError
+from ancestral.jobs.errors import JobError, StoreDenied
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.jobs.scratch import scratch_folder
 from ancestral.models import TrainProgress
@@ -37,8 +37,9 @@ from ancestral.orchestration.wording import clock_text
 #: Times that a run begins again from its last checkpoint after ranks died.
 RESTARTS = 3
 
-#: What a single rank is tried again after, beside its death: what may pass by itself.
-_RETRIED = {"max_retries": RESTARTS, "retry_exceptions": [StoreError, OSError]}
+#: What a single rank is tried again after, beside its death: what may pass by itself. The recipe
+#: was checked before, so that an error of its table is one of reading it.
+_RETRIED = {"max_retries": RESTARTS, "retry_exceptions": [JobError, OSError]}
 
 #: For ranks to end when training is stopped.
 ABORT_SECONDS = 10.0
@@ -75,14 +76,14 @@ def train(
         ray.get_runtime_context().get_node_id(), soft=False
     )
     board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
-    config = {"run": run, "picture": picture, "board": board}
+    config = {"run": run, "device": device, "picture": picture, "board": board}
     if workers > 1:
         placed = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": here}
     else:
         placed = {"num_cpus": 1, "num_gpus": int(device == "cuda"), **_RETRIED}
     # As a task, because it blocks, and this process shows progress and listens for Ctrl-C. Its
     # process runs no other: a Ctrl-C that comes to it late would hit that.
-    fitting = ray.remote(max_calls=1, **placed)(_fit).remote(config, workers, device)
+    fitting = ray.remote(max_calls=1, **placed)(_fit).remote(config, workers)
     with ProgressLine(f"train {run.recipe.name}", 1.0, stream) as line:
         watch = _Watch(line)
         fitted: list[Any] = []
@@ -106,7 +107,8 @@ def train(
         cause = getattr(error, "cause", None) or error
         if isinstance(cause, TrainingFailed):
             raise cause from error
-        raise TrainingFailed(f"training broke down: {type(cause).__name__}: {cause}") from error
+        words = str(cause).partition("\n")[0]
+        raise TrainingFailed(f"training broke down: {type(cause).__name__}: {words}") from error
     assert isinstance(trained, Trained), "rank 0 returns what it trained"
     return trained
 
@@ -177,12 +179,13 @@ class _Watch:
 
 
 def _abort(fitting: Any) -> None:
-    """Ray Train takes this for Ctrl-C: it ends all ranks and gives back their places."""
+    """Ctrl-C to the task: Ray Train ends all ranks for it and gives back their places; a single
+    rank is the task."""
     ray.cancel(fitting)
     ray.wait([fitting], timeout=ABORT_SECONDS)
 
 
-def _fit(config: dict[str, Any], workers: int, device: str) -> Trained | None:
+def _fit(config: dict[str, Any], workers: int) -> Trained | None:
     """Run all ranks to the end, in a task of its own; what rank 0 returned. A single one runs right
     here, which Ray Train calls its local mode, of no workers."""
     # Here, because it takes seconds to import, and only this task needs it.
@@ -193,7 +196,7 @@ def _fit(config: dict[str, Any], workers: int, device: str) -> Trained | None:
             train_rank,
             train_loop_config=config,
             scaling_config=ray_train.ScalingConfig(
-                num_workers=workers if workers > 1 else 0, use_gpu=device == "cuda"
+                num_workers=workers if workers > 1 else 0, use_gpu=config["device"] == "cuda"
             ),
             # The others wait for what rank 0 learns first, which may take hours.
             torch_config=ray_torch.TorchConfig(timeout_s=WAIT_SECONDS),

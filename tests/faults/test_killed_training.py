@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +20,14 @@ import pytest
 
 from ancestral.models import TrainProgress
 from ancestral.orchestration.cluster import OBJECT_STORE_BYTES, cluster, ray_module
+from ancestral.orchestration.errors import Stopped
 from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.training.checkpoints import Checkpoints
 from ancestral.orchestration.training.news import Began, News
 from ancestral.orchestration.training.rank import Trained
 from ancestral.orchestration.training.train import TrainingRun, train
 from tests.orchestration.shell import Shell, descendants
-from tests.orchestration.tiny import small_ray
+from tests.orchestration.tiny import AskedWhen, small_ray
 from tests.orchestration.training.event_curves import read_curve
 from tests.orchestration.training.stripes import digest, plan, recipe
 
@@ -87,8 +88,10 @@ class Killer(Interrupt):
         return False
 
 
-def run_through(run: TrainingRun, interrupt: Interrupt, workers: int = 2) -> Ran:
-    news: list[News] = []
+def run_through(
+    run: TrainingRun, interrupt: Interrupt, workers: int = 2, before: Sequence[News] = ()
+) -> Ran:
+    news = [*before]
     trained = train(
         run,
         workers=workers,
@@ -130,16 +133,33 @@ def test_a_rank(tmp_path: Path, undisturbed: Ran) -> None:
     check(disturbed, undisturbed)
 
 
-def test_the_only_rank(tmp_path: Path) -> None:
-    run = plan(tmp_path, **SETTINGS)
+def test_the_only_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given one that is killed, goes on by itself, and is stopped then
+    monkeypatch.setattr("ancestral.orchestration.training.train.LOOK_SECONDS", 0.05)
+    peace, war = tmp_path / "peace", tmp_path / "war"
+    for folder in (peace, war):
+        folder.mkdir()
+    run, news = plan(war, **SETTINGS), list[News]()
     killer = Killer(run, partial(kill_one, ONLY_RANK))
+    stopper = AskedWhen(lambda: killer.asked or sum(isinstance(n, Began) for n in news) > 1)
     with small_ray():
-        disturbed = run_through(run, killer, workers=1)
+        undisturbed = run_through(plan(peace, **SETTINGS), Interrupt(), 1)
+        with pytest.raises(Stopped, match="goes on from the last checkpoint"):
+            train(
+                run,
+                workers=1,
+                picture=False,
+                stream=io.StringIO(),
+                interrupt=stopper,
+                listen=news.append,
+            )
 
-    assert killer.killed
-    first, went_on = disturbed.began
-    assert first == 0 and 0 < went_on < SETTINGS["steps"]
-    assert max(disturbed.curve) == disturbed.trained.metrics["steps"] == SETTINGS["steps"]
+        # When the same command is given again
+        disturbed = run_through(plan(war, **SETTINGS), Interrupt(), 1, news)
+
+    # Then it goes on a second time
+    assert killer.killed and len(disturbed.began) == 3
+    check(disturbed, undisturbed)
 
 
 @pytest.fixture

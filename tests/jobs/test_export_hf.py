@@ -135,7 +135,7 @@ def test_the_card_tells_the_facts_of_the_job(local_store: Store, folder: Path) -
     assert card.startswith(
         "---\npretty_name: digits\ntags:\n- synthetic\n- image\n---\n\n# digits\n"
     )
-    assert "3 image artifacts, drawn by the model `digits` (pixelcnn)" in card
+    assert "Artifacts (image) that the model `digits` (pixelcnn) drew." in card
     assert f"| model | `digits`, sha256 `{'d' * 64}` |" in card
     assert "| sampling | seed 0, temperature 1.0 |" in card
     assert "| rows | 2 ok, 1 rejected by a gate |" in card

@@ -11,10 +11,13 @@ from ancestral.jobs.errors import CorruptObject
 from ancestral.jobs.export import export
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.results import Results
-from ancestral.jobs.store import Store
+from ancestral.jobs.store import Store, open_store
 from tests.jobs.deciding import make_job
 from tests.jobs.finished import finished, image, members
 from tests.jobs.published import decide_all
+
+#: Of a job's tars: its id, and when it was submitted.
+NAME = "digits-1-20261122153012"
 
 
 @pytest.fixture
@@ -31,13 +34,13 @@ def test_tars_have_the_samples_of_the_packs(local_store: Store, folder: Path) ->
 
     # Then each kind of rows is a tar of samples by rising ordinals
     tars = {file.name: members(file.read_bytes()) for file in folder.iterdir()}
-    assert tars.keys() == {"digits-1-ok-000000.tar", "digits-1-rejected-000000.tar"}
+    assert tars.keys() == {f"{NAME}-ok-000000.tar", f"{NAME}-rejected-000000.tar"}
     for name, ordinals in (("ok", [0, 1, 4, 6, 7, 8, 9]), ("rejected", [3, 5])):
         expected = {}
         for ordinal in ordinals:
             expected[f"{ordinal:012d}.png"] = image(ordinal)
             expected[f"{ordinal:012d}.json"] = f'{{"row": {ordinal}}}'.encode()
-        found = tars[f"digits-1-{name}-000000.tar"]
+        found = tars[f"{NAME}-{name}-000000.tar"]
         assert found == expected and list(found) == list(expected)
 
 
@@ -51,7 +54,7 @@ def test_packs_are_put_together_up_to_so_many_bytes_and_exports_go_on(
     # When it is exported, twice, and a tar is lost on the way
     assert export(local_store, job, "webdataset", str(folder)).added == 10
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
-    (folder / "digits-1-ok-000001.tar").unlink()
+    (folder / f"{NAME}-ok-000001.tar").unlink()
     assert export(local_store, job, "webdataset", str(folder)).added == 4
 
     # Then there are the same files
@@ -65,6 +68,15 @@ def test_jobs_may_share_a_folder(local_store: Store, folder: Path) -> None:
         assert export(local_store, job, "webdataset", str(folder)).added == 2
 
     assert len(list(folder.iterdir())) == 2
+
+
+def test_a_job_of_another_state_may_have_the_same_id(tmp_path: Path, folder: Path) -> None:
+    stores = [open_store(str(tmp_path / name)) for name in ("here", "there")]
+    here, there = (finished(store, "oo") for store in stores)
+    there = there.model_copy(update={"submitted_at": "2026-11-23T00:00:00Z"})
+
+    for pair in zip(stores, (here, there), strict=True):
+        assert export(*pair, "webdataset", str(folder)).added == 2
 
 
 def test_a_damaged_pack_is_named(local_store: Store, folder: Path) -> None:

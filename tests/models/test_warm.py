@@ -40,6 +40,17 @@ def test_what_was_used_longest_ago_is_the_first_to_go() -> None:
     assert cache.counters == WarmCounters(hits=1, misses=1, evictions=1, bytes=10)
 
 
+def test_what_was_let_go_takes_no_room() -> None:
+    cache = WarmCache[str](10)
+    cache.keep(b"a", "a", 6)
+
+    cache.clear()
+
+    assert cache.get(b"a") is None and cache.counters.bytes == 0
+    cache.keep(b"b", "b", 10)
+    assert cache.get(b"b") == "b" and cache.counters.evictions == 0
+
+
 def test_what_is_kept_already_is_kept_once() -> None:
     cache = WarmCache[str](kept_bytes=10)
     cache.keep(b"a", "first", 5)

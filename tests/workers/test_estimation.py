@@ -17,7 +17,7 @@ from ancestral.jobs.store import Store
 from ancestral.models import Sampler, save_bundle
 from ancestral.models.scoring import Scorer
 from ancestral.workers.errors import JobRefused, SlotsLost
-from ancestral.workers.estimation import Estimate, estimate
+from ancestral.workers.estimation import Estimate, _sample, estimate
 from ancestral.workers.here import run_here
 from ancestral.workers.samplers import WarmSampler
 from tests.models.nets import DIGITS, SPEAKERS, image_case, sound_case
@@ -149,6 +149,48 @@ def test_given_beginnings_take_their_time_and_are_not_drawn(place: Place) -> Non
     assert whole is not None and whole.rows_per_second is not None
     assert completed is not None and completed.rows_per_second is not None
     assert completed.rows_per_second > 1.5 * whole.rows_per_second
+
+
+def test_beginnings_are_taken_in_each_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given images to be completed, of which each sampler keeps what their beginnings leave behind
+    (artifact, *_) = run_here(
+        place.spec("images", sampling={"samples": 1}), settings=place.settings
+    )
+    (place.folder / "given.png").write_bytes(artifact.bytes())
+    given = {"prefix": str(place.folder / "given.png"), "keep": 2}
+    requests = [{"label": label, **given} for label in DIGITS] * 20
+    samplers: list[Sampler] = []
+    monkeypatch.setattr(Sampler, "forget", lambda self: samplers.append(self))
+
+    spec = place.spec("images", kind="complete", input=place.requests(*requests), sampling={})
+    speed = place.estimate(spec, seconds=0.5).speed
+
+    # Then it lets that go before the 60 rows are gone through again
+    assert speed is not None
+    assert len(samplers) >= speed.rows_ended // len(requests) >= 2
+
+
+def test_a_job_of_few_rows_takes_as_long_as_the_busiest_sampler(place: Place) -> None:
+    found = place.estimate(place.spec("images", sampling={"samples": 1}), seconds=0.1, samplers=2)
+
+    assert found.rows == 3 and found.speed is not None
+    assert found.wall_seconds == pytest.approx(2 / (found.speed.rows_per_second or 0))
+
+
+def test_given_media_are_held_in_bounded_memory(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (artifact, *_) = run_here(
+        place.spec("images", sampling={"samples": 1}), settings=place.settings
+    )
+    (place.folder / "given.png").write_bytes(artifact.bytes())
+    monkeypatch.setattr(
+        "ancestral.workers.estimation.LARGEST_UNIT_BYTES", 3 * artifact.row["length"]
+    )
+    grid = {"label": [1], "artifact": [str(place.folder / "given.png")] * 100}
+
+    with place.client.draft(place.spec("images", kind="score", grid=grid, sampling={})) as drafted:
+        assert len(_sample(*drafted)) == 4
 
 
 def test_scores_have_a_speed_and_no_artifacts(place: Place) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from ancestral.jobs.errors import SpecError, StoreDenied
 from ancestral.jobs.registry import Registry
-from ancestral.models import TrainProgress, load_bundle
+from ancestral.models import ConfigError, TrainProgress, load_bundle
 from ancestral.orchestration.errors import Stopped, TrainingFailed
 from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.training.examples import network
@@ -202,11 +203,25 @@ def test_without_a_folder_for_a_moment_a_rank_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = plan(tmp_path)
-    rank = _Rank(run, picture=False, board=None, number=0, ranks=1)
+    rank = _Rank(run, device="cpu", picture=False, board=None, number=0, ranks=1)
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
 
     with pytest.raises(StoreDenied, match="set TMPDIR to another folder"):
         rank._finish(network(run.recipe), {})
+
+
+def test_a_single_rank_has_the_device_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def device(asked: str) -> torch.device:
+        return _Rank(plan(tmp_path), asked, False, None, number=0, ranks=1)._own_device()
+
+    # Given a GPU that nobody asked for; and none, where one was
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert (device("cpu"), device("cuda")) == (torch.device("cpu"), torch.device("cuda:0"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="torch finds no GPU here"):
+        device("cuda")
 
 
 def test_more_ranks_than_rows_are_refused(tmp_path: Path) -> None:
