@@ -173,6 +173,14 @@ class Client:
             raise UnknownJob(f"no job {job_id!r} is known in {self.settings.state_uri}") from error
         return open_store(pointer["output"])
 
+    def opened(self, job_id: str) -> tuple[Store, Job]:
+        """A job and the store that holds it. Raises UnknownJob."""
+        store = self.store(job_id)
+        job = read_job(store, job_id)
+        if job is None:
+            raise UnknownJob(f"the job {job_id!r} is no longer in its output {store.uri}")
+        return store, job
+
     def results(self, job_id: str) -> Results:
         """What the job has made so far. Raises UnknownJob."""
         return Results(*self.opened(job_id))
@@ -215,14 +223,6 @@ class Client:
             if status.finished or (deadline is not None and time.monotonic() >= deadline):
                 return status
             time.sleep(poll_seconds)
-
-    def opened(self, job_id: str) -> tuple[Store, Job]:
-        """A job and the store that holds it. Raises UnknownJob."""
-        store = self.store(job_id)
-        job = read_job(store, job_id)
-        if job is None:
-            raise UnknownJob(f"the job {job_id!r} is no longer in its output {store.uri}")
-        return store, job
 
     def _want(self, job_id: str, wanted: Wanted, reason: str | None) -> bool:
         store, job = self.opened(job_id)

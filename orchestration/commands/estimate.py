@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ancestral.jobs.errors import UsageError
-from ancestral.orchestration.commands.options import json_option, read_job_file
+from ancestral.orchestration.commands.options import device_option, json_option, read_job_file
 from ancestral.orchestration.commands.output import print_json, print_table
 from ancestral.orchestration.errors import DONE
 
@@ -32,13 +32,7 @@ if TYPE_CHECKING:
     help="Sampler processes that are to draw it.  [default: one for each processor, or GPU, of "
     "this machine]",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    show_default=True,
-    help="What samplers draw on.",
-)
+@device_option
 @json_option
 def estimate(
     job_file: str, seconds: float, samplers: int | None, device: str, as_json: bool

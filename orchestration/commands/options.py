@@ -30,18 +30,22 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
+#: Adds `--device` to a command.
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    # Read first, for the share of a GPU depends on it.
+    is_eager=True,
+    help="What samplers draw on.",
+)
+
+
 def fleet_options(command: Command) -> Command:
     """Adds the options that say how a fleet is made up."""
     for option in (
-        click.option(
-            "--device",
-            type=click.Choice(["cpu", "cuda"]),
-            default="cpu",
-            show_default=True,
-            # Read first, for the share of a GPU depends on it.
-            is_eager=True,
-            help="What samplers draw on.",
-        ),
+        device_option,
         click.option(
             "--gpus-per-sampler",
             "gpus",

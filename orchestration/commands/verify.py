@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ancestral.jobs.errors import UsageError
-from ancestral.orchestration.commands.options import json_option
+from ancestral.orchestration.commands.options import device_option, json_option
 from ancestral.orchestration.commands.output import print_json, print_table
 from ancestral.orchestration.errors import BROKEN, DONE
 
@@ -36,13 +36,7 @@ LISTED_ROWS = 20
     show_default=True,
     help="Chooses the rows: the same ones for the same number.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    show_default=True,
-    help="What to draw on.",
-)
+@device_option
 @json_option
 def verify(job_id: str, fraction: float, seed: int, device: str, as_json: bool) -> int:
     """Draw a share of a finished job's rows again, and compare them with its index.

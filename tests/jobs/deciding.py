@@ -136,16 +136,18 @@ def decide_by(
     job: Job,
     unit: Unit,
     rows: Sequence[IndexRow],
-    pack: bytes,
+    pack: bytes | None,
     statuses: str,
     attempt: str,
     created_at: datetime,
 ) -> RangeRecord:
-    """Decide a unit by these rows and their pack; the record that stands."""
+    """Decide a unit by these rows and their pack, if they have one; the record that stands."""
     part = encode_part(rows, job.signature)
     part_path = layout.attempt_path(job.job_id, unit, attempt)
-    pack_path = layout.pack_path(job.job_id, unit, attempt)
-    store.put(pack_path, pack)
+    packs = []
+    if pack is not None:
+        packs.append(FileFact.of(layout.pack_path(job.job_id, unit, attempt), pack))
+        store.put(packs[0].path, pack)
     store.put(part_path, part)
     record = RowsRecord(
         start=unit.start,
@@ -158,7 +160,7 @@ def decide_by(
         code_version="0.1.0",
         statuses=statuses,
         index_part=FileFact.of(part_path, part),
-        packs=(FileFact.of(pack_path, pack),),
+        packs=tuple(packs),
         created_at=created_at,
         sampling_seconds=0.5,
     )

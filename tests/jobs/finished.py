@@ -12,13 +12,11 @@ from typing import Any
 
 from ancestral.jobs import layout
 from ancestral.jobs.finalise import finalise
-from ancestral.jobs.index import IndexRow, encode_part
-from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.records import FileFact, RowsRecord
+from ancestral.jobs.index import IndexRow
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
-from tests.jobs.deciding import STATUSES, fields_of, lay_down, make_job, make_row
+from tests.jobs.deciding import STATUSES, decide_by, fields_of, lay_down, make_job, make_row
 
 MOMENT = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
 
@@ -90,27 +88,8 @@ def _decide(
             }
         rows.append(make_row(job, ordinal, attempt=attempt, **about))
     pack += bytes(2 * tarfile.BLOCKSIZE)
-    part = encode_part(rows, job.signature)
-    part_path = layout.attempt_path(job.job_id, unit, attempt)
-    store.put(part_path, part)
-    if not scored:
-        store.put(pack_path, bytes(pack))
-    record = RowsRecord(
-        start=unit.start,
-        end=unit.end,
-        attempt=attempt,
-        worker="ann",
-        device="cpu",
-        numerics="x86-64/reference/float32",
-        model_digest=job.model.digest,
-        code_version="0.1.0",
-        statuses=statuses,
-        index_part=FileFact.of(part_path, part),
-        packs=() if scored else (FileFact.of(pack_path, bytes(pack)),),
-        created_at=MOMENT,
-        sampling_seconds=0.5,
-    )
-    Ledger(store, job.job_id).decide(record)
+    whole = None if scored else bytes(pack)
+    decide_by(store, job, unit, rows, whole, statuses, attempt, MOMENT)
 
 
 def _add(pack: bytearray, name: str, data: bytes) -> int:

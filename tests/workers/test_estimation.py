@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from ancestral.jobs.client import Client
 from ancestral.jobs.errors import ConflictError, RequestsInvalid, SpecError, UsageError
-from ancestral.jobs.settings import Settings
 from ancestral.jobs.store import Store
-from ancestral.models import Sampler, save_bundle
+from ancestral.models import Sampler
 from ancestral.models.scoring import Scorer
 from ancestral.workers.errors import JobRefused, SlotsLost
 from ancestral.workers.estimation import Estimate, _sample, estimate
 from ancestral.workers.here import run_here
 from ancestral.workers.samplers import WarmSampler
-from tests.models.nets import DIGITS, SPEAKERS, image_case, sound_case
-
-IMAGES = image_case(labels=DIGITS)
-SOUNDS = sound_case(speaker=True, digit=True)
-GRIDS = {
-    "images": {"label": list(DIGITS)},
-    "sounds": {"speaker": list(SPEAKERS), "digit": list(DIGITS)},
-}
+from tests.models.nets import DIGITS
+from tests.workers.toys import Toys
 
 
-class Place:
-    """A folder with two tiny models, where time passes only as symbols become known."""
+class Place(Toys):
+    """Where time passes only as symbols become known."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.settings = Settings(folder / "home", str(folder / "home" / "state"))
-        self.client = Client(self.settings)
-        self.now = 0.0
-        for name, case in (("images", IMAGES), ("sounds", SOUNDS)):
-            save_bundle(folder / name, case.net, card="A toy.", metrics={})
-
-    def spec(self, model: str, **given: Any) -> dict[str, Any]:
-        return {
-            "name": f"tiny {model}",
-            "model": str(self.folder / model),
-            "output": str(self.folder / "lake"),
-            "sampling": {"seed": 7, "samples": 100},
-            **({} if "input" in given else {"grid": GRIDS[model]}),
-            **given,
-        }
-
-    def requests(self, *requests: dict[str, Any]) -> str:
-        file = self.folder / "requests.jsonl"
-        file.write_text("\n".join(map(json.dumps, requests)))
-        return str(file)
+    sampling: ClassVar = {"seed": 7, "samples": 100}
+    now = 0.0
 
     def estimate(self, spec: dict[str, Any], **given: Any) -> Estimate:
         asked = {"samplers": 1, "clock": lambda: self.now, **given}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,8 +11,6 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.errors import UnknownJob, UsageError
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.memory_queue import MemoryQueue
-from ancestral.jobs.settings import Settings
-from ancestral.models import save_bundle
 from ancestral.workers import verification
 from ancestral.workers.errors import JobRefused
 from ancestral.workers.here import run_here
@@ -22,36 +18,14 @@ from ancestral.workers.samplers import WarmSamplers
 from ancestral.workers.verification import Difference, Verification, verify
 from ancestral.workers.worker import Worker
 from tests.jobs.published import retell
-from tests.models.nets import DIGITS, SPEAKERS, image_case, sound_case
 from tests.workers.fakes import QUICK
-
-IMAGES = image_case(labels=DIGITS)
-SOUNDS = sound_case(speaker=True, digit=True)
-GRIDS = {
-    "images": {"label": list(DIGITS)},
-    "sounds": {"speaker": list(SPEAKERS), "digit": list(DIGITS)},
-}
+from tests.workers.toys import Toys
 
 
-class Place:
-    """A folder with two tiny models and a lake."""
+class Place(Toys):
+    """Where jobs are drawn and verified."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.settings = Settings(folder / "home", str(folder / "home" / "state"))
-        self.client = Client(self.settings)
-        for name, case in (("images", IMAGES), ("sounds", SOUNDS)):
-            save_bundle(folder / name, case.net, card="A toy.", metrics={})
-
-    def spec(self, model: str, **given: Any) -> dict[str, Any]:
-        return {
-            "name": f"tiny-{model}",
-            "model": str(self.folder / model),
-            "output": str(self.folder / "lake"),
-            "sampling": {"seed": 7, "samples": 3, "temperature": 0.9},
-            **({} if "input" in given else {"grid": GRIDS[model]}),
-            **given,
-        }
+    sampling: ClassVar = {"seed": 7, "samples": 3, "temperature": 0.9}
 
     def finished(self, model: str, **given: Any) -> str:
         """The id of a job that is drawn and published."""
@@ -59,12 +33,6 @@ class Place:
         run_here(self.spec(model, **given), settings=self.settings, slots=4)
         (job_id,) = set(self.client.jobs()) - set(before)
         return job_id
-
-    def requests(self, *requests: dict[str, Any]) -> str:
-        """A file of these."""
-        file = self.folder / "requests.jsonl"
-        file.write_text("\n".join(map(json.dumps, requests)))
-        return str(file)
 
     def retell(self, job_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         retell(self.client.store(job_id), job_id, change)
