@@ -185,7 +185,8 @@ def test_the_configuration_says_by_which_method_a_model_is_fitted() -> None:
 
         net.fit([x])
 
-        assert net.coefficients.detach().equal(solve([x], 1).coefficients)
+        # torch may add in another order, by where a tensor happens to lie
+        torch.testing.assert_close(net.coefficients.detach(), solve([x], 1).coefficients)
         found.add(net.coefficients.item())
     assert len(found) == len(METHODS)
 
