@@ -43,10 +43,11 @@ simulate: .venv ## Play SEEDS simulated worlds from FIRST_SEED on, in JOBS proce
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.simulation --seeds $(SEEDS) \
 	  --first-seed $(FIRST_SEED) --jobs $(JOBS) $(STORY)
 
-check: .venv .mypy_root ## Lint, formatting, types, and who may import whom
+# Benchmarks find `parts` in their own folder, and so does mypy.
+check: .venv .mypy_root ## Lint, formatting, types (of benchmarks, too), and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	MYPYPATH=.mypy_root $(BIN)/mypy $(PACKAGES:%=-p ancestral.%)
+	MYPYPATH=.mypy_root:benchmarks $(BIN)/mypy .mypy_root benchmarks
 	$(BIN)/lint-imports
 
 # The sanitizers stand in for malloc, so their libraries are loaded first, with libstdc++, whose

@@ -41,7 +41,15 @@ CASES = {
     case.model: case
     for case in (
         Case("digits", [{"label": digit} for digit in range(10)]),
-        Case("spoken-digits", [{"text": word} for word in ("zero", "one", "two", "three")]),
+        Case(
+            "spoken-digits",
+            [
+                {"text": "zero", "speaker": "george"},
+                {"text": "one", "speaker": "jackson"},
+                {"text": "two", "speaker": "nicolas"},
+                {"text": "three", "speaker": "theo"},
+            ],
+        ),
         Case("piano", [{"seconds": 0.5}]),
     )
 }

@@ -224,7 +224,7 @@ def bare(folder: Path, job: Job, client: redis.Redis) -> dict[str, float]:
 
 def wipe(client: redis.Redis) -> None:
     """Not in the background, where memory would be freed while it is measured."""
-    client.execute_command("FLUSHALL", "SYNC")
+    client.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]
 
 
 def used_bytes(client: redis.Redis) -> int:

@@ -137,6 +137,8 @@ def main() -> None:
         for name in given:
             if name not in known:
                 parser.error(f"no {what} {name!r}: there are {', '.join(known)}")
+    if arguments.peer and (arguments.only, arguments.dtype) != (names, list(DTYPES)):
+        parser.error("--peer takes no --only and no --dtype: its networks are others")
     torch.set_num_threads(1)
     builds = {"native": list(native.available())}
     windows = QUICK if arguments.quick else THOROUGH

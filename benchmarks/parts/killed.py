@@ -17,14 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from ancestral.jobs.registry import Registry
 from ancestral.models import TrainProgress
 from ancestral.orchestration.cluster import cluster
 from ancestral.orchestration.interrupt import Interrupt
-from ancestral.orchestration.training.news import Began, News
+from ancestral.orchestration.training.news import Began, News, as_document, news_in
 from ancestral.orchestration.training.recipe import find_recipe
 from ancestral.orchestration.training.run import plan_training
 from ancestral.orchestration.training.train import train
@@ -92,7 +92,7 @@ def compare(*, quick: bool) -> Killed:
         kills.append(_when(trouble, 2 * steps // 3, first.kill))
         first.wait()
         _start(trouble, steps).wait()
-        began = [line["step"] for line in _news(trouble) if line["kind"] == "Began"]
+        began = [news.step for news in _news(trouble) if isinstance(news, Began)]
         return Killed(
             _curve(peace),
             _curve(trouble),
@@ -115,10 +115,10 @@ def _start(folder: Path, steps: int) -> subprocess.Popen[bytes]:
 
 def _when(folder: Path, step: int, kill: Callable[[], None]) -> int:
     """Kill once that step was told of; the last step that was by then."""
-    while (told := max((line["step"] for line in _news(folder)), default=0)) < step:
+    while (told := max((news.step for news in _news(folder)), default=0)) < step:
         time.sleep(LOOK_SECONDS)
     kill()
-    return int(told)
+    return told
 
 
 def _kill_rank(pid: int) -> None:
@@ -148,16 +148,18 @@ def _title(pid: int) -> str:
         return ""
 
 
-def _news(folder: Path) -> list[dict[str, object]]:
+def _news(folder: Path) -> list[Began | TrainProgress]:
     file = folder / "news.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    lines = file.read_text().splitlines() if file.exists() else []
+    news = (news_in(json.loads(line)) for line in lines)
+    return [each for each in news if isinstance(each, Began | TrainProgress)]
 
 
 def _curve(folder: Path) -> list[Point]:
     told = {
-        line["step"]: Point(line["step"], line["bits_per_dim"], line["validation_bits_per_dim"])
-        for line in _news(folder)
-        if line["kind"] == "TrainProgress"
+        news.step: Point(news.step, news.bits_per_dim, news.validation_bits_per_dim)
+        for news in _news(folder)
+        if isinstance(news, TrainProgress)
     }
     return [told[step] for step in sorted(told)]
 
@@ -173,7 +175,7 @@ def main() -> None:
 
         def listen(news: News) -> None:
             if isinstance(news, Began | TrainProgress):
-                print(json.dumps({"kind": type(news).__name__, **asdict(news)}), file=file)
+                print(json.dumps(as_document(news)), file=file)
 
         with Interrupt() as interrupt:
             train(

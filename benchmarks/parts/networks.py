@@ -106,7 +106,8 @@ class Network:
         config, hop = net.config, net.asked.hop
         seen = config.input_reach + (config.kernel - 1) * sum(config.dilations)
         samples = min(net.asked.length(fields), math.ceil(seen / hop) * hop)
-        return torch.zeros(1, samples, dtype=torch.int64), net.asked.conditions(fields, samples)
+        conditions = net.asked.recorded(fields, torch.zeros(samples))
+        return torch.zeros(1, samples, dtype=torch.int64), conditions
 
 
 def _one_thread(slots: int, per_second: float, share: float | None = None) -> Variant:

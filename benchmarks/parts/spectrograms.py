@@ -2,7 +2,7 @@
 
     cd benchmarks
     python -m parts.spectrograms [--speech MODEL] [--piano MODEL] [--text WORD]
-                                 [--speakers NAME ...] FILE.png
+                                 [--speakers NAME ...] [--temperature T] FILE.png
 
 Nothing is picked: the real one is the first of its table, and the drawn one has the seed 0. MODEL
 is the name of a model, or the path or URI of a bundle. The tables fsdd and piano are looked for in

@@ -58,6 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         ("drift --json nowhere/a.json", "there is no folder nowhere"),
         ("batching --json nowhere/a.json", "there is no folder nowhere"),
         ("sampling --json nowhere/a.json", "there is no folder nowhere"),
+        ("sampling --peer adapter.py --only made", "--peer takes no --only and no --dtype"),
         ("recovery --json nowhere/a.json", "there is no folder nowhere"),
         ("fleet --json nowhere/a.json", "there is no folder nowhere"),
         ("fleet --models digits,nosuch", "'nosuch' is not one of digits, emoji"),

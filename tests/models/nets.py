@@ -143,7 +143,7 @@ def series_case() -> Case:
 def all_cases() -> Mapping[str, Case]:
     """Every family in every kind of conditioning, by name; all tests of a process share the nets,
     so that who changes one copies it."""
-    small = {"height": 4, "width": 4, "channels": 6}
+    small: dict[str, Any] = {"height": 4, "width": 4, "channels": 6}
     code = {"code": [1, 0, 1, 1, 0]}
     return {
         "linear": series_case(),

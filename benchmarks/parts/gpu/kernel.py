@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-import torch
-
 from ancestral.models.sampling.fused.launch import (
     Argument,
     Launcher,
@@ -18,6 +16,7 @@ from ancestral.models.sampling.fused.launch import (
     interpreted,
 )
 from ancestral.models.sampling.sampler import Sampler
+from parts.gpu.machine import timing_event
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def resources(launches: list[Launch]) -> Mapping[str, int]:
 
 @contextmanager
 def _span_of_device() -> Iterator[Callable[[], float]]:
-    began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    began, ended = timing_event(), timing_event()
     began.record()
     yield lambda: began.elapsed_time(ended) / 1000
     ended.record()

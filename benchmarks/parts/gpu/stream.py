@@ -12,8 +12,9 @@ from torch import Tensor
 BLOCK, WARPS = 8192, 8
 
 
-@triton.jit
-def _stream(weights, sums, count, times, BLOCK: tl.constexpr):
+# Triton compiles it, by types of its own.
+@triton.jit  # type: ignore[untyped-decorator]
+def _stream(weights, sums, count, times, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     lane = tl.arange(0, BLOCK)
     total = tl.zeros((BLOCK,), tl.float32)
     for _ in range(times):
