@@ -63,8 +63,8 @@ def print_ceilings(ceilings: Ceilings) -> None:
     for dtype, products in ceilings.products.items():
         figures = ", ".join(f"{shape} {gflops:.0f}" for shape, gflops in products.items())
         print(f"torch.mm {dtype}, one thread: {figures} GFLOP/s")
-    if ceilings.multiply_add_gflops is not None:
-        print(f"multiply-adds float32, one thread: {ceilings.multiply_add_gflops:.0f} GFLOP/s")
+    for dtype, peak in ceilings.multiply_adds.items():
+        print(f"multiply-adds {dtype}, one thread: {peak:.0f} GFLOP/s")
 
 
 HEADER = (

@@ -2,15 +2,14 @@
 
 product        torch.mm, the best of three shapes: what a sampler reaches that leaves its
                products to a library
-multiply-add   vector multiply-adds on registers alone, float32: what no sampler in float32
-               exceeds
+multiply-add   vector multiply-adds on registers alone: what no sampler of that dtype exceeds
 streaming      torch.mv over as many bytes as a network's weights have: a single slot uses each
                weight once a step
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,18 +29,18 @@ _CALL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Ceilings:
-    """GFLOP/s of a thread: products by dtype and shape, and multiply-adds; None without a native
-    executor, which knows how to measure them."""
+    """GFLOP/s of a thread: products by dtype and shape, and multiply-adds by dtype, of those that
+    the native executor has here."""
 
     products: Mapping[str, Mapping[str, float]]
-    multiply_add_gflops: float | None
+    multiply_adds: Mapping[str, float]
 
     def product_gflops(self, dtype: str) -> float:
         """The best of all shapes."""
         return max(self.products[dtype].values())
 
 
-def measure_ceilings(dtypes: Iterable[str], repeats: int) -> Ceilings:
+def measure_ceilings(dtypes: Sequence[str], repeats: int) -> Ceilings:
     """The ceilings of these dtypes."""
     products = {
         dtype: {
@@ -49,10 +48,12 @@ def measure_ceilings(dtypes: Iterable[str], repeats: int) -> Ceilings:
         }
         for dtype in dtypes
     }
-    peak = None
+    peaks: dict[str, float] = {}
     if library.available():
-        peak = library.load().multiply_add_gflops(repeats * _CALL_SECONDS)
-    return Ceilings(products, peak)
+        build, seconds = library.load(), repeats * _CALL_SECONDS
+        for dtype in dtypes:
+            peaks[dtype] = build.multiply_add_gflops(seconds, bfloat16=dtype == "bfloat16")
+    return Ceilings(products, {dtype: peak for dtype, peak in peaks.items() if peak})
 
 
 def streaming_bytes_per_second(weight_bytes: int, repeats: int) -> float:

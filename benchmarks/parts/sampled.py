@@ -101,7 +101,7 @@ class Measured:
         flops = 2 * net.program().multiply_adds_per_step * symbols / net.channels
         gflops = flops * per_second / 1e9
         product = self._ceilings.product_gflops(variant.dtype) * variant.threads
-        peak = self._ceilings.multiply_add_gflops
+        peak = self._ceilings.multiply_adds.get(variant.dtype)
         streaming = self._streaming_ceiling(net, variant)
         compared = variant.compared_with
         other = None if compared is None else self._rates.get(compared)

@@ -15,7 +15,22 @@ from ancestral.jobs.errors import SpecError
 
 def machine() -> dict[str, str]:
     """What figures were measured on."""
-    return {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
+    return {"processor": processor(), "torch": torch.__version__}
+
+
+def processor() -> str:
+    """The processor as its maker names it, with the numbers that tell generations apart where its
+    name does not; its architecture where the system says no more."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    said = {
+        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    if "model name" not in said:
+        return platform.processor() or platform.machine()
+    return f"{said['model name']}, family {said.get('cpu family')}, model {said.get('model')}"
 
 
 def write(file: Path | None, figures: Mapping[str, Any]) -> None:

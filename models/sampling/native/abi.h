@@ -9,7 +9,7 @@
 namespace ancestral {
 
 // Raised with every change of the structures below or of what is computed; library.py has it too.
-constexpr int32_t ABI = 2;
+constexpr int32_t ABI = 3;
 
 // Outputs of a product are packed in blocks of so many; a wide unit has as many slots.
 constexpr int BLOCK = 16;

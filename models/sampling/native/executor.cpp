@@ -31,24 +31,37 @@ ANCESTRAL_EXPORT void ancestral_run(const ancestral::Program* program,
     else ancestral::Machine<1>(*program, *call).run();
 }
 
-// GFLOP/s of multiply-adds of this build on one core, with everything in registers.
-ANCESTRAL_EXPORT double ancestral_multiply_add_gflops(double seconds) {
+// GFLOP/s of multiply-adds on one core, with everything in registers.
+template <class Kind>
+static double peak_gflops(double seconds) {
     using namespace ancestral;
     using Clock = std::chrono::steady_clock;
     constexpr int CHAINS = 12, TURNS = 1 << 18;
     Floats sum[CHAINS] = {};
-    const Floats factor = all(0.999f), term = all(1e-4f);
+    const Floats factor = all(1);
     double best = 0;
     const auto start = Clock::now();
     do {
         const auto began = Clock::now();
         for (int turn = 0; turn < TURNS; turn++) {
 #pragma GCC unroll 16
-            for (int chain = 0; chain < CHAINS; chain++) sum[chain] = fma(sum[chain], factor, term);
+            for (int chain = 0; chain < CHAINS; chain++)
+                sum[chain] = Kind::multiply_add(factor, factor, sum[chain]);
         }
         for (const Floats& own : sum) asm volatile("" : : "m"(own));
         const double taken = std::chrono::duration<double>(Clock::now() - began).count();
-        best = std::max(best, 2.0 * LANES * CHAINS * TURNS / taken / 1e9);
+        const double flops = 2.0 * LANES * Kind::per_step * CHAINS * TURNS;
+        best = std::max(best, flops / taken / 1e9);
     } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
     return best;
+}
+
+// What this build's products could reach; 0 in bfloat16 if it has no such products.
+ANCESTRAL_EXPORT double ancestral_multiply_add_gflops(double seconds, int32_t bfloat16) {
+    if (!bfloat16) return peak_gflops<ancestral::Single>(seconds);
+#if defined(__AVX512BF16__)
+    return peak_gflops<ancestral::Pairs>(seconds);
+#else
+    return 0;
+#endif
 }

@@ -20,7 +20,7 @@ from pathlib import Path
 from ancestral.models.errors import NativeMissing, NativeStale
 
 #: The version of the C interface and of what is computed; `abi.h` has the same number.
-ABI = 2
+ABI = 3
 
 #: The builds, best first, and what `ancestral_processor()` must at least say for each.
 LEVELS = {"avx512bf16": 3, "avx512": 2, "avx2": 1, "generic": 0}
@@ -43,9 +43,10 @@ class Library:
         """Runs a call of a program, each given by the address of its structure."""
         self._functions.ancestral_run(program, call)
 
-    def multiply_add_gflops(self, seconds: float) -> float:
-        """The peak of one core in float32, measured for about so long; a multiply-add counts 2."""
-        return float(self._functions.ancestral_multiply_add_gflops(seconds))
+    def multiply_add_gflops(self, seconds: float, *, bfloat16: bool = False) -> float:
+        """The peak of one core, measured for about so long; a multiply-add counts 2. In bfloat16
+        it is 0 if this build has no such products."""
+        return float(self._functions.ancestral_multiply_add_gflops(seconds, bfloat16))
 
 
 def available() -> tuple[str, ...]:
@@ -112,7 +113,7 @@ def _open(path: Path) -> ctypes.CDLL:
         raise NativeStale(f"{path} is of version {version}, this package of {ABI}; {_AGAIN}")
     functions.ancestral_run.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
     functions.ancestral_run.restype = None
-    functions.ancestral_multiply_add_gflops.argtypes = (ctypes.c_double,)
+    functions.ancestral_multiply_add_gflops.argtypes = (ctypes.c_double, ctypes.c_int)
     functions.ancestral_multiply_add_gflops.restype = ctypes.c_double
     functions.ancestral_processor.argtypes = ()
     functions.ancestral_processor.restype = ctypes.c_int

@@ -10,4 +10,6 @@
 SHOWN int ancestral_abi() { return VERSION; }
 SHOWN int ancestral_processor() { return PROCESSOR; }
 SHOWN void ancestral_run(const int* program, int* call) { *call += *program; }
-SHOWN double ancestral_multiply_add_gflops(double seconds) { return 1000 * seconds; }
+SHOWN double ancestral_multiply_add_gflops(double seconds, int bfloat16) {
+    return (bfloat16 ? 2000 : 1000) * seconds;
+}

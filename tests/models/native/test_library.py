@@ -117,6 +117,7 @@ def test_a_library_is_called_with_addresses_and_seconds(stubs: Stubs) -> None:
 
     assert (program.value, call.value) == (40, 42)
     assert build.multiply_add_gflops(0.5) == 500.0
+    assert build.multiply_add_gflops(0.5, bfloat16=True) == 1000.0
 
 
 @pytest.mark.parametrize("look", [library.load, library.find, native.available])
@@ -159,7 +160,10 @@ def test_the_sources_are_of_the_version_that_is_loaded() -> None:
 def test_the_builds_of_this_installation_load() -> None:
     for name in native.available():
         assert library.load(name).name == name
-    assert library.load().multiply_add_gflops(0.01) > 0
+    best = library.load()
+    assert best.multiply_add_gflops(0.01) > 0
+    has_bfloat16 = best.multiply_add_gflops(0.01, bfloat16=True) > 0
+    assert has_bfloat16 == (best.name == "avx512bf16")
 
 
 @pytest.mark.skipif(
