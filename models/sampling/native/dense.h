@@ -111,10 +111,11 @@ class DenseOps : protected Places<SLOTS_PER_UNIT> {
                 segment.count = own;
                 for (int r = 0; r < rows; r++) {
                     segment.x[r] = inputs_[source].x[r] + from * L;
-                    if (PER_STEP == 1) continue;
-                    pair_up(segment.x[r], taken, pairs);
-                    segment.x[r] = pairs;
-                    pairs += own * L;
+                    if constexpr (PER_STEP == 2) {
+                        pair_up<Kind>(segment.x[r], taken, pairs);
+                        segment.x[r] = pairs;
+                        pairs += own * L;
+                    }
                 }
                 if (own) segments_.push_back(segment);
                 steps += own;
@@ -131,27 +132,20 @@ class DenseOps : protected Places<SLOTS_PER_UNIT> {
     }
 
     // Neighbouring inputs of each slot as two bfloat16 in the place of one float.
+    template <class Kind>
     static void pair_up(const float* from, int count, float* to) {
         if (!WIDE) {
             for (int i = 0; i < count; i += 2)
-                to[i / 2] = paired(all(from[i]), i + 1 < count ? all(from[i + 1]) : Floats{})[0];
+                to[i / 2] = Kind::pair(all(from[i]), i + 1 < count ? all(from[i + 1]) : Floats{})[0];
             return;
         }
         for (int i = 0; i < count; i += 2)
             for (int lane = 0; lane < L; lane += LANES) {
-                const Floats low = load(from + i * L + lane);
-                const Floats high = i + 1 < count ? load(from + (i + 1) * L + lane) : Floats{};
-                store(to + i / 2 * L + lane, paired(low, high));
+                const Floats first = load(from + i * L + lane);
+                const Floats second = i + 1 < count ? load(from + (i + 1) * L + lane) : Floats{};
+                store(to + i / 2 * L + lane, Kind::pair(first, second));
             }
     }
-
-    static Floats paired(Floats low, Floats high) {
-        const Ints upper = Ints{} + (int32_t)0xffff0000;
-        return floats((rounded(high) & upper) | (rounded(low) >> 16 & ~upper));
-    }
-
-    // To nearest, ties to even: the upper half is a bfloat16.
-    static Ints rounded(Floats x) { return bits(x) + 0x7fff + (bits(x) >> 16 & 1); }
 
     std::vector<Segment> inputs_, segments_;
     const Op* end_ = nullptr;      // of the list that is being run

@@ -43,6 +43,14 @@ struct Pairs {
     static inline Floats multiply_add(Floats a, Floats b, Floats sum) {
         return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
     }
+    // Rounded to nearest, ties to even; the first input in the lower half of each lane.
+    static inline Floats pair(Floats first, Floats second) {
+        alignas(64) static constexpr int16_t TURNS[32] = {
+            0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+            8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+        const auto both = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+        return (Floats)_mm512_permutexvar_epi16(_mm512_load_si512(TURNS), both);
+    }
 };
 #endif
 
