@@ -4,6 +4,9 @@
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 BIN := .venv/bin
+# Images of containers say that what Python compiles is not kept; then each of the hundreds of processes
+# that tests start would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 PACKAGES := jobs models workers orchestration
 NATIVE := models/sampling/native
 CHECKED := build/checked

@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,8 +42,13 @@ from ancestral.jobs.units import MOST_UNITS, default_unit_rows
 MOST_ROWS = 10**10
 
 
-def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
-    """The accepted job of a spec whose paths are absolute.
+def accept(
+    spec: JobSpec,
+    model: ModelEntry,
+    state: Store,
+    progress: Callable[[int], None] | None = None,
+) -> Job:
+    """The accepted job of a spec whose paths are absolute; `progress` as in `prepare_requests`.
 
     Raises SpecError, RequestsInvalid, ConflictError and StoreError.
     """
@@ -52,7 +57,7 @@ def accept(spec: JobSpec, model: ModelEntry, state: Store) -> Job:
     store = open_store(spec.output)
     store.probe()
     with staging() as folder, contextlib.ExitStack() as undo:
-        prepared = prepare_requests(spec, signature, folder)
+        prepared = prepare_requests(spec, signature, folder, progress)
         job_id = _job_id(spec)
         shards = upload(store, job_id, prepared.shards, undo)
         job = _job(spec, model, signature, job_id, prepared, shards)

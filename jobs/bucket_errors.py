@@ -111,6 +111,11 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
         "AWS_ENDPOINT_URL is no URL such as https://host:port",
     ),
     (
+        ("NotImplementedError",),
+        StoreDenied,
+        "a file system of this kind cannot do that: use a folder or a bucket",
+    ),
+    (
         ("NotImplemented", "501"),
         StoreUnsafe,
         "the store knows no conditional writes, or not the SDK's checksums, which "
@@ -169,12 +174,12 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
 def foreign_errors(scheme: str) -> tuple[type[Exception], ...]:
     """What the file systems of `scheme` raise when they cannot do what they are asked."""
     if not scheme.startswith(("s3", "http")):
-        return (OSError,)
+        return OSError, NotImplementedError
     # Here, because they are slow to import and most uses of this package need no network.
     from aiohttp import ClientError as HttpError
 
     if scheme.startswith("http"):
-        return OSError, HttpError
+        return OSError, NotImplementedError, HttpError
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
     from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 

@@ -15,7 +15,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ancestral.jobs import layout
@@ -42,7 +42,7 @@ from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, JobSpec, load_spec
 from ancestral.jobs.states import Facts, check_wanted, state_of
 from ancestral.jobs.status import JobStatus, status_of
-from ancestral.jobs.store import Store, open_store
+from ancestral.jobs.store import Store, open_output, open_store
 from ancestral.jobs.units import OnProgress
 
 #: Seconds between two looks at a job that is waited for.
@@ -68,10 +68,15 @@ class Client:
             self._queue = RedisQueue(self.settings.redis_url)
         return self._queue
 
-    def submit(self, spec: str | os.PathLike[str] | Mapping[str, Any] | JobSpec) -> Job:
+    def submit(
+        self,
+        spec: str | os.PathLike[str] | Mapping[str, Any] | JobSpec,
+        progress: Callable[[int], None] | None = None,
+    ) -> Job:
         """Checks a job to the last row and accepts it; queues its units if a queue is at hand.
 
-        The same idempotency key with the same spec gives the job of the first time.
+        The same idempotency key with the same spec gives the job of the first time. `progress` is
+        called with how many requests are checked so far, now and then.
 
         Raises UsageError (SpecError, RequestsInvalid, ModelUnreadable or ConflictError) when the
         job cannot be accepted as it is, StoreError when its output cannot be written, and
@@ -83,7 +88,7 @@ class Client:
         job = standing_job(asked, self._state)
         if job is None:
             model = self.registry.shared(self.registry.resolve(asked.model))
-            job = accept(asked, model, self._state)
+            job = accept(asked, model, self._state, progress)
         self.take_up(job)
         return job
 
@@ -243,7 +248,7 @@ class Client:
 def _absolute(spec: JobSpec) -> JobSpec:
     """The spec as every machine and folder understands it."""
     try:
-        output = open_store(spec.output).uri
+        output = open_output(spec.output).uri
     except PathRefused as error:
         raise SpecError(f"'output': {error}") from error
     paths = {"output": output, "input": spec.input and _absolute_path(spec.input)}

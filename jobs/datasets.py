@@ -1,12 +1,14 @@
 """Training tables: the rows of Parquet files at any path or URI, in a stream.
 
 read_table    all rows, or those of a split, in order
+split_sizes   how many rows each split has
 row_groups    where the rows of a split lie: only footers and one column are read for it
 read_group    some of the rows of one row group, whichever and whenever they are wanted
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,12 +63,30 @@ def read_table(
         raise _no_row(uri, split)
 
 
+def split_sizes(uri: str) -> Counter[str | None]:
+    """How many rows of a Parquet file, or of a glob of them, are in each split; None: in none.
+
+    Raises SpecError when there is no such file or column, or when the column holds no texts.
+    """
+    sizes = Counter[str | None]()
+    for each in expand(uri):
+        with opened(each) as file:
+            table = _table(file, each, [_SPLIT])
+            _check_texts(table, each)
+            for number in range(table.num_row_groups):
+                for found in pc.value_counts(_splits(table, number)):
+                    sizes[found["values"].as_py()] += found["counts"].as_py()
+    return sizes
+
+
 @dataclass(frozen=True)
 class RowGroup:
     """The rows of one split in a row group: a part of a Parquet file that lies together."""
 
     uri: str
     number: int
+    #: Rows of the file that lie before it.
+    before: int
     #: Their places in it, ascending.
     places: NDArray[np.int64]
     #: Of the columns that are wanted of them, before they are packed.
@@ -86,13 +106,15 @@ def row_groups(uri: str, columns: Sequence[str], *, split: str) -> list[RowGroup
         with opened(each) as file:
             table = _table(file, each, [*columns, _SPLIT])
             _check_texts(table, each)
+            before = 0
             for number in range(table.num_row_groups):
-                splits = table.read_row_group(number, columns=[_SPLIT]).column(0)
+                splits = _splits(table, number)
                 places = np.flatnonzero(pc.equal(splits, split).fill_null(False).to_numpy())
                 if len(places):
                     size = _bytes(table.metadata.row_group(number), columns)
                     share = size * len(places) // len(splits)
-                    found.append(RowGroup(each, number, places, share))
+                    found.append(RowGroup(each, number, before, places, share))
+                before += len(splits)
     if not found:
         raise _no_row(uri, split)
     return found
@@ -140,6 +162,13 @@ def _check_texts(table: pq.ParquetFile, uri: str) -> None:
             f"{uri}: the column {_SPLIT!r} holds {held}, and should hold texts like 'train' and "
             "'test'"
         )
+
+
+def _splits(table: pq.ParquetFile, number: int) -> pa.ChunkedArray:
+    """The splits of the rows of a row group."""
+    splits = table.read_row_group(number, columns=[_SPLIT]).column(0)
+    # Arrow does not compare views, and counts their nulls as empty texts.
+    return splits.cast(pa.string()) if pa.types.is_string_view(splits.type) else splits
 
 
 def _bytes(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:

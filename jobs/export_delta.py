@@ -19,7 +19,7 @@ import pyarrow as pa
 from ancestral.jobs.errors import JobError, StoreDenied, StoreUnavailable, UsageError
 from ancestral.jobs.export_errors import not_installed, quoted
 from ancestral.jobs.export_rows import FinishedJob, Outcome, Passed
-from ancestral.jobs.store import open_store
+from ancestral.jobs.store import open_output
 
 #: Rows that are handed over at a time.
 BATCH_ROWS = 50_000
@@ -41,7 +41,7 @@ def export_delta(
     except ImportError as error:
         raise not_installed("deltalake") from error
 
-    place = open_store(uri)
+    place = open_output(uri)
     # A store that cannot be read says so in our words.
     place.exists("_delta_log/_last_checkpoint")
     options = {"allow_http": "true"} if place.uri.startswith("s3") else None

@@ -28,7 +28,7 @@ from ancestral.jobs.bundles import read_file
 from ancestral.jobs.errors import AlreadyExists, ModelUnreadable, StoreError, UsageError
 from ancestral.jobs.export_rows import SHARD_BYTES, FinishedJob, Outcome, Passed
 from ancestral.jobs.results import Artifact
-from ancestral.jobs.store import Store, ahead, open_store
+from ancestral.jobs.store import Store, ahead, open_output, open_store
 
 #: Bytes of artifacts in a row group, about: what a reader decodes for one row.
 GROUP_BYTES = 16 * 2**20
@@ -72,7 +72,7 @@ def export_hf(
     Raises UsageError when the job has no artifacts, or the folder holds another dataset, and
     StoreError.
     """
-    place = open_store(uri)
+    place = open_output(uri)
     _create_card(finished, place)
     written = 0
     for outcome in outcomes:

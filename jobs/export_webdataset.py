@@ -21,14 +21,14 @@ from ancestral.jobs.errors import AlreadyExists, CorruptObject
 from ancestral.jobs.export_rows import SHARD_BYTES, FinishedJob, Outcome, Passed
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord, read_verified
-from ancestral.jobs.store import Store, ahead, open_store
+from ancestral.jobs.store import Store, ahead, open_output
 
 
 def export_webdataset(
     finished: FinishedJob, uri: str, outcomes: Sequence[Outcome], passed: Passed
 ) -> tuple[str, int]:
     """Where the folder is, and how many rows were written to it. Raises StoreError."""
-    place = open_store(uri)
+    place = open_output(uri)
     job = finished.job
     name = f"{job.job_id}-{re.sub('[^0-9]', '', job.submitted_at)}"
     written = 0

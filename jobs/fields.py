@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from typing import Any
 
 from ancestral.jobs.errors import RequestProblem
 from ancestral.jobs.media_values import MediaValue, media_given
-from ancestral.jobs.numbers import finite, is_size, whole
+from ancestral.jobs.numbers import EXACT_LIMIT, finite, is_size, perhaps_rounded, whole
 from ancestral.jobs.texts import characters_problem, checked_text
 from ancestral.jobs.wording import nearest, shortened, shown
 
@@ -86,10 +87,14 @@ def from_text(field: Mapping[str, Any], text: str) -> object:
     try:
         match field["type"]:
             case "category":
-                values = field["values"]
-                return next((value for value in values if _tells(text, value)), text)
+                number = _whole_from(text)
+                other = number if perhaps_rounded(number) else text
+                return next((value for value in field["values"] if _tells(text, value)), other)
             case "integer":
-                return int(text.removesuffix(".0"))
+                return _whole_from(text)
+            # Python's own way to write numbers, in which 1_000 is 1000.
+            case "number" if "_" in text:
+                return text
             case "number":
                 return float(text)
             case "media" | "text":
@@ -135,15 +140,25 @@ def _declaration_problem(name: str, field: Mapping[str, Any]) -> str:
     return ""
 
 
+def _whole_from(text: str) -> float | str:
+    """A cell as a whole number; 7.0 as the float that it was, for `whole` to judge."""
+    if re.fullmatch(r"-?[0-9]+(\.0)?", text) is None:
+        return text
+    return float(text) if text.endswith(".0") else int(text)
+
+
 def _tells(text: str, value: int | str) -> bool:
     """Whether a cell says this value of a category; 7.0 says 7, see `whole`."""
-    return text == str(value) or (isinstance(value, int) and text == f"{value}.0")
+    if text == str(value):
+        return True
+    return isinstance(value, int) and abs(value) < EXACT_LIMIT and text == f"{value}.0"
 
 
 def _checked_category(name: str, values: list[int | str], value: object) -> int | str:
     # As numbers True is 1 and False is 0, but nobody who writes `true` means the label 1.
-    if isinstance(value, bool) or value not in values:
-        near = _near(value, values) if isinstance(value, str) else ""
+    rounded = perhaps_rounded(value)
+    if isinstance(value, bool) or rounded or value not in values:
+        near = _near(value, values) if isinstance(value, str) else rounded
         raise RequestProblem(
             f"{name!r} should be one of {shortened(values)}, not {shown(value)}{near}"
         )
@@ -161,7 +176,8 @@ def _checked_range(
     name: str, field: Mapping[str, Any], value: object, number: float | None, kind: str
 ) -> float:
     if number is None:
-        raise RequestProblem(f"{name!r} should be {kind}, not {shown(value)}")
+        rounded = perhaps_rounded(value)
+        raise RequestProblem(f"{name!r} should be {kind}, not {shown(value)}{rounded}")
     if number < field.get("minimum", -math.inf) or number > field.get("maximum", math.inf):
         low, high = field.get("minimum", "any"), field.get("maximum", "any")
         raise RequestProblem(f"{name!r} should lie between {low} and {high}, not at {shown(value)}")

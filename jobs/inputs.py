@@ -100,7 +100,11 @@ def expand(uri: str) -> list[str]:
             )
         found = sorted(files.glob(path)) if fsspec.core.has_magic(path) else []
     if not found:
-        raise SpecError(f"{uri}: there is no such file")
+        # A web address may well have a "?", and then is no glob.
+        if not fsspec.core.has_magic(path) or "http" in files.protocol:
+            raise SpecError(f"{uri}: there is no such file")
+        hint = "; of a file's own name, [ is written [[]" if "[" in path else ""
+        raise SpecError(f"{uri}: no file matches{hint}")
     local = "file" in files.protocol
     return [each if local else files.unstrip_protocol(each) for each in found]
 
@@ -138,6 +142,8 @@ def read_files(uris: Sequence[str]) -> Iterator[Source]:
                 text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
                 rows = csv.reader(text, strict=True)
                 header = tuple(next(rows, ()))
+                if not header:
+                    raise SpecError(f"{uri}, line 1: should name the columns, and is empty")
                 yield Source(uri, "line {}", header, True, folder, _csv_records(rows, header, uri))
             else:
                 yield Source(uri, "line {}", None, False, folder, _jsonl_records(file, uri))
@@ -177,10 +183,11 @@ def reading(uri: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise SpecError(f"{uri}: there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{uri}: is not text in UTF-8: save it as UTF-8") from error
     except (
         pa.ArrowException,
         csv.Error,
-        UnicodeDecodeError,
         EOFError,
         zlib.error,
         lzma.LZMAError,
@@ -256,7 +263,7 @@ def _parsed(number: int, line: bytes) -> Record:
     except RecursionError:
         return Record(number, {}, "is nested too deeply")
     except UnicodeDecodeError:
-        return Record(number, {}, "is not text in UTF-8")
+        return Record(number, {}, "is not text in UTF-8: save the file as UTF-8")
     except json.JSONDecodeError as error:
         # Its own line number would count from this line on.
         return Record(number, {}, f"is not valid JSON ({error.msg}: column {error.colno})")
@@ -282,5 +289,8 @@ def _first_line(error: Exception) -> str:
     if status is not None:
         # Its words name the URL that we were sent on to, which may hold a secret.
         return f"HTTP status {status}"
+    if isinstance(error, OSError) and error.filename is not None:
+        # Its words repeat the path.
+        return str(error.strerror)
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__

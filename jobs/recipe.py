@@ -78,6 +78,12 @@ class TrainingData(Document):
     license: str | None = None
 
     @model_validator(mode="after")
+    def _other_rows_are_held_out(self) -> TrainingData:
+        if self.held_out == "train":
+            raise ValueError("has 'train' for 'held_out': those are the rows to learn from")
+        return self
+
+    @model_validator(mode="after")
     def _made_clips_show_no_fields(self) -> TrainingData:
         if self.moving_digits is not None and self.fields:
             raise ValueError("has no 'fields' for 'moving_digits': a clip shows several")

@@ -47,6 +47,7 @@ from ancestral.jobs.shelves import (
     Shelves,
     is_name,
     latest_path,
+    name_and_version,
     version_folder,
 )
 from ancestral.jobs.signature import check_described
@@ -110,7 +111,7 @@ class Registry:
         if is_path(model):
             store = _open(model)
             return _entry(store, store.uri.rpartition("/")[2])
-        name, _, version = model.partition("@")
+        name, version = name_and_version(model)
         shelf = self._shelves.read(name)
         entry = self._version(shelf, shelf.meant(version))
         if version not in ("", "latest") and not entry.digest.startswith(version):
@@ -121,7 +122,7 @@ class Registry:
         """Of the versions that `name` means, which are all that were published, or else the one
         that ships; or of the one that `name@digest` does. Each is the beginning of a digest, and is
         told even of versions that cannot be read. Raises ModelUnreadable."""
-        name, _, version = model.partition("@")
+        name, version = name_and_version(model)
         shelf = self._shelves.read(name)
         return (shelf.meant(version),) if version else shelf.published or shelf.digests
 

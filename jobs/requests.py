@@ -17,7 +17,7 @@ from __future__ import annotations
 import bisect
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -41,6 +41,9 @@ from ancestral.jobs.signature import (
 from ancestral.jobs.spec import InputFile, JobSpec
 from ancestral.jobs.store import ahead
 
+#: Requests between two calls that tell how many are checked.
+TOLD_REQUESTS = 256
+
 
 @dataclass(frozen=True)
 class PreparedRequests:
@@ -51,16 +54,22 @@ class PreparedRequests:
     inputs: tuple[InputFile, ...]
 
 
-def prepare_requests(spec: JobSpec, signature: Mapping[str, Any], folder: Path) -> PreparedRequests:
+def prepare_requests(
+    spec: JobSpec,
+    signature: Mapping[str, Any],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+) -> PreparedRequests:
     """Reads, checks and normalises the requests of `spec` into shards in `folder`.
 
-    Raises RequestsInvalid when requests are wrong and the spec does not record them, and SpecError
-    when the input cannot be read.
+    `progress` is called with how many are checked so far, now and then; how many there are is not
+    known before. Raises RequestsInvalid when requests are wrong and the spec does not record them,
+    and SpecError when the input cannot be read.
     """
     uris = expand(spec.input) if spec.input else []
     inputs = tuple(InputFile(uri=uri, sha256=hash_file(uri)) for uri in uris)
     sources = read_files(uris) if spec.grid is None else iter([read_grid(spec.grid)])
-    checker = _Checker(spec, signature, folder)
+    checker = _Checker(spec, signature, folder, progress)
     shards = tuple(write_shards(checker.requests(sources), folder))
     checker.settle(shards)
     return PreparedRequests(checker.met, shards, inputs)
@@ -78,12 +87,20 @@ def derive_seed(job_seed: int, request_id: str) -> int:
 class _Checker:
     """Turns records into requests, and keeps what is wrong with them."""
 
-    def __init__(self, spec: JobSpec, signature: Mapping[str, Any], folder: Path) -> None:
+    def __init__(
+        self,
+        spec: JobSpec,
+        signature: Mapping[str, Any],
+        folder: Path,
+        progress: Callable[[int], None] | None,
+    ) -> None:
         self.met = 0
+        self._progress = progress
         self._signature = signature
         self._has_media = any(field["type"] == "media" for field in signature["fields"].values())
         self._job_seed = spec.sampling.seed
         self._record = spec.on_invalid == "record"
+        self._origin = spec.input or "the grid"
         self._seen = SeenIds(folder)
         #: Every source so far with the index of its first request.
         self._sources: list[tuple[int, Source]] = []
@@ -102,10 +119,12 @@ class _Checker:
                     self._note(self.met, request.error)
                 self._seen.add(request.request_id, number)
                 self.met += 1
+                if self._progress is not None and self.met % TOLD_REQUESTS == 0:
+                    self._progress(self.met)
                 if self._record or not self._total_problems:
                     yield request
         if not self.met:
-            raise RequestsInvalid(["the input holds no request"], 1)
+            raise RequestsInvalid([f"{self._origin}: holds no request"], 1)
 
     def settle(self, shards: Sequence[LocalShard]) -> None:
         """Finds repeated ids, now that all are known. Raises RequestsInvalid."""

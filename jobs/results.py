@@ -155,6 +155,18 @@ class Results:
             found += self._first(chosen, rows)
         return pa.concat_tables(found).sort_by("ordinal").slice(0, rows)
 
+    def errors(self, parts: Sequence[Part], rows: int) -> list[str]:
+        """Why rows failed: the errors of the first of them, up to so many.
+
+        `parts` are those of the job's manifest. Raises StoreError.
+        """
+        failed = (part for part in parts if part.outcome == "failed")
+        return [
+            error
+            for table in self._first(failed, rows, ["error"])
+            for error in table["error"].to_pylist()
+        ]
+
     def artifact(self, row: Mapping[str, Any]) -> Artifact:
         """The artifact of a row of the index."""
         return Artifact(row, self._store)
@@ -189,8 +201,11 @@ class Results:
                 progress(written, total)
         return total
 
-    def _first(self, parts: Iterable[Part], rows: int) -> Iterator[pa.Table]:
-        """The first rows of rising parts of one outcome, a row group at a time."""
+    def _first(
+        self, parts: Iterable[Part], rows: int, columns: list[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """The first rows of rising parts of one outcome, a row group at a time; all columns of
+        them by default."""
         for part in parts:
             if rows <= 0:
                 return
@@ -199,7 +214,7 @@ class Results:
                 for number in range(file.num_row_groups):
                     if rows <= 0:
                         return
-                    group = file.read_row_group(number).slice(0, rows)
+                    group = file.read_row_group(number, columns).slice(0, rows)
                     rows -= group.num_rows
                     yield group
             except (pa.ArrowException, OSError) as error:

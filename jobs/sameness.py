@@ -41,7 +41,8 @@ class Sameness:
 
 
 def compare(store: Store, job_id: str, other_store: Store, other_id: str) -> Sameness:
-    """Compares the rows that are decided in both jobs. Raises StoreError.
+    """Compares the rows that are decided in both jobs; that there are none is a problem. Raises
+    StoreError.
 
     Whether an index part tells the truth about its packs is for `fsck` to say.
     """
@@ -65,6 +66,8 @@ def compare(store: Store, job_id: str, other_store: Store, other_id: str) -> Sam
                 f"row {row['ordinal']} ({row['request_id']!r}) has another "
                 f"{', '.join(different)} than in {other_id}"
             )
+    if not compared:
+        problems.add(f"no row is decided both in {job_id} and in {other_id}")
     return Sameness(
         rows_compared=compared,
         rows_of_other_numerics=other_numerics,

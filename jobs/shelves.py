@@ -55,12 +55,9 @@ class Shelf:
                     f"{self.name}@{self.digests[0]}"
                 )
             return self.latest
-        model = f"{self.name}@{version}"
-        if not _DIGEST.fullmatch(version):
-            raise ModelUnreadable(f"{model}: after '@' goes 'latest' or the beginning of a digest")
         matches = [each for each in self.digests if each.startswith(version[:DIGEST_CHARACTERS])]
         if len(matches) > 1:
-            raise ModelUnreadable(f"{model}: {len(matches)} versions begin like this")
+            raise ModelUnreadable(f"{self.name}@{version}: {len(matches)} versions begin like this")
         if not matches:
             raise self.unknown(version)
         return matches[0]
@@ -129,6 +126,15 @@ class Shelves:
         except NotFound:
             return None
         return _short(str(pointer.get("digest")))
+
+
+def name_and_version(model: str) -> tuple[str, str]:
+    """The parts of `name`, whose version is "", and of `name@latest` or `name@digest`, of which the
+    beginning is enough. Raises ModelUnreadable."""
+    name, at, version = model.partition("@")
+    if at and version != "latest" and not _DIGEST.fullmatch(version):
+        raise ModelUnreadable(f"{model}: after '@' goes 'latest' or the beginning of a digest")
+    return name, version
 
 
 def is_name(name: str) -> bool:

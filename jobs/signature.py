@@ -10,15 +10,16 @@ once by `check_signature` and then trusted.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ancestral.jobs.errors import ModelUnreadable, RequestProblem, RequestsInvalid, SpecError
 from ancestral.jobs.fields import checked, field_problem, from_text
 from ancestral.jobs.kinds import KIND_FIELDS, KINDS, LATENT, kinds_of
-from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, whole
-from ancestral.jobs.spec import Gates, JobSpec, Sampling
-from ancestral.jobs.wording import did_you_mean, shown
+from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, perhaps_rounded, whole
+from ancestral.jobs.spec import Gates, JobSpec, Sampling, is_one_line
+from ancestral.jobs.wording import did_you_mean, shortened, shown
 
 #: Characters of the longest request_id; ids end up in file names.
 LONGEST_REQUEST_ID = 200
@@ -30,7 +31,13 @@ MEDIA = {"image": (2, 3), "audio": (1,), "video": (3, 4), "series": (1,)}
 PLURALS = {"image": "images", "audio": "sounds", "video": "clips", "series": "series"}
 
 #: What each gate looks at.
-GATED = {"silence_dbfs": "audio", "constant_image": "image"}
+GATED = {
+    "silence_dbfs": "audio",
+    "clipped_share": "audio",
+    "shortest_seconds": "audio",
+    "longest_seconds": "audio",
+    "constant_image": "image",
+}
 
 LIKELIHOOD_KINDS = ("exact", "joint", "bound", "density")
 
@@ -39,6 +46,9 @@ FAMILY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 #: Columns of an input that are not fields of the model.
 RESERVED = ("request_id", "seed")
+
+#: Unknown columns that an error names: all of an index that is handed in as it is.
+NAMED_COLUMNS = 50
 
 #: Larger alphabets are drawn by other means than sorting their probabilities.
 LARGEST_LEVELS_FOR_TOP = 256
@@ -84,20 +94,23 @@ def check_settings(signature: Mapping[str, Any], spec: JobSpec) -> None:
 
 
 def check_columns(signature: Mapping[str, Any], columns: tuple[str, ...], origin: str) -> None:
-    """Raises RequestsInvalid when a whole table has a column too many or one too few."""
+    """Raises RequestsInvalid when a whole table has columns too many or too few."""
     fields = signature["fields"]
     known = (*fields, *RESERVED)
-    problem = ""
-    for column in columns:
-        if columns.count(column) > 1:
-            problem = f"has two columns {column!r}"
-        elif column not in known:
-            problem = f"has an unknown column {column!r}{did_you_mean(column, known)}"
-    for name, field in fields.items():
-        if not problem and name not in columns and "default" not in field:
-            problem = f"the column {name!r} is missing"
-    if problem:
-        raise RequestsInvalid([f"{origin}: {problem}"], 1)
+    counts = Counter(columns)
+    problems = [f"has two columns {name!r}" for name, count in counts.items() if count > 1]
+    unknown = [name for name in counts if name not in known]
+    if unknown:
+        article = "an " if len(unknown) == 1 else ""
+        problems.append(f"has {article}{_unknown('column', unknown, known)}")
+    required = [name for name, field in fields.items() if "default" not in field]
+    missing = [repr(name) for name in required if name not in counts]
+    if len(missing) == 1:
+        problems.append(f"the column {missing[0]} is missing")
+    elif missing:
+        problems.append(f"the columns {shortened(missing)} are missing")
+    if problems:
+        raise RequestsInvalid([f"{origin}: {problem}" for problem in problems], len(problems))
 
 
 def check_fields(signature: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,10 +119,9 @@ def check_fields(signature: Mapping[str, Any], fields: Mapping[str, Any]) -> dic
     A field that is absent or null takes its default. Raises RequestProblem.
     """
     known = signature["fields"]
-    for name in fields:
-        if name not in known:
-            hint = did_you_mean(name, (*known, *RESERVED))
-            raise RequestProblem(f"unknown field {name!r}{hint}")
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise RequestProblem(_unknown("field", unknown, (*known, *RESERVED)))
     return {name: checked(name, field, fields.get(name)) for name, field in known.items()}
 
 
@@ -133,7 +145,11 @@ def check_request_id(value: object) -> str:
     if not 0 < len(text) <= LONGEST_REQUEST_ID or re.search("[\ud800-\udfff]", text):
         raise RequestProblem(
             f"'request_id' should be a text of 1 to {LONGEST_REQUEST_ID} characters or a whole "
-            f"number, not {shown(value)}"
+            f"number, not {shown(value)}{perhaps_rounded(value)}"
+        )
+    if not is_one_line(text):
+        raise RequestProblem(
+            f"'request_id' should be a text that can be read in one line, not {shown(value)}"
         )
     return text
 
@@ -142,8 +158,19 @@ def check_seed(value: object) -> int:
     """A request's own seed. Raises RequestProblem unless it is a whole number in [0, 2**63)."""
     seed = whole(value)
     if seed is None or not 0 <= seed < INTEGER_LIMIT:
-        raise RequestProblem(f"'seed' should be a whole number in [0, 2**63), not {shown(value)}")
+        raise RequestProblem(
+            f"'seed' should be a whole number in [0, 2**63), not {shown(value)}"
+            f"{perhaps_rounded(value)}"
+        )
     return seed
+
+
+def _unknown(what: str, names: Sequence[str], known: Sequence[str]) -> str:
+    """That none is called so, as a part of a sentence."""
+    if len(names) == 1:
+        return f"unknown {what} {names[0]!r}{did_you_mean(names[0], known)}"
+    named = shortened(map(repr, names), most=NAMED_COLUMNS)
+    return f"unknown {what}s {named}; known are {shortened(known)}"
 
 
 def _problem(signature: Mapping[str, Any]) -> str:

@@ -43,10 +43,16 @@ def without_password(uri: str) -> str:
     return uri
 
 
+def is_one_line(text: str) -> bool:
+    """Whether there is something to read in `text`, and a terminal could only show it."""
+    obeyed = not text.isprintable() and any(
+        unicodedata.category(each) in _OBEYED or each in _TURNS for each in text
+    )
+    return not obeyed and any(each.isprintable() and not each.isspace() for each in text)
+
+
 def _printable(text: str) -> str:
-    """`text`, unless a terminal could do something else than show it."""
-    obeyed = any(unicodedata.category(each) in _OBEYED or each in _TURNS for each in text)
-    if obeyed or not any(each.isprintable() and not each.isspace() for each in text):
+    if not is_one_line(text):
         raise ValueError(f"should be a text that can be read in one line, not {shown(text)}")
     return text
 
@@ -128,8 +134,23 @@ class Gates(Document):
 
     #: Reject a sound whose loudness (root mean square) lies below this, in decibels of full scale.
     silence_dbfs: float | None = Field(default=None, le=0, strict=True)
+    #: Reject a sound of whose samples more than this share are at full scale.
+    clipped_share: float | None = Field(default=None, ge=0, lt=1, strict=True)
+    #: Reject a sound that is shorter or longer.
+    shortest_seconds: float | None = Field(default=None, gt=0, strict=True)
+    longest_seconds: float | None = Field(default=None, gt=0, strict=True)
     #: Reject an image of a single grey value or colour.
     constant_image: bool = Field(default=False, strict=True)
+
+    @model_validator(mode="after")
+    def _some_length_passes(self) -> Gates:
+        shortest, longest = self.shortest_seconds, self.longest_seconds
+        if shortest is not None and longest is not None and shortest > longest:
+            raise ValueError(
+                f"lets no sound pass: 'shortest_seconds', {shortest:g}, should be at most "
+                f"'longest_seconds', {longest:g}"
+            )
+        return self
 
 
 class JobSpec(Document):

@@ -186,6 +186,15 @@ def open_store(uri: str) -> Store:
     return Store(uri)
 
 
+def open_output(uri: str) -> Store:
+    """The store at a path or URI that is to be written. Raises PathRefused, of what can only be
+    read, too."""
+    store = Store(uri)
+    if store.uri.startswith(("http://", "https://")):
+        raise PathRefused(f"{store.uri}: web servers are only read: write to a folder or a bucket")
+    return store
+
+
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map(function, items)`, in order, with a few calls running ahead: to read many objects."""
     if not READ_AHEAD:

@@ -54,6 +54,13 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
+def headline(error: str) -> str:
+    """Of a traceback the line that names the exception, of another text its first."""
+    lines = error.splitlines() or [""]
+    indented = [number for number, line in enumerate(lines) if line.startswith(" ")]
+    return lines[min(indented[-1] + 1, len(lines) - 1)] if indented else lines[0]
+
+
 def in_utf8(text: str) -> str:
     """`text` without what UTF-8 cannot hold: an error may quote a file's name or broken input."""
     return text.encode("utf-8", "replace").decode("utf-8")

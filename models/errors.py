@@ -3,7 +3,7 @@
 ModelError
 ├── ConfigError      a network cannot be built as asked
 ├── ConditionError   a request's fields do not fit the model
-├── ProgramError     a step program contradicts itself
+├── ProgramError     a step program contradicts itself, or its network
 ├── BundleError      a bundle cannot be read, or is not what its digest says
 ├── DataError        training data does not fit the model
 ├── SlotsFull        a request was admitted to a sampler without a free slot
@@ -25,7 +25,7 @@ class ConditionError(ModelError):
 
 
 class ProgramError(ModelError):
-    """A step program contradicts itself."""
+    """A step program contradicts itself, or the network that it is of."""
 
 
 class BundleError(ModelError):

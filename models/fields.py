@@ -20,7 +20,8 @@ def check_names(fields: Mapping[str, Any], names: Collection[str]) -> None:
             raise ConditionError(f"the model needs the field {name!r}")
     for name in fields:
         if name not in names:
-            raise ConditionError(f"the model has no field {name!r}")
+            has = ", ".join(names) or "none"
+            raise ConditionError(f"the model has no field {name!r}: it has {has}")
 
 
 def category(fields: Mapping[str, Any], name: str, values: Sequence[int | str]) -> int:

@@ -15,20 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ancestral.jobs.redis_queue import RedisQueue
-from ancestral.jobs.units import Unit
 from ancestral.orchestration.cluster import ray
-from ancestral.workers.events import (
-    Event,
-    Hiccup,
-    JobDeclined,
-    SlotsHalved,
-    UnitFailed,
-    UnitGivenUp,
-    UnitReleased,
-    UnitSplit,
-    WorkerHung,
-)
-from ancestral.workers.held import one_line
+from ancestral.workers.events import Event, describe
 
 #: Lines kept until the fleet asks for them; of a flood, the latest.
 LONGEST_NEWS = 100
@@ -73,6 +61,15 @@ class Introduction:
     node: str
 
 
+@dataclass(frozen=True)
+class News:
+    """What a sampler has to tell: what people should hear of, a sentence each, and whether it has
+    nothing in hand now."""
+
+    lines: list[str]
+    idle: bool
+
+
 class SamplerActor:
     """Runs as a Ray actor; see `Fleet`."""
 
@@ -115,12 +112,12 @@ class SamplerActor:
         """Claim no more and finish what is begun; `run` returns then."""
         self._worker.drain()
 
-    def news(self) -> list[str]:
-        """What people should hear of since the last call, a sentence each."""
+    def news(self) -> News:
+        """What happened since the last call."""
         lines = []
         while self._news:
             lines.append(self._news.popleft())
-        return lines
+        return News(lines, self._worker.held.empty)
 
     def _listen(self, event: Event) -> None:
         sentence = describe(event)
@@ -141,39 +138,3 @@ def device_name(device: str) -> str:
         # To a process the GPU that Ray gave it is the first one.
         device = f"cuda:{ray.get_gpu_ids()[0]}"
     return f"{socket.gethostname()}/{device}"
-
-
-def describe(event: Event) -> str | None:
-    """The event as a sentence for people, if it is one they should hear of."""
-    match event:
-        case UnitFailed():
-            return (
-                f"{_rows(event.unit)} broke on {event.worker} and will be tried again: "
-                f"{event.error}"
-            )
-        case UnitSplit(reason="bisect"):
-            return f"{_rows(event.unit)} broke again, and are halved to find the one that breaks"
-        case UnitGivenUp():
-            return (
-                f"{_rows(event.unit)} cannot be drawn and will be recorded as failed; the last "
-                f"attempt: {event.error}"
-            )
-        case UnitReleased(error=Exception() as error):
-            return f"units are handed back until that is mended: {one_line(error)}"
-        case JobDeclined():
-            return f"{event.reason}; it is left to samplers on other devices"
-        case SlotsHalved():
-            return (
-                f"{event.worker} ran out of device memory, begins its rows again and draws "
-                f"{event.slots} at once from now on"
-            )
-        case WorkerHung():
-            return f"{event.worker} made no progress for {event.seconds:.0f} s and is ended"
-        case Hiccup(retry_seconds=None):
-            return f"{event.worker} gave up {event.doing}: {event.error}"
-        case _:
-            return None
-
-
-def _rows(unit: Unit) -> str:
-    return f"row {unit.start}" if unit.rows == 1 else f"rows {unit.start} to {unit.end - 1}"

@@ -4,7 +4,8 @@ A command imports what loads torch or Ray inside itself, so that help, `submit` 
 for neither. What goes wrong is one sentence on stderr, and an exit code:
 
     0     done, also when rows were rejected
-    1     rows failed or were cancelled, the work broke down, or fsck or verify found something
+    1     run, demo, status or watch tells of rows that failed or were cancelled; the work broke
+          down; or fsck or verify found something
     2     wrong use: the message says what to change
     3     a service does not answer, or not as it should
     130   stopped by Ctrl-C
@@ -76,7 +77,8 @@ def cli() -> None:
     \b
     Exit codes:
       0     done, also when rows were rejected
-      1     rows failed or were cancelled, the work broke down, or fsck or verify found something
+      1     run, demo, status or watch tells of rows that failed or were cancelled;
+            the work broke down; or fsck or verify found something
       2     wrong use: the message says what to change
       3     a service does not answer, or not as it should
       130   stopped by Ctrl-C

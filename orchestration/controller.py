@@ -67,6 +67,14 @@ class Controller:
         #: As of the last look; None while the queue does not know the job.
         self.counts: QueueCounts | None = None
 
+    @property
+    def open_units(self) -> int:
+        """Units that are ready or held, if the job is to be drawn; as of the last look."""
+        counts = self.counts
+        if counts is None or counts.wanted is not Wanted.RUN or self.failure is not None:
+            return 0
+        return counts.ready + counts.leased
+
     def look(self) -> Manifest | None:
         """Do what is due, without waiting; the manifest once the job is published.
 

@@ -8,48 +8,31 @@
 The queue is told who died, so that the units come back at once. A sampler on a device that the
 queue has drained is parked: it does nothing, but keeps its place, so that the one that replaces it
 starts elsewhere. One that cannot draw the fleet's only job keeps its place, too, and is not
-replaced. Samplers on a node that is about to go finish what they hold, and others start elsewhere.
-The fleet decides nothing about rows, and losing the fleet loses none.
+replaced. Samplers on a node that is about to go finish what they hold, and others start elsewhere;
+those that are too many after a `resize` finish it, too, and no others start. The fleet decides
+nothing about rows, and losing the fleet loses none.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
 
 from ancestral.jobs.queue import STALL_SECONDS
-from ancestral.orchestration.actor import CONCURRENT_CALLS, Introduction, SamplerActor, SamplerPlan
+from ancestral.orchestration.actor import SamplerPlan
 from ancestral.orchestration.cluster import draining_nodes, ray
 from ancestral.orchestration.crash_limit import CrashLimit
 from ancestral.orchestration.errors import FleetFailed, FleetUnfit
+from ancestral.orchestration.handle import (
+    SamplerHandle,
+    cause_of_death,
+    in_order_to_go,
+    start_sampler,
+)
 from ancestral.workers.errors import JobRefused
 
 #: Before people hear the same sentence again.
 REPEAT_SECONDS = 60.0
-
-
-@dataclass(eq=False)
-class _Sampler:
-    """One actor, and what it was asked.
-
-    introduction, news: resolve when it answers.
-    running: resolves when it has drained, and raises when it is gone.
-    """
-
-    actor: Any
-    introduction: Any
-    running: Any
-    news: Any
-    #: Who it is, from when it has said so.
-    known: Introduction | None = None
-    #: When it last gave a sign of life.
-    heard_at: float = 0.0
-
-    @property
-    def device(self) -> str | None:
-        return self.known.device if self.known is not None else None
 
 
 class Fleet:
@@ -68,13 +51,14 @@ class Fleet:
         self._size = size
         self._say = say
         self._silence_seconds = silence_seconds
-        self._samplers: list[_Sampler] = []
-        self._parked: list[_Sampler] = []
-        self._unfit: list[_Sampler] = []
+        self._samplers: list[SamplerHandle] = []
+        self._surplus: list[SamplerHandle] = []
+        self._parked: list[SamplerHandle] = []
+        self._unfit: list[SamplerHandle] = []
         self._drained: set[str] = set()
         self._leaving: frozenset[str] = frozenset()
-        #: Who died and was not settled with the queue yet, and why.
-        self._dead: list[tuple[_Sampler, str]] = []
+        #: Who died and was not settled with the queue yet, why, and whether it was one too many.
+        self._dead: list[tuple[SamplerHandle, str, bool]] = []
         self._crash_limit = CrashLimit(size)
         #: What was said lately, and when.
         self._told: dict[str, float] = {}
@@ -86,12 +70,29 @@ class Fleet:
     @property
     def workers(self) -> list[str]:
         """The names of those that have introduced themselves."""
-        return [each.known.worker for each in self._samplers if each.known is not None]
+        return [each.worker for each in self._samplers if each.worker is not None]
 
     def start(self) -> None:
         """Ask Ray for the samplers that are missing; they work once their processes are up."""
-        while len(self._samplers) + len(self._unfit) < self._size:
-            self._samplers.append(self._start_one())
+        while self._lacks_one():
+            self._samplers.append(start_sampler(self._plan))
+
+    def resize(self, size: int) -> None:
+        """Be so many samplers from now on: start those that are missing, drain the surplus.
+
+        The surplus is not replaced. For a fleet that serves all jobs.
+        """
+        assert self._plan.job_id is None
+        self._size = size
+        # How many deaths are too many goes by the size.
+        self._crash_limit = CrashLimit(size)
+        self.start()
+        surplus = in_order_to_go(self._samplers)[: len(self._samplers) - size]
+        for sampler in surplus:
+            self._let_go(sampler)
+        if surplus:
+            # They would keep nodes. Whoever starts on a drained device again is parked again.
+            _kill(self._parked)
 
     def tend(self, drawn: int) -> None:
         """Pass on what the samplers have to tell, and replace those that died.
@@ -104,10 +105,9 @@ class Fleet:
         self._crash_limit.drawn(drawn)
         self._mind_devices(self._plan.queue.drained_devices())
         self._mind_nodes(draining_nodes())
-        for sampler in list(self._samplers):
+        for sampler in [*self._samplers, *self._surplus]:
             self._listen(sampler)
-            ended, _ = ray.wait([sampler.running], timeout=0)
-            if ended:
+            if sampler.has_ended:
                 self._take_leave(sampler)
             elif self._is_silent(sampler):
                 self._say("a sampler does not answer any more and is ended")
@@ -121,72 +121,73 @@ class Fleet:
         Rows that a killed sampler had in hand are drawn again later.
         """
         for sampler in self._samplers:
-            sampler.actor.drain.remote()
-        running = [sampler.running for sampler in self._samplers]
+            sampler.drain()
+        draining = [*self._samplers, *self._surplus]
+        running = [sampler.running for sampler in draining]
         if running:
             ray.wait(running, num_returns=len(running), timeout=seconds)
-        for sampler in self._samplers:
+        for sampler in draining:
             self._listen(sampler)
-        for sampler in [*self._samplers, *self._parked, *self._unfit]:
-            ray.kill(sampler.actor)
-        self._samplers.clear()
-        self._parked.clear()
-        self._unfit.clear()
+        for samplers in (self._samplers, self._surplus, self._parked, self._unfit):
+            _kill(samplers)
 
-    def _start_one(self) -> _Sampler:
-        actor_class = ray.remote(SamplerActor).options(
-            num_cpus=1,
-            num_gpus=self._plan.gpus if self._plan.device == "cuda" else 0,
-            max_concurrency=CONCURRENT_CALLS,
-            scheduling_strategy="SPREAD",
-        )
-        actor = actor_class.remote(self._plan)
-        return _Sampler(
-            actor,
-            introduction=actor.introduce.remote(),
-            running=actor.run.remote(),
-            news=actor.news.remote(),
-        )
+    def _lacks_one(self) -> bool:
+        return len(self._samplers) + len(self._unfit) < self._size
 
-    def _take_leave(self, sampler: _Sampler) -> None:
-        """A sampler has ended: it drained, or it is dead."""
+    def _let_go(self, sampler: SamplerHandle) -> None:
+        """Have one that is too many finish what it holds."""
         self._samplers.remove(sampler)
-        ended_by = _why_ended(sampler)
+        self._listen(sampler)
+        if sampler.known is None:
+            # It holds nothing, and would go on asking for a node. Should it have begun this very
+            # moment, its units come back with their leases.
+            ray.kill(sampler.actor)
+        else:
+            sampler.drain()
+            self._surplus.append(sampler)
+
+    def _take_leave(self, sampler: SamplerHandle) -> None:
+        """A sampler has ended: it drained, or it is dead."""
+        surplus = sampler in self._surplus
+        (self._surplus if surplus else self._samplers).remove(sampler)
+        ended_by = sampler.why_ended()
         if isinstance(ended_by, JobRefused):
             self._set_aside(sampler, ended_by)
             return
         if ended_by is not None:
-            self._dead.append((sampler, _cause_of_death(ended_by)))
-        elif sampler.device in self._drained:
+            self._dead.append((sampler, cause_of_death(ended_by), surplus))
+        elif not surplus and sampler.device in self._drained:
             self._parked.append(sampler)
-            self._samplers.append(self._start_one())
+            self._samplers.append(start_sampler(self._plan))
             return
-        elif self._plan.job_id is None:
+        elif not surplus and self._plan.job_id is None:
             # It was drained, and its node is about to go or its device was pardoned meanwhile.
-            self._samplers.append(self._start_one())
+            self._samplers.append(start_sampler(self._plan))
         ray.kill(sampler.actor)
 
-    def _set_aside(self, sampler: _Sampler, refusal: JobRefused) -> None:
+    def _set_aside(self, sampler: SamplerHandle, refusal: JobRefused) -> None:
         """Go on without one that cannot draw the job, if there are others."""
         self._unfit.append(sampler)
         if len(self._unfit) == self._size:
             raise FleetUnfit(str(refusal))
-        self._tell(f"{refusal}; it is left to samplers on other devices")
+        self._tell(f"{refusal}; it is left to other samplers")
 
     def _bury_the_dead(self) -> None:
         """Let their units come back at once, and replace them; later, if the queue is away."""
         while self._dead:
-            sampler, death = self._dead[-1]
-            worker = sampler.known.worker if sampler.known is not None else None
-            held = self._plan.queue.expire(worker) if worker is not None else 0
+            sampler, death, surplus = self._dead[-1]
+            held = self._plan.queue.expire(sampler.worker) if sampler.worker is not None else 0
+            self._dead.pop()
+            if surplus:
+                self._say(f"a sampler died ({death}); its rows come back, and no other is needed")
+                continue
             self._crash_limit.died(held)
             if self._crash_limit.exceeded:
                 raise FleetFailed(
                     f"samplers die before they get anything done; the last one: {death}"
                 )
-            self._dead.pop()
             self._say(f"a sampler died ({death}); another one takes over, and its rows come back")
-            self._samplers.append(self._start_one())
+            self._samplers.append(start_sampler(self._plan))
 
     def _mind_devices(self, drained: Mapping[str, list[str]]) -> None:
         """Stop the samplers on drained devices, and give up the places of pardoned ones."""
@@ -198,31 +199,23 @@ class Fleet:
         self._drained = set(drained)
         for sampler in self._samplers:
             if sampler.device in self._drained:
-                sampler.actor.drain.remote()
+                sampler.drain()
         for sampler in [each for each in self._parked if each.device not in self._drained]:
             self._parked.remove(sampler)
             ray.kill(sampler.actor)
 
     def _mind_nodes(self, leaving: frozenset[str]) -> None:
         """Have the samplers on nodes that are about to go finish what they hold."""
-        going = [each for each in self._samplers if each.known and each.known.node in leaving]
-        for node in {each.known.node for each in going if each.known} - self._leaving:
+        going = [each for each in self._samplers if each.node in leaving]
+        for node in {each.node for each in going} - self._leaving:
             self._say(f"node {node} is about to go; its samplers finish, and others take over")
         self._leaving = leaving
         for sampler in going:
-            sampler.actor.drain.remote()
+            sampler.drain()
 
-    def _listen(self, sampler: _Sampler) -> None:
-        """Without waiting: a sampler that starts, or died, has no answer for us now."""
-        if sampler.known is None:
-            sampler.known = _answer(sampler.introduction)
-            sampler.heard_at = time.monotonic()
-        lines = _answer(sampler.news)
-        if lines is not None:
-            for line in lines:
-                self._tell(line)
-            sampler.news = sampler.actor.news.remote()
-            sampler.heard_at = time.monotonic()
+    def _listen(self, sampler: SamplerHandle) -> None:
+        for line in sampler.listen():
+            self._tell(line)
 
     def _tell(self, line: str) -> None:
         """What all samplers say, again and again, is said once in a while."""
@@ -232,41 +225,15 @@ class Fleet:
             self._told[line] = now
             self._say(line)
 
-    def _is_silent(self, sampler: _Sampler) -> bool:
+    def _is_silent(self, sampler: SamplerHandle) -> bool:
         return (
             sampler.known is not None
             and time.monotonic() - sampler.heard_at > self._silence_seconds
         )
 
 
-def _answer(question: Any) -> Any:
-    """What an actor answered; None while it has not, and when it died: its `running` tells."""
-    answered, _ = ray.wait([question], timeout=0)
-    if not answered:
-        return None
-    try:
-        return ray.get(question)
-    except ray.exceptions.RayError:
-        return None
-
-
-def _why_ended(sampler: _Sampler) -> Exception | None:
-    """What ended a sampler before it had drained; None if it had."""
-    try:
-        ray.get(sampler.running)
-    except ray.exceptions.RayTaskError as error:
-        return cast(Exception, error.cause)
-    except ray.exceptions.RayError as error:
-        return cast(Exception, error)
-    return None
-
-
-def _cause_of_death(error: Exception) -> str:
-    """In a line."""
-    if isinstance(error, ray.exceptions.RayActorError):
-        if error.actor_init_failed:
-            return str(error).strip().rpartition("\n")[2]
-        return "its process ended"
-    if isinstance(error, ray.exceptions.RayError):
-        return type(error).__name__
-    return f"{type(error).__name__}: {error}"
+def _kill(samplers: list[SamplerHandle]) -> None:
+    """All of them, now."""
+    for sampler in samplers:
+        ray.kill(sampler.actor)
+    samplers.clear()

@@ -62,7 +62,8 @@ def takes(field: Mapping[str, Any]) -> str:
             letters = "".join(_letters(field))
             of = f" of {letters[:NAMED_LETTERS]}" if letters else ""
             more = "..." if len(letters) > NAMED_LETTERS else ""
-            return f"up to {field['longest']:,} characters{of}{more}"
+            blanks = " and blanks" if letters and " " in field["characters"] else ""
+            return f"up to {field['longest']:,} characters{of}{more}{blanks}"
     bounds = [
         f"{word} {field[key]:.6g}"
         for word, key in (("from", "minimum"), ("to", "maximum"))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from ancestral.orchestration.wording import clock_text
+from ancestral.orchestration.wording import clock_text, counted
 
 #: Between two lines where there is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
+
+#: A check of requests that is over by then is not told of.
+UNTOLD_SECONDS = 2.0
 
 #: Rates are taken over about so much of the past, so that they follow what is happening now.
 RATE_WINDOW_SECONDS = 30.0
@@ -23,13 +26,14 @@ RATE_WINDOW_SECONDS = 30.0
 class ProgressLine:
     """One thing under way, on one bar or as lines of text.
 
-    `total` is in whatever unit `show` is called with; `text` says it in words.
+    `total` is in whatever unit `show` is called with, None where it is not known; `text` says it in
+    words.
     """
 
     def __init__(
         self,
         title: str,
-        total: float,
+        total: float | None,
         stream: TextIO,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -75,8 +79,9 @@ class ProgressLine:
         now = self._clock()
         if self._last_line is not None:
             when, said = self._last_line
-            soon = now - when < SECONDS_BETWEEN_LINES and done < self._total
-            if soon or said == text:
+            soon = now - when < SECONDS_BETWEEN_LINES
+            ended = self._total is not None and done >= self._total
+            if (soon and not ended) or said == text:
                 return
         self._last_line = (now, text)
         self.say(f"{self._title}  {text}")
@@ -91,6 +96,27 @@ class ProgressLine:
                 self._bar.console.print(line, markup=False, highlight=False)
             else:
                 print(line, file=self._stream, flush=True)
+
+
+@contextmanager
+def telling_checked(
+    name: str, stream: TextIO, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[int], None]]:
+    """Tells how many requests of the job of that name are checked, once that takes a while: what
+    it gives is called with their number."""
+    began = clock()
+    with ExitStack() as shown:
+        line: ProgressLine | None = None
+
+        def tell(requests: int) -> None:
+            nonlocal line
+            if line is None:
+                if clock() - began < UNTOLD_SECONDS:
+                    return
+                line = shown.enter_context(ProgressLine(name, None, stream, clock=clock))
+            line.show(requests, f"{counted(requests, 'request')} checked")
+
+        yield tell
 
 
 class Rate:

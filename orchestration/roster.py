@@ -55,6 +55,11 @@ class Roster:
         #: When what is set aside is tried again, and what was said of it.
         self._aside: dict[str, tuple[float, str]] = {}
 
+    @property
+    def open_units(self) -> int:
+        """Units that are ready or held, of the jobs that are to be drawn; as of the last look."""
+        return sum(controller.open_units for controller in self._controllers.values())
+
     def look(self) -> int:
         """Look at every job once, and publish those that ended; rows drawn of the others.
 

@@ -30,6 +30,8 @@ from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.progress import ProgressLine, Rate, rows_text
 from ancestral.orchestration.report.page import render_report
 from ancestral.orchestration.roster import Roster
+from ancestral.orchestration.scaling import IDLE_SECONDS, Scaling
+from ancestral.orchestration.wording import counted, duration
 
 #: Between two looks at the queue.
 LOOK_SECONDS = 0.5
@@ -52,6 +54,8 @@ class Service:
         for the device).
     device: "cpu" or "cuda".
     gpus: with cuda, the share of a GPU that each sampler takes, in (0, 1].
+    most, idle_seconds: a fleet for all jobs grows to so many samplers if as many units are open,
+        and gives up those that were not needed for so long; None: it stays as it is.
     """
 
     client: Client
@@ -60,6 +64,8 @@ class Service:
     slots: int | None
     device: str
     gpus: float = 1.0
+    most: int | None = None
+    idle_seconds: float = IDLE_SECONDS
 
     def fleet(self, job_id: str | None, say: Callable[[str], None]) -> Fleet:
         """A fleet for one job or for all; it is not started yet."""
@@ -141,11 +147,22 @@ def serve(service: Service, say: Callable[[str], None], interrupt: Interrupt) ->
     roster = Roster(service.client, service.queue, report, say)
     fleet = service.fleet(None, say)
     fleet.start()
+    scaling = Scaling(service.samplers, service.most or service.samplers, service.idle_seconds)
     patience = _Patience(say)
     try:
         while not interrupt.wait(LOOK_SECONDS):
             with patience:
                 fleet.tend(roster.look())
+                before = scaling.size
+                size = scaling.wanted(roster.open_units, time.monotonic())
+                if size != before:
+                    reason = (
+                        f"{counted(roster.open_units, 'unit')} open"
+                        if size > before
+                        else f"fewer sufficed for {duration(service.idle_seconds)}"
+                    )
+                    say(f"{reason}: from {before} to {counted(size, 'sampler')}")
+                    fleet.resize(size)
     finally:
         fleet.stop(DRAIN_SECONDS)
     return published

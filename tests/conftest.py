@@ -1,5 +1,6 @@
 """Real parts that many tests share, and which tests stay together in one process."""
 
+import gc
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,10 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """With a pytest that pytest-xdist does not know, groups would be torn apart in silence."""
+    """With a pytest that pytest-xdist does not know, groups would be torn apart in silence.
+
+    What was imported stays to the end, and need not be looked through for garbage again and again.
+    """
+    gc.freeze()
     if getattr(session.config.option, "loadgroup", False):
         grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
         assert all("@" in item.nodeid for item in grouped), "tests do not stay in their groups"
+
+
+def pytest_unconfigure() -> None:
+    """At their end libraries count what is left of theirs, and would call it lost."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from ancestral.jobs import layout
 from ancestral.jobs.index import ATTEMPT_FIELDS, CONDITION_PREFIX, schema
 from ancestral.jobs.records import STATUS_LETTERS
 from ancestral.jobs.units import Unit
+from ancestral.workers.here import run_here
+from tests.workers.toys import Toys
 
 PAGE = Path(__file__).parents[1] / "docs" / "index.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -76,6 +79,30 @@ def test_the_drawing_is_that_of_the_code() -> None:
     ours = "\n".join(line.removeprefix("    ") for line in head.splitlines())
 
     assert drawing() in ours + "\n"
+
+
+def test_a_row_is_drawn_again_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job, and the page's example, which draws its first row
+    toys = Toys(tmp_path)
+    monkeypatch.setenv("ANCESTRAL_HOME", str(toys.settings.home))
+    monkeypatch.setenv("ANCESTRAL_STATE", toys.settings.state_uri)
+    toys.sampling = {"seed": 7, "samples": 2, "temperature": 0.9, "top_k": 3}
+    rows = run_here(toys.spec("sounds"), settings=toys.settings).table().to_pylist()
+    (example,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
+
+    # When each row is drawn so, and compared with its digest
+    drawn = []
+    for number, row in enumerate(rows):
+        values: dict[str, Any] = {"job_id": row["job_id"]}
+        exec(example.replace("to_pylist()[0]", f"to_pylist()[{number}]"), values)
+        drawn.append((values["drawn"], values["row"]))
+
+    # Then its likelihood is the row's, too, and there are rows to tell apart
+    assert len({row["symbols_sha256"] for row in rows}) == len(drawn) == 12
+    for again, row in drawn:
+        assert again.log_likelihood_nats == row["log_likelihood_nats"]
 
 
 @pytest.mark.parametrize(

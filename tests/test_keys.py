@@ -23,7 +23,7 @@ from ancestral.jobs.settings import SHIPPED_MODELS
 from ancestral.jobs.spec import JobSpec, load_spec
 from ancestral.models import FAMILIES
 from ancestral.models.train_settings import TrainSettings
-from ancestral.orchestration.training.completion import complete
+from ancestral.orchestration.training.completion import complete, listed_fields
 from ancestral.orchestration.training.examples import Events, network
 from ancestral.orchestration.training.run import check_training, plan_training
 
@@ -123,6 +123,13 @@ def test_the_families_are_named_with_what_they_need() -> None:
         ]
         assert config == FAMILIES[name].config.__name__
         assert f"class {config}" in (DOCS / file).read_text(encoding="utf-8")
+
+
+def test_the_fields_of_families_are_named() -> None:
+    said = {row[0].strip("`"): re.findall("`(.*?)`", row[3]) for row in rows("recipe.md", "family")}
+
+    assert said.keys() == FAMILIES.keys()
+    assert all(set(listed_fields(name)) <= set(fields) for name, fields in said.items())
 
 
 def test_the_job_is_a_job() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import duckdb
+import pytest
+
+from ancestral.jobs.client import Client
 from ancestral.jobs.problems import PROBLEMS_KEPT
 from ancestral.jobs.queue import LEASE_SECONDS
 from ancestral.models.sampling.executor import Executor
@@ -16,7 +20,9 @@ from ancestral.orchestration.commands.services import EMBEDDED_LEASE_SECONDS
 from ancestral.orchestration.controller import AUDIT_SECONDS
 from ancestral.orchestration.serve import PATIENCE_SECONDS
 from ancestral.workers.clips import ANIMATION_FORMATS
+from ancestral.workers.here import run_here
 from ancestral.workers.images import STILL_FORMATS
+from tests.orchestration.tiny import tiny_settings, tiny_spec
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -80,6 +86,30 @@ def test_orders_are_heard_as_soon_as_the_page_says() -> None:
     ]
     assert "within about a minute" in said and AUDIT_SECONDS == 60
     assert "wait a minute for a queue" in text_of("guarantees.md") and PATIENCE_SECONDS == 60
+
+
+def test_what_a_job_has_drawn_another_scores_by_the_query_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job that has drawn, and the page's query of its index
+    monkeypatch.chdir(tmp_path)
+    settings = tiny_settings(tmp_path)
+    drawn = run_here(tiny_spec(tmp_path / "lake", samples=2), settings=settings)
+    (job_id,) = Client(settings).jobs()
+    index = Client(settings).status(job_id).index
+    (query,) = re.findall(r"```sql\n(.*?)```", (DOCS / "signature.md").read_text(), flags=re.S)
+
+    # When what it makes is the input of a job that scores
+    duckdb.sql(query.replace("INDEX", str(index)))
+    spec = {"name": "j", "kind": "score", "model": "tiny", "input": "drawn.parquet"}
+    scored = run_here({**spec, "output": "scores"}, settings=settings)
+
+    # Then each artifact is as likely as it was when it was drawn
+    before, after = (results.table().sort_by("ordinal").to_pydict() for results in (drawn, scored))
+    assert {*before["status"], *after["status"]} == {"ok"}
+    likelihoods = dict(zip(after["request_id"], after["log_likelihood_nats"], strict=True))
+    for ordinal, likelihood in zip(before["ordinal"], before["log_likelihood_nats"], strict=True):
+        assert likelihoods[str(ordinal)] == pytest.approx(likelihood, abs=1e-4)
 
 
 def test_links_lead_somewhere() -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from ancestral.jobs.spec import JobSpec
 
 
+def refusal(device: str, job: str, reason: str) -> str:
+    """The sentence that says so of a job, which is called by its id or name."""
+    return f"{device} does not draw job {job}: {reason}"
+
+
 def misfit(spec: JobSpec, device: str) -> str | None:
     """Why no sampler on a device of this machine draws as the job asks; None if some may.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job, Sampling
+from ancestral.workers.devices import refusal
 from ancestral.workers.errors import JobRefused, RowRefused, SlotsLost
 from ancestral.workers.work import Drawn, WarmModel
 
@@ -30,15 +31,15 @@ def model_for(
     Raises ModelUnreadable, StoreError, and JobRefused when this device does not draw the job.
     """
     # Torch comes in with these: whoever asks for what cannot be need not wait for it.
-    from ancestral.models import ModelError
+    from ancestral.models import ConfigError
     from ancestral.models.sampling.torch_state import device_of
     from ancestral.workers.samplers import WarmSamplers
 
     try:
         device_of(device)
-        return WarmSamplers(registry, slots=slots, device=device).get(job)
-    except ModelError as error:
-        raise JobRefused(f"{device} does not draw job {job.job_id}: {error}") from error
+    except ConfigError as error:
+        raise JobRefused(refusal(device, job.job_id, str(error))) from error
+    return WarmSamplers(registry, slots=slots, device=device).get(job)
 
 
 def draw(

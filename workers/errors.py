@@ -23,7 +23,8 @@ class RowRefused(WorkerError):
 
 
 class JobRefused(WorkerError):
-    """This worker cannot draw as a job asks: not in that precision, or not on that device."""
+    """This worker cannot draw as a job asks: not in that precision, not on that device, or not
+    where the model cannot be built, as without the package of its family."""
 
 
 class SlotsLost(WorkerError):

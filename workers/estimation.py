@@ -8,7 +8,8 @@ Symbols are measured and not rows, of which few may end in the time there is, an
 first. It is measured from the second advance on, when all slots are full and what is done once is
 done, and ends with the slots full: so neither their filling nor their draining counts. What is done
 with each row beside drawing it counts, from its admission to its artifact. Prefixes are taken in
-anew each time that the rows are gone through: rows that share theirs with others are faster.
+anew each time that the rows are gone through: rows that share theirs with others are faster. A
+small job is measured until as many rows have ended as it has.
 """
 
 from __future__ import annotations
@@ -80,10 +81,10 @@ class Estimate:
     speed: Speed | None
 
     @property
-    def bytes(self) -> float | None:
+    def bytes(self) -> int | None:
         """Of all artifacts."""
         known = None if self.speed is None else self.speed.bytes_per_row
-        return None if known is None else known * self.rows
+        return None if known is None else round(known * self.rows)
 
     @property
     def sampler_seconds(self) -> float | None:
@@ -110,8 +111,9 @@ def estimate(
 ) -> Estimate:
     """Check a job as `submit` does, and tell what it will take; nothing is submitted or written.
 
-    Some of its rows are drawn for about so many `seconds`, with 0 none is. `samplers` are one for
-    each processor or GPU of this machine by default. `settings` are the environment's by default.
+    Some of its rows are drawn for about so many `seconds`, less if the job has no more rows, and
+    with 0 none is. `samplers` are one for each processor or GPU of this machine by default.
+    `settings` are the environment's by default.
 
     Raises UsageError (SpecError, RequestsInvalid, ModelUnreadable, ConflictError), JobRefused when
     this device does not draw the job, and StoreError.
@@ -169,29 +171,34 @@ class _Gauge:
         self._clock = clock
         self._start = self._now = clock()
         self._mark: _Mark | None = None
+        #: Rows that were drawn, and those that the model refused.
+        self._ended = self._refused = 0
 
     def measure(self) -> Speed:
-        """Draw until the time is up."""
-        ended = refused = size = symbols = 0
+        """Draw until the time is up, or as many rows as the job has."""
+        size = symbols = 0
         for row, drawn, error in draw(
             self._model, self._job.spec.sampling, self._rows(), self._go_on
         ):
             if drawn is None:
-                refused += 1
+                self._refused += 1
                 continue
             outcome = outcome_of(self._job, self._model, row, drawn, error)
-            ended += 1
+            self._ended += 1
             size += len(outcome.artifact.data) if outcome.artifact is not None else 0
             symbols += drawn.drawn
         drawing, mark = self._model.drawing, self._mark
         seconds = 0.0 if mark is None else self._now - mark.moment
         speed = Speed(
-            numerics=self._model.numerics, slots=drawing.slots, seconds=seconds, rows_ended=ended
+            numerics=self._model.numerics,
+            slots=drawing.slots,
+            seconds=seconds,
+            rows_ended=self._ended,
         )
         sound = sum(row.error is None for row in self._sample) / len(self._sample)
         if mark is None or not drawing.events_begun:
             return speed
-        accepted = drawing.events_begun / (drawing.events_begun + refused)
+        accepted = drawing.events_begun / (drawing.events_begun + self._refused)
         of_row = sound * accepted * drawing.symbols_begun / drawing.events_begun
         return replace(
             speed,
@@ -218,7 +225,8 @@ class _Gauge:
             self._mark = _Mark(drawing, drawing.symbols, self._now)
         if self._progress is not None:
             self._progress(min(self._now - self._start, self._seconds), self._seconds)
-        return self._now - self._start < self._seconds or not self._measured
+        going_on = self._now - self._start < self._seconds and self._ended < self._job.rows
+        return going_on or not self._measured
 
     @property
     def _measured(self) -> bool:

@@ -140,7 +140,47 @@ _USUAL = (UnitStarted, UnitCommitted, UnitAdopted, UnitSplit)
 
 
 def log_event(event: Event) -> None:
-    """The listener of a worker that was given none: what is not usual is logged as a warning."""
-    _log.log(logging.DEBUG if isinstance(event, _USUAL) else logging.WARNING, "%s", event)
+    """The listener of a worker that was given none: what people should hear of is logged as a
+    warning, in a sentence; the rest for who looks closer, and so is what broke a unit."""
+    if (sentence := describe(event)) is not None:
+        _log.warning("%s", sentence)
+    else:
+        _log.log(logging.DEBUG if isinstance(event, _USUAL) else logging.INFO, "%s", event)
     if isinstance(event, UnitFailed):
-        _log.warning("%s", event.traceback)
+        _log.info("%s", event.traceback)
+
+
+def describe(event: Event) -> str | None:
+    """The event as a sentence for people, if it is one they should hear of."""
+    match event:
+        case UnitFailed():
+            return (
+                f"{_rows(event.unit)} broke on {event.worker} and will be tried again: "
+                f"{event.error}"
+            )
+        case UnitSplit(reason="bisect"):
+            return f"{_rows(event.unit)} broke again, and are halved to find the one that breaks"
+        case UnitGivenUp():
+            return (
+                f"{_rows(event.unit)} cannot be drawn and will be recorded as failed; the last "
+                f"attempt: {event.error}"
+            )
+        case UnitReleased(error=Exception()):
+            return f"units are handed back until that is mended: {event.reason}"
+        case JobDeclined():
+            return f"{event.reason}; it is left to other samplers"
+        case SlotsHalved():
+            return (
+                f"{event.worker} ran out of device memory, begins its rows again and draws "
+                f"{event.slots} at once from now on"
+            )
+        case WorkerHung():
+            return f"{event.worker} made no progress for {event.seconds:.0f} s and is ended"
+        case Hiccup(retry_seconds=None):
+            return f"{event.worker} gave up {event.doing}: {event.error}"
+        case _:
+            return None
+
+
+def _rows(unit: Unit) -> str:
+    return f"row {unit.start}" if unit.rows == 1 else f"rows {unit.start} to {unit.end - 1}"

@@ -14,7 +14,7 @@ from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import JobSpec, load_spec
 from ancestral.jobs.states import State
 from ancestral.jobs.units import Unit
-from ancestral.workers.devices import misfit
+from ancestral.workers.devices import misfit, refusal
 from ancestral.workers.errors import JobRefused, JobStuck
 from ancestral.workers.events import (
     Event,
@@ -51,9 +51,7 @@ def run_here(
 
     spec = load_spec(spec)
     if (reason := misfit(spec, device)) is not None:
-        raise JobRefused(
-            f"{device} does not draw job {spec.name!r}: {reason}; nothing was submitted"
-        )
+        raise JobRefused(f"{refusal(device, repr(spec.name), reason)}; nothing was submitted")
     queue = MemoryQueue()
     client = Client(settings, queue)
     job = client.submit(spec)

@@ -42,7 +42,7 @@ def outcome_of(
             artifact = encode(job.signature, media, _metadata(job, row), job.spec.media)
         except EncodeError as problem:
             return Outcome(row, "failed", now, str(problem))
-        reason = check(job.signature, media, job.spec.gates)
+        reason = check(job.signature, media, drawn.symbols, job.spec.gates)
     return Outcome(
         row,
         "ok" if reason is None else "rejected",

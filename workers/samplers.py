@@ -23,8 +23,12 @@ from ancestral.jobs.request_shards import Row
 from ancestral.jobs.spec import Job, Sampling
 from ancestral.models import (
     Autoregressive,
+    Bundle,
+    BundleError,
     ConditionError,
     ConfigError,
+    NativeMissing,
+    ProgramError,
     Sample,
     Sampler,
     SampleRequest,
@@ -36,7 +40,7 @@ from ancestral.models.sampling.budget import free_bytes, slots_for
 from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.scoring import Score, Scorer
 from ancestral.workers.asking import Asked, completion, own_fields, reconstruction, whole_event
-from ancestral.workers.devices import misfit
+from ancestral.workers.devices import misfit, refusal
 from ancestral.workers.errors import JobRefused, RowRefused, SlotsLost
 from ancestral.workers.work import WarmModel
 
@@ -217,8 +221,9 @@ class WarmSamplers:
     def get(self, job: Job) -> WarmSampler | WarmScorer:
         """The job's model, from here or loaded.
 
-        Raises ModelUnreadable, BundleError or StoreError when it cannot be had, and JobRefused when
-        this device does not draw as the job asks.
+        Raises ModelUnreadable or StoreError when it cannot be had, and JobRefused when it cannot be
+        built here, as where its family's package is missing, or this device does not draw as the
+        job asks.
         """
         sampling = job.spec.sampling
         key = job.model.digest, job.spec.kind, sampling.precision, sampling.tiles
@@ -235,9 +240,22 @@ class WarmSamplers:
 
     def _load(self, job: Job) -> WarmSampler | WarmScorer:
         if (reason := misfit(job.spec, self.device)) is not None:
-            raise JobRefused(_refusal(job, self.device, reason))
+            raise JobRefused(refusal(self.device, job.job_id, reason))
+        try:
+            return self._build(job, self._bundle(job))
+        except (ConfigError, NativeMissing, ProgramError) as error:
+            raise JobRefused(refusal(self.device, job.job_id, str(error))) from error
+
+    def _bundle(self, job: Job) -> Bundle:
+        """The job's model. Raises ModelUnreadable, StoreError, and ConfigError when this process
+        has no such family, or another version of it."""
         folder = self._registry.fetch(job.model.uri, job.model.digest)
-        bundle = load_bundle(folder)
+        try:
+            bundle = load_bundle(folder)
+        except BundleError as error:
+            if isinstance(error.__cause__, ConfigError):
+                raise ConfigError(str(error)) from error
+            raise ModelUnreadable(str(error)) from error
         if bundle.digest != job.model.digest:
             # It was the one when it was fetched, and was replaced before it was read.
             found, wanted = (
@@ -247,6 +265,10 @@ class WarmSamplers:
                 f"{folder}: holds another model now (digest {found}, and not {wanted}): put back "
                 f"the one that job {job.job_id} was accepted with, or submit the job again"
             )
+        return bundle
+
+    def _build(self, job: Job, bundle: Bundle) -> WarmSampler | WarmScorer:
+        """What draws or scores with the model. Raises ConfigError, NativeMissing, ProgramError."""
         net = bundle.net
         if job.spec.kind == "score":
             scorer = Scorer(net, slots=self._slots or DEFAULT_SLOTS, device=self.device)
@@ -259,10 +281,7 @@ class WarmSamplers:
             return Sampler(net, slots=slots, device=self.device, dtype=dtype, executor=executor)
 
         slots = self._slots or slots_on(self.device, self._gpus, net, job.spec.sampling)
-        try:
-            return WarmSampler(make, slots, job.signature, ask)
-        except ConfigError as error:
-            raise JobRefused(_refusal(job, self.device, str(error))) from error
+        return WarmSampler(make, slots, job.signature, ask)
 
 
 def slots_on(device: str, gpus: float, net: Autoregressive, sampling: Sampling) -> int:
@@ -271,10 +290,6 @@ def slots_on(device: str, gpus: float, net: Autoregressive, sampling: Sampling) 
         return DEFAULT_SLOTS
     free = free_bytes(torch.device(device), gpus)
     return slots_for(free, net.program(), DTYPES[sampling.precision])
-
-
-def _refusal(job: Job, device: str, reason: str) -> str:
-    return f"{device} does not draw job {job.job_id}: {reason}"
 
 
 def _free_memory() -> None:

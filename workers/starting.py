@@ -23,6 +23,7 @@ from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.queue import Lease, clip_error
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.spec import Job
+from ancestral.jobs.wording import headline
 from ancestral.workers.commit import adopt
 from ancestral.workers.cut import BISECT, GUIDE, split
 from ancestral.workers.errors import JobRefused
@@ -113,7 +114,7 @@ class Starter:
 
     def _tell_given_up(self, hold: Hold, cause: str) -> None:
         place, lease = self._place, hold.lease
-        place.listener(UnitGivenUp(place.worker, lease.job_id, lease.unit, _headline(cause)))
+        place.listener(UnitGivenUp(place.worker, lease.job_id, lease.unit, headline(cause)))
 
     def _open(self, lease: Lease) -> OpenJob:
         opened = self._open_jobs.get(lease.job_id)
@@ -135,10 +136,3 @@ def _failed(hold: Hold, opened: OpenJob, rows: list[Row], attempts: int, cause: 
     error = f"given up after {attempts} attempts; the last: {cause}"
     failed = [replace(row, error=row.error or error) for row in rows]
     return Work(hold, opened, failed, model=None)
-
-
-def _headline(cause: str) -> str:
-    """Of a traceback the line that names the exception, of another text its first."""
-    lines = cause.splitlines()
-    indented = [number for number, line in enumerate(lines) if line.startswith(" ")]
-    return lines[min(indented[-1] + 1, len(lines) - 1)] if indented else lines[0]

@@ -71,10 +71,10 @@ def _document(outcome: Outcome) -> dict[str, Any]:
     judgement = outcome.judgement
     return status_document(
         outcome.status,
+        str(outcome.report),
         held_out_bits_per_dim=outcome.held_out_bits_per_dim,
         verdict=judgement.verdict if judgement else None,
         judgement=dataclasses.asdict(judgement) if judgement else None,
-        report=str(outcome.report),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0),
     default=20.0,
     show_default=True,
-    help="Draw some of its rows for about so long; with 0 only count.",
+    help="Draw some of its rows for about so long, less of a small job; with 0 only count.",
 )
 @click.option(
     "--samplers",
@@ -39,7 +39,8 @@ def estimate(
 ) -> int:
     """Check a job to the last row, and say what it will take; nothing is submitted.
 
-    Some of its rows are drawn here by one sampler, whose speed is taken for that of all.
+    Some of its rows are drawn here by one sampler, whose speed is taken for that of all. The
+    time is from when all samplers draw: they take seconds to start, or a minute on a GPU.
     Nothing is written: whether the output can be is found when the job is submitted.
     """
     from ancestral.orchestration.progress import ProgressLine
@@ -88,7 +89,7 @@ def _print(found: Estimate) -> None:
     if speed is not None and found.sampler_seconds is not None and found.wall_seconds is not None:
         samplers = counted(found.samplers, "sampler")
         lines.append(("in all", f"{duration(found.sampler_seconds)} of one sampler"))
-        lines.append(("time", f"{duration(found.wall_seconds)} with {samplers}"))
+        lines.append(("time", f"{duration(found.wall_seconds)} with {samplers}, once started"))
         artifacts = "not known, as no row ended: take more --seconds"
         if speed.bytes_per_row is not None and found.bytes is not None:
             artifacts = f"{size(found.bytes)}, {size(speed.bytes_per_row)} a row"

@@ -10,7 +10,8 @@ import click
 from ancestral.jobs.client import Client
 from ancestral.jobs.export import FORMATS, Exported, Format
 from ancestral.orchestration.commands.options import json_option
-from ancestral.orchestration.commands.output import exit_code, print_json
+from ancestral.orchestration.commands.output import print_json
+from ancestral.orchestration.errors import DONE
 from ancestral.orchestration.wording import counted
 
 
@@ -49,14 +50,13 @@ def export(job_id: str, form: Format, uri: str, rejected: bool, as_json: bool) -
             rejected=rejected,
             progress=lambda done, total: line.show(done / total, f"{done:,} of {total:,} rows"),
         )
-    found = client.status(job_id)
     if as_json:
         print_json(dataclasses.asdict(exported))
     else:
         click.echo(_told(exported))
-        if not rejected and found.rows_rejected:
-            click.echo(f"{found.rows_rejected:,} rejected rows are not among them (--rejected)")
-    return exit_code(found)
+        if not rejected and (left_out := client.status(job_id).rows_rejected):
+            click.echo(f"{left_out:,} rejected rows are not among them (--rejected)")
+    return DONE
 
 
 def _told(exported: Exported) -> str:

@@ -14,6 +14,7 @@ from ancestral.jobs.sameness import Sameness, compare
 from ancestral.orchestration.commands.options import json_option
 from ancestral.orchestration.commands.output import print_json, print_table
 from ancestral.orchestration.errors import BROKEN, DONE
+from ancestral.orchestration.wording import counted
 
 
 @click.command()
@@ -22,7 +23,7 @@ from ancestral.orchestration.errors import BROKEN, DONE
     "--against",
     "other_id",
     metavar="JOB_ID",
-    help="Compare every row with another run of the same job.",
+    help="Compare every row that is decided in both with another run of the same job.",
 )
 @json_option
 def fsck(job_id: str, other_id: str | None, as_json: bool) -> int:
@@ -74,7 +75,7 @@ def _print(report: FsckReport, sameness: Sameness | None) -> None:
     if report.late_records:
         lines.append(("late", f"{report.late_records:,} records came too late; gc removes them"))
     if sameness is not None:
-        lines.append(("compared", f"{sameness.rows_compared:,} rows"))
+        lines.append(("compared", f"{sameness.rows_compared:,} of {report.rows:,} rows"))
     print_table(lines)
     found = [*report.problems, *(sameness.problems if sameness else ())]
     total = report.problem_count + (sameness.problem_count if sameness else 0)
@@ -82,4 +83,4 @@ def _print(report: FsckReport, sameness: Sameness | None) -> None:
         click.echo(f"- {problem}")
     if total > len(found):
         click.echo(f"- and {total - len(found):,} more")
-    click.echo(f"{total:,} problems" if total else "Everything is as it should be.")
+    click.echo(counted(total, "problem") if total else "Everything is as it should be.")

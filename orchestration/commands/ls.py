@@ -10,7 +10,12 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.errors import StoreError, UnknownJob
 from ancestral.jobs.store import ahead
 from ancestral.orchestration.commands.options import json_option
-from ancestral.orchestration.commands.output import print_columns, print_json, status_document
+from ancestral.orchestration.commands.output import (
+    print_columns,
+    print_json,
+    report_of,
+    status_document,
+)
 from ancestral.orchestration.errors import DONE
 
 
@@ -36,13 +41,15 @@ def _look(client: Client, job_id: str) -> dict[str, Any]:
     """A job's status; one whose output is gone or broken does not hide the others."""
     try:
         job = client.job(job_id)
-        return status_document(client.status(job_id), submitted_at=job.submitted_at)
+        found = client.status(job_id)
+        return status_document(found, report_of(client, found), submitted_at=job.submitted_at)
     except (UnknownJob, StoreError) as error:
         return {
             "job_id": job_id,
             "name": "",
             "state": "unreadable",
             "reason": str(error),
+            "report": None,
             "submitted_at": "",
         }
 
@@ -50,6 +57,6 @@ def _look(client: Client, job_id: str) -> dict[str, Any]:
 def _line(job: dict[str, Any]) -> tuple[str, ...]:
     if "rows" not in job:
         return job["job_id"], job["state"], "", "", job["reason"]
-    decided = sum(job[f"rows_{status}"] for status in ("ok", "failed", "rejected", "cancelled"))
-    rows = f"{decided:,} of {job['rows']:,}"
+    done = sum(job[f"rows_{status}"] for status in ("ok", "failed", "rejected"))
+    rows = f"{done:,} of {job['rows']:,}"
     return job["job_id"], job["state"], rows, job["submitted_at"], job["name"]

@@ -14,7 +14,12 @@ from ancestral.jobs.kinds import fields_of, kinds_of
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.jobs.removal import remove_models
 from ancestral.orchestration.commands.options import json_option
-from ancestral.orchestration.commands.output import print_columns, print_json, print_table
+from ancestral.orchestration.commands.output import (
+    print_columns,
+    print_json,
+    print_table,
+    print_yaml,
+)
 from ancestral.orchestration.errors import DONE
 
 #: Of a line, where no terminal says how many it has.
@@ -177,8 +182,6 @@ def _figure(value: Any) -> str:
 
 
 def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
-    import yaml
-
     from ancestral.orchestration.job_examples import default, example_job, takes
 
     click.echo(f"\nA job of kind {kind} asks for:")
@@ -194,7 +197,5 @@ def _show_kind(model: str, signature: dict[str, Any], kind: str) -> None:
         )
     else:
         click.echo("nothing: a request only has an id and a seed")
-    example = yaml.safe_dump(
-        example_job(model, signature, kind), sort_keys=False, default_flow_style=None, width=80
-    )
-    click.echo(f"\n{example.rstrip()}")
+    click.echo()
+    print_yaml(example_job(model, signature, kind))

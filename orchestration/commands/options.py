@@ -1,4 +1,4 @@
-"""What several commands are given: a job file, how to answer, and how a fleet is made up."""
+"""What several commands are given: a job file, how to answer, and what the samplers have."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ device_option = click.option(
 
 
 def fleet_options(command: Command) -> Command:
-    """Adds the options that say how a fleet is made up."""
+    """Adds the options that say what each sampler of a fleet has."""
     for option in (
         device_option,
         click.option(
@@ -58,12 +58,6 @@ def fleet_options(command: Command) -> Command:
             type=click.IntRange(1),
             help="Rows that each sampler draws at the same time.  [default: 64, or with cuda what "
             "the memory of the GPU has room for]",
-        ),
-        click.option(
-            "--samplers",
-            type=click.IntRange(1),
-            help="Sampler processes.  [default: one for each processor, or share of a GPU, of the "
-            "cluster]",
         ),
     ):
         command = option(command)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -15,12 +16,21 @@ import click
 
 from ancestral.jobs import layout
 from ancestral.jobs.client import Client
+from ancestral.jobs.errors import StoreError
+from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.states import State
 from ancestral.jobs.status import JobStatus
+from ancestral.jobs.wording import headline
 from ancestral.orchestration.errors import BROKEN, DONE
+from ancestral.orchestration.wording import counted
 
 #: Characters that a wrapped column has at least.
 NARROWEST = 16
+
+#: Failed rows whose errors are read, errors that are listed, and characters of each.
+READ_ERRORS = 10_000
+LISTED_ERRORS = 3
+ERROR_CHARACTERS = 300
 
 #: Control characters (but for newline) and bidirectional marks, which a terminal obeys instead of
 #: showing.
@@ -41,28 +51,29 @@ def say(line: str) -> None:
         click.echo(line, err=True)
 
 
-def show_status(status: JobStatus, as_json: bool, **more: Any) -> None:
+def show_status(client: Client, status: JobStatus, as_json: bool, **more: Any) -> None:
     """Where a job stands, and what else is known of it: as JSON, or in words."""
+    report = report_of(client, status)
     if as_json:
-        print_json(status_document(status, **more))
+        print_json(status_document(status, report, **more))
     else:
-        print_status(status, more.get("report"))
+        print_status(client, status, report)
 
 
-def status_document(status: JobStatus, **more: Any) -> dict[str, Any]:
-    """A status as JSON, with what else is known of the job."""
-    return {**dataclasses.asdict(status), **more}
+def status_document(status: JobStatus, report: str | None, **more: Any) -> dict[str, Any]:
+    """A status as JSON, with where the job's report is, and what else is known of the job."""
+    return {**dataclasses.asdict(status), "report": report, **more}
 
 
-def report_of(client: Client, status: JobStatus) -> dict[str, str]:
-    """Where the `report` of a finished job is; nothing if there is none, or not yet."""
+def report_of(client: Client, status: JobStatus) -> str | None:
+    """Where the report of a finished job is; None if there is none, or not yet."""
     path = layout.report_path(status.job_id)
     store = client.store(status.job_id)
-    return {"report": store.uri_of(path)} if status.finished and store.exists(path) else {}
+    return store.uri_of(path) if status.finished and store.exists(path) else None
 
 
-def print_status(status: JobStatus, report: str | None = None) -> None:
-    """A status in words, and where the job's report is."""
+def print_status(client: Client, status: JobStatus, report: str | None) -> None:
+    """A status in words: why rows of a finished job failed, and where its report is."""
     counts = ", ".join(
         f"{rows:,} {what}"
         for rows, what in (
@@ -77,6 +88,7 @@ def print_status(status: JobStatus, report: str | None = None) -> None:
         ("job", f"{status.job_id}  {status.name}"),
         ("state", status.state + (f" ({status.reason})" if status.reason else "")),
         ("rows", f"{status.rows:,}: {counts}"),
+        *errors_of(client, status),
         ("output", status.output),
     ]
     if status.index is not None:
@@ -84,6 +96,29 @@ def print_status(status: JobStatus, report: str | None = None) -> None:
     if report is not None:
         lines.append(("report", report))
     print_table(lines)
+
+
+def errors_of(client: Client, status: JobStatus) -> list[tuple[str, str]]:
+    """Lines of a table that say why rows of a finished job failed: the commonest errors."""
+    if not status.finished or not status.rows_failed:
+        return []
+    try:
+        manifest = read_manifest(client.store(status.job_id), status.job_id)
+        assert manifest is not None
+        errors = client.results(status.job_id).errors(manifest.parts, READ_ERRORS)
+    # Its index may be gone, and where it stands is known all the same.
+    except StoreError as error:
+        return [("errors", f"cannot be read: {error}")]
+    found = Counter(headline(error) for error in errors).most_common()
+    lines = [
+        f"{counted(rows, 'row')}: {error[:ERROR_CHARACTERS]}"
+        for error, rows in found[:LISTED_ERRORS]
+    ]
+    if others := sum(rows for _, rows in found[LISTED_ERRORS:]):
+        lines.append(f"{counted(others, 'row')} with other errors")
+    if unread := status.rows_failed - len(errors):
+        lines.append(f"{counted(unread, 'row')} whose errors were not read here")
+    return [("errors" if number == 0 else "", line) for number, line in enumerate(lines)]
 
 
 def print_table(lines: Sequence[tuple[str, str]]) -> None:
@@ -113,6 +148,18 @@ def print_columns(
         for line in zip_longest(*cells, fillvalue=""):
             padded = (f"{part:<{room}}" for part, room in zip(line, widths, strict=True))
             click.echo(_harmless("  ".join(padded).rstrip()))
+
+
+def print_yaml(document: Mapping[str, Any]) -> None:
+    """The document as people would write it, to be pasted."""
+    import yaml
+
+    form: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 80}
+    text: str = yaml.safe_dump(document, allow_unicode=True, **form)
+    if _harmless(text) != text:
+        # Escaped, what a terminal would obey still means the same.
+        text = yaml.safe_dump(document, **form)
+    click.echo(text, nl=False)
 
 
 def _harmless(text: str) -> str:

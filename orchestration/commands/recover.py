@@ -22,7 +22,7 @@ def recover(job_id: str, as_json: bool) -> int:
     client = Client()
     recovered = client.recover(job_id)
     found = client.status(job_id)
-    show_status(found, as_json, recovered=recovered)
+    show_status(client, found, as_json, recovered=recovered)
     if not recovered and not as_json:
         say("There was nothing to do: it is finished, or somebody else is at it.")
     return DONE

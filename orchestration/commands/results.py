@@ -10,7 +10,8 @@ import click
 
 from ancestral.jobs.client import Client
 from ancestral.orchestration.commands.options import json_option
-from ancestral.orchestration.commands.output import exit_code, report_of, show_status
+from ancestral.orchestration.commands.output import show_status
+from ancestral.orchestration.errors import DONE
 
 
 @click.command()
@@ -29,14 +30,13 @@ def results(job_id: str, folder: str | None, rejected: bool, as_json: bool) -> i
         raise click.UsageError("--rejected needs --to DIR.")
     client = Client()
     found = client.status(job_id)
-    report = report_of(client, found)
     more: dict[str, Any] = {}
     if folder is not None:
         place = Path(folder).absolute()
         more = {"folder": str(place), "files": _download(client, job_id, place, "ok")}
         if rejected:
             more["rejected_files"] = _download(client, job_id, place / "rejected", "rejected")
-    show_status(found, as_json, **report, **more)
+    show_status(client, found, as_json, **more)
     if not as_json:
         if folder is not None:
             click.echo(f"{more['files']:,} files in {more['folder']}")
@@ -44,7 +44,7 @@ def results(job_id: str, folder: str | None, rejected: bool, as_json: bool) -> i
             click.echo(f"{more['rejected_files']:,} files in {more['folder']}/rejected")
         elif folder is not None and found.rows_rejected:
             click.echo(f"{found.rows_rejected:,} rejected ones are not among them (--rejected)")
-    return exit_code(found)
+    return DONE
 
 
 def _download(client: Client, job_id: str, folder: Path, status: Literal["ok", "rejected"]) -> int:

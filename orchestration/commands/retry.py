@@ -26,7 +26,7 @@ def retry(job_id: str, failed: bool, cancelled: bool, as_json: bool) -> int:
     client = Client()
     child = client.retry(job_id, "failed" if failed else "cancelled")
     found = client.status(child.job_id)
-    show_status(found, as_json, parent=job_id)
+    show_status(client, found, as_json, parent=job_id)
     if client.queue is None and not as_json:
         say(f"There is no queue here; draw it with: ancestral run --resume {child.job_id}")
     return DONE

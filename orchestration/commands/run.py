@@ -30,6 +30,11 @@ from ancestral.orchestration.commands.services import queue_of, ray_address
 @click.command()
 @click.argument("job_file", metavar="[JOB.yaml]", required=False)
 @click.option("--resume", "job_id", metavar="JOB_ID", help="Go on with a job that was submitted.")
+@click.option(
+    "--samplers",
+    type=click.IntRange(1),
+    help="Sampler processes.  [default: one for each processor, or share of a GPU, of the cluster]",
+)
 @fleet_options
 @click.option(
     "--redis-port",
@@ -61,8 +66,10 @@ def run(
         _check_fits(spec, device)
     with queue_of(settings, redis_port) as queue:
         client = Client(settings, queue)
-        job = client.submit(spec) if spec is not None else client.job(str(job_id))
-        if spec is not None:
+        if spec is None:
+            job = client.job(str(job_id))
+        else:
+            job = _submit(client, spec)
             # Before anything else can go wrong, so that nobody submits it again for that.
             say(
                 f"job {job.job_id} is accepted; if this ends early, "
@@ -76,12 +83,13 @@ def run(
         from ancestral.orchestration.serve import publish_report
 
         more: dict[str, Any] = {}
+        report = None
         if found.finished:
             manifest = finalise(client.store(job.job_id), job.job_id)
         else:
             manifest, more = _draw(client, queue, job, samplers, slots, device, gpus)
         try:
-            more["report"] = publish_report(client, job, manifest)
+            report = publish_report(client, job, manifest)
         # The job is published, whatever a report of it runs into.
         except Exception as error:  # noqa: BLE001
             why = str(error) if isinstance(error, JobError) else repr(error)
@@ -91,15 +99,20 @@ def run(
             )
         found = client.status(job.job_id)
     if as_json:
-        print_json(status_document(found, **more))
+        print_json(status_document(found, report, **more))
     else:
-        print_status(found)
+        print_status(client, found, report)
         if "rows_per_second" in more:
             speed, seconds = more["rows_per_second"], more["seconds"]
             click.echo(f"speed   {speed:,} rows/s over {seconds:,} s, from the samplers' start on")
-        if "report" in more:
-            click.echo(f"report  {more['report']}")
     return exit_code(found)
+
+
+def _submit(client: Client, spec: JobSpec) -> Job:
+    from ancestral.orchestration.progress import telling_checked
+
+    with telling_checked(spec.name, sys.stderr) as tell:
+        return client.submit(spec, tell)
 
 
 def _check_fits(spec: JobSpec, device: str) -> None:

@@ -63,10 +63,10 @@ def _look(client: Client, job_id: str) -> tuple[JobStatus, float]:
 def _wait_for_report(client: Client, found: JobStatus) -> None:
     """A fleet writes the report once the job is finished; who drew it without one writes none."""
     deadline = time.monotonic() + REPORT_SECONDS
-    while not report_of(client, found) and time.monotonic() < deadline:
+    while report_of(client, found) is None and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
 
 
 def _show(client: Client, found: JobStatus, as_json: bool) -> int:
-    show_status(found, as_json, **report_of(client, found))
+    show_status(client, found, as_json)
     return exit_code(found)

@@ -73,7 +73,7 @@ def _show(client: Client, job_id: str, told: bool, as_json: bool) -> int:
     """Where the job stands now. A queue that could not be told is not asked either."""
     queue = client.queue if told else None
     found = status_of(client.job(job_id), client.store(job_id), queue)
-    show_status(found, as_json)
+    show_status(client, found, as_json)
     if not told:
         say("No queue could be told; whoever works on the job hears of it within about a minute.")
     return DONE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from ancestral.jobs.client import Client
@@ -19,9 +21,13 @@ def submit(job_file: str, as_json: bool) -> int:
     Without a queue the job is accepted all the same, and waits until
     `ancestral run --resume` takes it up.
     """
+    from ancestral.orchestration.progress import telling_checked
+
     client = Client()
-    job = client.submit(read_job_file(job_file))
-    show_status(client.status(job.job_id), as_json)
+    spec = read_job_file(job_file)
+    with telling_checked(spec.name, sys.stderr) as tell:
+        job = client.submit(spec, tell)
+    show_status(client, client.status(job.job_id), as_json)
     if client.queue is None and not as_json:
         say(f"There is no queue here; draw it with: ancestral run --resume {job.job_id}")
     return DONE

@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 )
 @click.option("--name", help="The model's name in the registry.  [default: the recipe's]")
 @click.option("--fresh", is_flag=True, help="Begin anew what was interrupted before.")
-@click.option("--output", metavar="DIR", help="Write the bundle to this folder, not the registry.")
+@click.option(
+    "--output",
+    metavar="DIR",
+    help="Write the bundle to this folder, not the registry; the model is called as the folder.",
+)
 @json_option
 def train(
     recipe_name: str,
@@ -98,13 +102,14 @@ def train(
     if output is not None:
         make_folder(Path(output).absolute())
     # From here on it takes seconds to import things.
-    from ancestral.orchestration.training.run import plan_training
+    from ancestral.orchestration.training.run import check_shares, plan_training
     from ancestral.orchestration.training.train import end_training
 
     run = plan_training(recipe, Client(settings).registry, fresh=fresh)
+    check_shares(run, workers)
     say(
         f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
-        f"{run.training_rows:,} rows to learn from, {run.held_out_rows:,} held out"
+        f"{run.rows_text}"
     )
     if run.step:
         say(f"goes on from step {run.step:,} of a run that did not come to its end")

@@ -253,6 +253,12 @@ def _settings(job: Job) -> Facts:
     ]
     if gates.silence_dbfs is not None:
         facts.append(("gate", f"reject sounds below {gates.silence_dbfs:g} dBFS"))
+    if gates.clipped_share is not None:
+        facts.append(("gate", f"reject sounds clipped beyond a share of {gates.clipped_share:g}"))
+    if gates.shortest_seconds is not None:
+        facts.append(("gate", f"reject sounds shorter than {gates.shortest_seconds:g} s"))
+    if gates.longest_seconds is not None:
+        facts.append(("gate", f"reject sounds longer than {gates.longest_seconds:g} s"))
     if gates.constant_image:
         facts.append(("gate", "reject images of a single grey value or colour"))
     return Facts("Settings", facts)

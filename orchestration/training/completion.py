@@ -24,6 +24,9 @@ from ancestral.models.speech.spelling import alphabet
 from ancestral.orchestration.training.decoding import SOUND_COLUMNS, sound_of
 from ancestral.orchestration.training.rows import Row, fields_of, read_rows
 
+#: Types of keys that list the values of a field, as they are written.
+_LISTS = ("tuple[int, ...]", "tuple[str, ...]", "tuple[int | str, ...]")
+
 
 def complete(recipe: Recipe) -> Recipe:
     """The recipe with everything in its model that the training rows tell.
@@ -67,13 +70,29 @@ def _text_of(row: Row, data: TrainingData) -> str:
     return text
 
 
+def listed_fields(family: str) -> dict[str, str]:
+    """The fields whose values a family's configuration has a key for, each with that key.
+
+    Raises SpecError when there is no such family.
+    """
+    listed = {"text": "characters"} if "characters" in _keys(family) else {}
+    for field in dataclasses.fields(_config(family)):
+        # A type is compared as it is written: what it names need not be there outside a checker.
+        if field.name.endswith("s") and str(field.type) in _LISTS:
+            listed[field.name[:-1]] = field.name
+    return listed
+
+
 def _keys(family: str) -> set[str]:
+    return {field.name for field in dataclasses.fields(_config(family))}
+
+
+def _config(family: str) -> type[Any]:
     try:
-        config = find_family(family).config
+        return find_family(family).config
     except ConfigError as error:
         hint = did_you_mean(family, FAMILIES)
         raise SpecError(f"{error}{hint}") from error
-    return {field.name for field in dataclasses.fields(config)}
 
 
 def _durations(recipe: Recipe, model: Mapping[str, Any]) -> list[list[float]]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ancestral.models import Autoregressive, Sampler, SampleRequest, to_media
 from ancestral.orchestration.job_examples import example_text
 from ancestral.orchestration.spectrograms import coloured, spectrogram
+from ancestral.orchestration.training.trial import check_program
 from ancestral.workers.images import encode_image
 
 #: Values of the first category that get a row.
@@ -45,18 +46,25 @@ GAP, GAP_GREY = 4, 90
 
 
 def draw_contact_sheet(net: Autoregressive, *, small: bool = False) -> bytes:
-    """A PNG of samples of `net`; the same for the same network. A small one has but a few rows, and
-    takes a moment."""
+    """A PNG of samples of `net`, in evaluation mode; the same for the same network. A small one has
+    but a few rows, and takes a moment.
+
+    Raises ProgramError when samples are not as probable as the network itself says.
+    """
     signature = net.signature
-    asked = _rows(signature)[: SMALL_ROWS if small else None]
+    asked = asked_in_rows(signature)[: SMALL_ROWS if small else None]
+    in_a_row = IMAGES_IN_A_ROW if signature["medium"] == "image" else 1
     requests = [
         SampleRequest(f"{row:02d} {sample:02d}", fields, seed=row, sample=sample)
         for row, fields in enumerate(asked)
-        for sample in range(IMAGES_IN_A_ROW if signature["medium"] == "image" else 1)
+        for sample in range(in_a_row)
     ]
     samples = sorted(Sampler(net).sample(requests), key=lambda sample: str(sample.key))
+    # What is wrong with a program is wrong in each sample, so one of each row will do.
+    for request, sample in zip(requests[::in_a_row], samples[::in_a_row], strict=True):
+        if sample.error is None:
+            check_program(net, request.fields, sample.symbols, sample.log_likelihood_nats)
     tiles = [_tile(signature, to_media(signature, sample.symbols)) for sample in samples]
-    in_a_row = len(tiles) // len(asked)
     rows = [tiles[row * in_a_row : (row + 1) * in_a_row] for row in range(len(asked))]
     return encode_image(arrange(rows), {})
 
@@ -88,6 +96,16 @@ def curve_pixels(series: NDArray[Any]) -> NDArray[np.uint8]:
     return np.where(on, 255, 0).astype(np.uint8)
 
 
+def asked_in_rows(signature: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is asked for in each row."""
+    fields: Mapping[str, Mapping[str, Any]] = signature["fields"]
+    usual = {name: _usual(name, field, signature["medium"]) for name, field in fields.items()}
+    for name, field in fields.items():
+        if field["type"] == "category":
+            return [{**usual, name: value} for value in field["values"][:MOST_ROWS]]
+    return [usual]
+
+
 def _tile(signature: Mapping[str, Any], media: NDArray[Any]) -> NDArray[np.uint8]:
     match signature["medium"]:
         case "audio":
@@ -97,16 +115,6 @@ def _tile(signature: Mapping[str, Any], media: NDArray[Any]) -> NDArray[np.uint8
         case "video":
             media = np.concatenate(list(media), axis=1)
     return media.repeat(IMAGE_SCALE, 0).repeat(IMAGE_SCALE, 1)
-
-
-def _rows(signature: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What to ask for in each row."""
-    fields: Mapping[str, Mapping[str, Any]] = signature["fields"]
-    usual = {name: _usual(name, field, signature["medium"]) for name, field in fields.items()}
-    for name, field in fields.items():
-        if field["type"] == "category":
-            return [{**usual, name: value} for value in field["values"][:MOST_ROWS]]
-    return [usual]
 
 
 def _usual(name: str, field: Mapping[str, Any], medium: str) -> Any:

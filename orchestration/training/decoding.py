@@ -11,7 +11,7 @@ The signature of the network that is to learn from it says the shape and the sam
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,12 +105,20 @@ def _pixels(data: bytes, signature: Mapping[str, Any], packed: bool) -> NDArray[
         sides = " x ".join("any" if side is None else str(side) for side in shape)
         unit = "bits" if packed else "bytes"
         raise DataError(
-            f"the {signature['medium']} has {len(data)} bytes, not {sides} {unit}{_file(data)}"
+            f"the {signature['medium']} has {len(data)} bytes, not {sides} {unit}"
+            f"{_file(data) or _colours(data, shape)}"
         )
     pixels = np.frombuffer(data, np.uint8)
     if packed:
         pixels = 255 * np.unpackbits(pixels, count=size)
     return pixels.reshape([-1 if side is None else side for side in shape])
+
+
+def _colours(data: bytes, shape: Sequence[int]) -> str:
+    """The same: that they are in colour, if it looks like it."""
+    if len(shape) != 2 or len(data) != 3 * math.prod(shape):
+        return ""
+    return f"; they would be {shape[0]} x {shape[1]} x 3 in colour: give the model 'colours: 3'"
 
 
 def _file(data: bytes) -> str:

@@ -55,6 +55,9 @@ class Events:
         self, recipe: Recipe, signature: Mapping[str, Any], *, held_out: bool = False
     ) -> None:
         self._data, self._signature = recipe.data, signature
+        # What is cut into pieces may be as long as it is.
+        cropped = recipe.training is not None and recipe.training.crop_samples is not None
+        self._longest = None if cropped else signature.get("max_length")
         self._clips = _moving(recipe, signature, held_out)
         self._rows = None
         if self._clips is None:
@@ -101,7 +104,13 @@ class Events:
             raise DataError(f"{place}: {error}") from error
 
     def _decode(self, row: Row) -> Example:
-        return Example(decode(row, self._signature, self._data), fields_of(row, self._data))
+        array = decode(row, self._signature, self._data)
+        if array.ndim == 1 and self._longest is not None and len(array) > self._longest:
+            raise DataError(
+                f"it has {len(array):,} samples, and the model makes {self._longest:,} at most: "
+                "raise 'model.max_length'"
+            )
+        return Example(array, fields_of(row, self._data))
 
 
 def network(recipe: Recipe) -> Autoregressive:

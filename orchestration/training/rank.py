@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
+from ancestral.jobs.errors import JobError
 from ancestral.jobs.recipe import Recipe, Training
 from ancestral.jobs.scratch import scratch_folder
 from ancestral.models import (
@@ -42,6 +43,7 @@ from ancestral.models.sampling.torch_state import device_of
 from ancestral.models.train import TrainState
 from ancestral.models.visits import Place, batches, visits
 from ancestral.orchestration.cluster import ray, ray_module
+from ancestral.orchestration.errors import OrchestrationError, TrainingFailed
 from ancestral.orchestration.training.budget import Budget
 from ancestral.orchestration.training.card import write_card
 from ancestral.orchestration.training.checkpoints import Checkpoint, Checkpoints
@@ -52,6 +54,7 @@ from ancestral.orchestration.training.learners import ClosedForm, RawExample, le
 from ancestral.orchestration.training.news import Began, GaveUp, News, Picture, Said, as_document
 from ancestral.orchestration.training.run import TrainingRun
 from ancestral.orchestration.training.stream import Stream
+from ancestral.orchestration.training.trial import described
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,20 @@ class Trained:
     picture: bytes | None
 
 
-def train_rank(config: dict[str, Any]) -> Trained | None:
-    """Called by Ray Train in every rank, with {"run": TrainingRun, "device": "cpu" or "cuda",
-    "picture": whether samples are drawn, on the way and at the end, "board": the actor of a Board}.
-    """
+def train_rank_of_many(config: dict[str, Any]) -> Trained | None:
+    """Called by Ray Train in every rank of several, with what `train_rank` takes."""
     context = ray_module("ray.train").get_context()
+    return train_rank(config, context.get_world_rank(), context.get_world_size())
+
+
+def train_rank(config: dict[str, Any], number: int = 0, ranks: int = 1) -> Trained | None:
+    """A rank, with {"run": TrainingRun, "device": "cpu" or "cuda", "picture": whether samples are
+    drawn, on the way and at the end, "board": the actor of a Board}.
+    """
     torch.set_num_threads(1)
     # Numbers too small to matter cost a processor as much as three trainings.
     torch.set_flush_denormal(True)
-    rank = _Rank(
-        **config,
-        number=context.get_world_rank(),
-        ranks=context.get_world_size(),
-    )
+    rank = _Rank(**config, number=number, ranks=ranks)
     try:
         return rank.train()
     except ModelError as error:
@@ -83,6 +87,11 @@ def train_rank(config: dict[str, Any]) -> Trained | None:
         gave_up = GaveUp(f"{type(error).__name__}: {error}")
         ray.get(config["board"].write.remote(as_document(gave_up)))
         raise
+    except (JobError, OrchestrationError, OSError):
+        raise
+    except Exception as error:
+        # A family may be anybody's and raise anything, and its traceback ends with this process.
+        raise TrainingFailed(f"training broke down: {described(error)}") from error
 
 
 @dataclass
@@ -126,7 +135,6 @@ class _Rank:
 
     def _descend(self, net: Autoregressive, training: Training) -> dict[str, Any]:
         """Train step by step, from the last checkpoint if there is one; what is to be told."""
-        ray_torch = ray_module("ray.train.torch")
         checkpoints = Checkpoints(self.run.state_uri, self.run.name)
         device = self._own_device()
         before = self._last(checkpoints, device)
@@ -139,14 +147,15 @@ class _Rank:
         # A checkpoint is several times as large as the network, so only `states` holds it, and
         # `train` takes it out of there.
         del before
-        # The wrapper gives rank 0's weights to all. No network changes its buffers in training:
-        # they are given once, for what was learnt first lies in them, too.
-        module: nn.Module = ray_torch.prepare_model(
-            TrainingLoss(net),
-            move_to_device=device,
-            parallel_strategy_kwargs={"broadcast_buffers": False},
-        )
-        if distributed.is_initialized():
+        module: nn.Module = TrainingLoss(net).to(device)
+        if self.ranks > 1:
+            # The wrapper gives rank 0's weights to all. No network changes its buffers in training:
+            # they are given once, for what was learnt first lies in them, too.
+            module = ray_module("ray.train.torch").prepare_model(
+                module,
+                move_to_device=device,
+                parallel_strategy_kwargs={"broadcast_buffers": False},
+            )
             for buffer in net.buffers():
                 distributed.broadcast(buffer, src=0)
         # Items are made in another thread, by a network that nobody trains meanwhile.
@@ -188,8 +197,7 @@ class _Rank:
         if self.device == "cpu":
             return torch.device("cpu")
         if self.ranks == 1:
-            # The one that Ray gave this process is the first to it. Asked for the device of a
-            # single rank, Ray Train says whatever torch finds.
+            # The one that Ray gave this process is the first to it.
             return device_of("cuda:0")
         device: torch.device = ray_module("ray.train.torch").get_device()
         return device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -62,8 +63,11 @@ class Rows:
                 yield number, made
 
     def place(self, number: int) -> str:
-        """How a row is called in a message."""
-        return f"{self._uri}: row {number} of split {self._split!r}"
+        """How a row is called in a message: by its file, and by its number there."""
+        index = bisect_right(self._firsts, number) - 1
+        group = self._groups[index]
+        row = group.before + int(group.places[number - self._firsts[index]])
+        return f"{group.uri}, row {row} counted from 0"
 
 
 def read_rows(

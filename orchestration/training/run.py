@@ -11,23 +11,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from ancestral.jobs.errors import SpecError
-from ancestral.jobs.recipe import Recipe
+from ancestral.jobs.datasets import split_sizes
+from ancestral.jobs.errors import JobError, SpecError
+from ancestral.jobs.recipe import Recipe, TrainingData
 from ancestral.jobs.registry import Registry, is_path
-from ancestral.jobs.signature import check_described
+from ancestral.jobs.signature import PLURALS, check_described
+from ancestral.jobs.wording import shortened
 from ancestral.models import Autoregressive, Bundle, ModelError, load_bundle
 from ancestral.models.bundle import canonical_json
 from ancestral.models.optimizer import optimizers_of
 from ancestral.models.train import first_state, take_up
 from ancestral.models.visits import Place
 from ancestral.orchestration.training.checkpoints import Checkpoint, Checkpoints, other_version
-from ancestral.orchestration.training.completion import complete
+from ancestral.orchestration.training.completion import complete, listed_fields
+from ancestral.orchestration.training.contact_sheet import asked_in_rows
 from ancestral.orchestration.training.examples import Events, augmentation, network, train_settings
 from ancestral.orchestration.training.learners import ClosedForm, learner
-from ancestral.orchestration.training.tables import absolute_table
+from ancestral.orchestration.training.tables import absolute_table, table_uri
+from ancestral.orchestration.training.trial import described, try_drawing, try_learning
 
 #: Rows of each split that are tried before a run begins; a later one that does not fit ends it.
 CHECKED_ROWS = 10_000
@@ -35,7 +40,8 @@ CHECKED_ROWS = 10_000
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run that is about to begin, or to go on from `step`. `recipe` is complete."""
+    """A run that is about to begin, or to go on from `step`. `recipe` is complete; `left_out` are
+    the rows that are neither to learn from nor held out, by what their column `split` holds."""
 
     name: str
     recipe: Recipe
@@ -43,7 +49,17 @@ class TrainingRun:
     training_rows: int
     held_out_rows: int
     parameters: int
+    left_out: Mapping[str | None, int]
     step: int = 0
+
+    @property
+    def rows_text(self) -> str:
+        """How many rows there are of which kind, in words."""
+        text = f"{self.training_rows:,} rows to learn from, {self.held_out_rows:,} held out"
+        if not self.left_out:
+            return text
+        others = shortened(map(repr, self.left_out), most=3)
+        return f"{text}; {sum(self.left_out.values()):,} of other splits are left out ({others})"
 
 
 def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) -> TrainingRun:
@@ -67,10 +83,18 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
             _load(net, start, recipe)
         check_training(recipe, net)
         learnt, held_out = (
-            _checked(Events(recipe, net.signature, held_out=apart), net) for apart in (False, True)
+            Events(recipe, net.signature, held_out=apart) for apart in (False, True)
         )
+        for events in (learnt, held_out):
+            _check(events, net)
+        _try(recipe, net, learnt)
     except ModelError as error:
         raise SpecError(f"the recipe {recipe.name!r}: {error}") from error
+    except (JobError, OSError):
+        raise
+    except Exception as error:
+        # A family may be anybody's and raise anything.
+        raise SpecError(f"the recipe {recipe.name!r}: {described(error)}") from error
     name = f"{recipe.name}-{recipe_digest(recipe, start.digest if start else None)[:12]}"
     checkpoints = Checkpoints(registry.state_uri, name)
     if fresh:
@@ -90,9 +114,10 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
         name=name,
         recipe=recipe,
         state_uri=registry.state_uri,
-        training_rows=learnt,
-        held_out_rows=held_out,
+        training_rows=len(learnt),
+        held_out_rows=len(held_out),
         parameters=sum(weights.numel() for weights in net.parameters()),
+        left_out=_left_out(recipe.data),
         step=steps[-1] if steps else 0,
     )
 
@@ -108,6 +133,14 @@ def recipe_digest(recipe: Recipe, start_digest: str | None = None) -> str:
 
 def check_training(recipe: Recipe, net: Autoregressive) -> None:
     """Raises SpecError or ConfigError when the network is not trained in that way."""
+    _check_fields(recipe, net)
+    medium, loudness = net.signature["medium"], recipe.data.loudness_dbfs
+    usual = TrainingData.model_fields["loudness_dbfs"].default
+    if "audio" not in (medium, recipe.data.source) and loudness not in (usual, None):
+        raise SpecError(
+            f"the recipe {recipe.name!r}: 'data.loudness_dbfs' is for sounds, and a "
+            f"{recipe.family} makes {PLURALS[medium]}"
+        )
     training, at_once = recipe.training, isinstance(net, ClosedForm)
     if at_once and recipe.start is not None:
         raise SpecError(
@@ -193,13 +226,51 @@ def _load(net: Autoregressive, start: Bundle, recipe: Recipe) -> None:
         ) from error
 
 
-def _checked(events: Events, net: Autoregressive) -> int:
-    """How many events there are. Raises DataError when one of the first does not fit."""
+def _check_fields(recipe: Recipe, net: Autoregressive) -> None:
+    """Raises SpecError when a field is none of the network's."""
+    has = net.signature["fields"]
+    for name, column in recipe.data.fields.items():
+        if name in has:
+            continue
+        listed = listed_fields(recipe.family)
+        if name in listed and not recipe.model.get(listed[name], True):
+            raise SpecError(
+                f"the recipe {recipe.name!r}: 'data.fields' names {name}, of which "
+                f"'model.{listed[name]}' lists no values: leave that out, and those of the "
+                "training rows are taken"
+            )
+        known = [each for each in dict.fromkeys([*listed, *has]) if each != name]
+        free = [each for each in known if each not in recipe.data.fields]
+        raise SpecError(
+            f"the recipe {recipe.name!r}: 'data.fields': a {recipe.family} is asked for "
+            f"{', '.join(known) or 'nothing'}, not for {name}"
+            f"{f': write {{{free[0]}: {column}}}' if free else ''}"
+        )
+
+
+def _try(recipe: Recipe, net: Autoregressive, events: Events) -> None:
+    """Raises ModelError when the network cannot be drawn from, or cannot learn from events."""
+    try_drawing(net, asked_in_rows(net.signature)[0])
+    if recipe.training is not None and learner(net) is None:
+        item = events.item(net, 0, next(iter(events)))
+        try_learning(net, item, recipe.training.crop_samples)
+
+
+def _left_out(data: TrainingData) -> dict[str | None, int]:
+    """Rows of the table that are in neither split, by the one that they are in; none of a table
+    from which clips are made, which are what is counted then."""
+    if data.moving_digits is not None:
+        return {}
+    sizes = split_sizes(table_uri(data.path))
+    return {split: rows for split, rows in sizes.items() if split not in ("train", data.held_out)}
+
+
+def _check(events: Events, net: Autoregressive) -> None:
+    """Raises DataError when one of the first events does not fit."""
     for number, example in enumerate(islice(events, CHECKED_ROWS)):
         # What has to learn something first does not know yet what it is trained on.
         if learner(net) is None:
             events.item(net, number, example)
-    return len(events)
 
 
 def _take_up(kept: Checkpoint, recipe: Recipe, net: Autoregressive) -> None:

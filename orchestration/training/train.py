@@ -30,7 +30,7 @@ from ancestral.orchestration.progress import ProgressLine, Rate
 from ancestral.orchestration.training.board import Board
 from ancestral.orchestration.training.checkpoints import Checkpoints
 from ancestral.orchestration.training.news import GaveUp, News, Said, news_in
-from ancestral.orchestration.training.rank import Trained, train_rank
+from ancestral.orchestration.training.rank import Trained, train_rank, train_rank_of_many
 from ancestral.orchestration.training.run import TrainingRun, check_shares
 from ancestral.orchestration.wording import clock_text
 
@@ -186,17 +186,18 @@ def _abort(fitting: Any) -> None:
 
 
 def _fit(config: dict[str, Any], workers: int) -> Trained | None:
-    """Run all ranks to the end, in a task of its own; what rank 0 returned. A single one runs right
-    here, which Ray Train calls its local mode, of no workers."""
+    """Run all ranks to the end, in a task of its own; what rank 0 returned."""
+    if workers == 1:
+        return train_rank(config)
     # Here, because it takes seconds to import, and only this task needs it.
     ray_train, ray_torch = ray_module("ray.train"), ray_module("ray.train.torch")
     logging_config = ray_module("ray.train.v2.api.config").LoggingConfig(log_level="ERROR")
     with tempfile.TemporaryDirectory(prefix="ancestral-train-") as scratch:
         trainer = ray_torch.TorchTrainer(
-            train_rank,
+            train_rank_of_many,
             train_loop_config=config,
             scaling_config=ray_train.ScalingConfig(
-                num_workers=workers if workers > 1 else 0, use_gpu=config["device"] == "cuda"
+                num_workers=workers, use_gpu=config["device"] == "cuda"
             ),
             # The others wait for what rank 0 learns first, which may take hours.
             torch_config=ray_torch.TorchConfig(timeout_s=WAIT_SECONDS),
@@ -210,11 +211,15 @@ def _fit(config: dict[str, Any], workers: int) -> Trained | None:
         try:
             trained: Trained | None = trainer.fit().return_value
         except ray_train.TrainingFailedError as error:
-            raise TrainingFailed(f"training ended without a model: {_cause(error)}") from error
+            raise TrainingFailed(_failure(error)) from error
     return trained
 
 
-def _cause(error: Exception) -> str:
-    """The last line of what the first failed rank says."""
+def _failure(error: Exception) -> str:
+    """What the first failed rank raised, if it is a TrainingFailed; else the last line of it."""
     failures = getattr(error, "worker_failures", {})
-    return str(next(iter(failures.values()), error)).strip().rpartition("\n")[2]
+    last = str(next(iter(failures.values()), error)).strip().rpartition("\n")[2]
+    ours = f"{TrainingFailed.__module__}.{TrainingFailed.__name__}: "
+    if last.startswith(ours):
+        return last.removeprefix(ours)
+    return f"training ended without a model: {last}"

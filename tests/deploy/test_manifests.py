@@ -3,6 +3,7 @@ name."""
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from importlib.metadata import requires
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from ancestral.jobs import settings
 from ancestral.jobs.settings import Settings
+from ancestral.orchestration.cluster import ray_module
 from ancestral.orchestration.serve import DRAIN_SECONDS
 from tests.complaint import complaint
 
@@ -125,7 +127,7 @@ def test_ray_is_the_pinned_one(cluster: dict[str, Any]) -> None:
     assert cluster["cluster"]["spec"]["rayVersion"] == pinned("ray")
 
 
-def test_the_fleet_joins_the_head_and_fills_the_workers(cluster: dict[str, Any]) -> None:
+def test_the_fleet_joins_the_head_and_has_workers_started(cluster: dict[str, Any]) -> None:
     (group,) = cluster["cluster"]["spec"]["workerGroupSpecs"]
     (container,) = cluster["fleet"]["spec"]["template"]["spec"]["containers"]
     (command,) = commands(container["command"][-1])
@@ -134,7 +136,9 @@ def test_the_fleet_joins_the_head_and_fills_the_workers(cluster: dict[str, Any])
     head = f"{cluster['cluster']['metadata']['name']}-head-svc:6379"
     assert f"ray start --address={head} " in container["command"][-1]
     assert {"name": "RAY_ADDRESS", "value": head} in container["env"]
-    assert command[command.index("--samplers") + 1] == str(group["replicas"])
+    # Samplers that wait have workers started, as many as they are, and there need be none.
+    assert cluster["cluster"]["spec"]["enableInTreeAutoscaling"] is True
+    assert "replicas" not in group and command[command.index("--samplers") + 1].startswith("0-")
 
 
 def test_a_fleet_that_is_told_to_end_has_time_to_drain(
@@ -153,11 +157,35 @@ def test_workers_can_be_scaled_without_a_bound(cluster: dict[str, Any]) -> None:
     assert "maxReplicas" not in group
 
 
+def test_ray_s_autoscaler_knows_what_a_worker_has(cluster: dict[str, Any]) -> None:
+    # Given the cluster as Kubernetes fills it in
+    filled = copy.deepcopy(cluster["cluster"])
+    filled["metadata"]["namespace"] = "default"
+    (group,) = filled["spec"]["workerGroupSpecs"]
+    group.update(replicas=0, minReplicas=0, maxReplicas=2**31 - 1)
+
+    # When
+    kuberay = ray_module("ray.autoscaler._private.kuberay.autoscaling_config")
+    nodes = kuberay._derive_autoscaling_config_from_ray_cr(filled)["available_node_types"]
+
+    # Then a sampler, which takes a processor and a GPU, fits on it, and none does on the head
+    worker = nodes[group["groupName"]]
+    assert (worker["resources"]["CPU"], worker["resources"]["GPU"]) == (4, 1)
+    assert (worker["min_workers"], worker["max_workers"]) == (0, 2**31 - 1)
+    assert nodes["headgroup"]["resources"]["CPU"] == 0
+
+
 def test_who_waits_for_the_head_has_the_token(cluster: dict[str, Any]) -> None:
     # KubeRay gives its container that waits `env` of the workers', but not `envFrom`.
     (group,) = cluster["cluster"]["spec"]["workerGroupSpecs"]
     (container,) = group["template"]["spec"]["containers"]
     assert {each["name"] for each in container["env"]} == {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+
+
+def test_so_has_the_autoscaler(cluster: dict[str, Any]) -> None:
+    # It runs beside the head, in a container of KubeRay's.
+    options = cluster["cluster"]["spec"]["autoscalerOptions"]
+    assert options["envFrom"] == [{"secretRef": {"name": "ancestral"}}]
 
 
 def test_every_variable_that_is_read_is_explained() -> None:

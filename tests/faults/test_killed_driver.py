@@ -14,7 +14,7 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.orchestration.valkey import EmbeddedValkey
-from tests.orchestration.shell import Shell, descendants
+from tests.orchestration.shell import Shell, samplers_below
 from tests.orchestration.tiny import drawn_in_peace, is_running, tiny_spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.redis]
@@ -38,7 +38,7 @@ def test_another_driver_goes_on_where_the_first_was_killed(tmp_path: Path) -> No
 
         # When it is killed while it draws, as if its machine were gone
         wait_until(lambda: ledger.cover(job).rows != ())
-        samplers = [pid for pid in descendants(first.pid) if "SamplerActor" in command_of(pid)]
+        samplers = samplers_below(first.pid)
         assert len(samplers) == 2
         first.kill()
         for pid in samplers:
@@ -58,13 +58,6 @@ def test_another_driver_goes_on_where_the_first_was_killed(tmp_path: Path) -> No
     undisturbed = drawn_in_peace(shell.settings, tmp_path / "peace", samples=ROWS // 10)
     assert disturbed["ordinal"].to_pylist() == list(range(ROWS))
     assert disturbed["sha256"].equals(undisturbed["sha256"])
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -27,18 +27,18 @@ from ancestral.orchestration.training.news import Began, News
 from ancestral.orchestration.training.rank import Trained
 from ancestral.orchestration.training.train import TrainingRun, train
 from tests.orchestration.shell import Shell, descendants
-from tests.orchestration.tiny import AskedWhen, small_ray
+from tests.orchestration.tiny import AskedWhen
 from tests.orchestration.training.event_curves import read_curve
 from tests.orchestration.training.stripes import digest, plan, recipe
 
-# Each starts two clusters or more: on a busy machine that takes minutes.
+# Each starts many processes: on a busy machine that takes minutes.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 #: How Ray calls the process of a rank that trains, and of one that is alone.
 RANK, ONLY_RANK = "ray::RayTrainWorker", "ray::_fit"
 
-#: So many steps that none has ended when the first checkpoint is there; and checkpoints by the
-#: clock, at steps that are no validations. Both optimizers are at work.
+#: So many steps that no run is at its end when something of it is killed, even for the second time;
+#: and checkpoints by the clock, at steps that are no validations. Both optimizers are at work.
 SETTINGS = {"steps": 500, "checkpoint_seconds": 0.2, "optimizer": "muon"}
 
 #: For a checkpoint, on a busy machine.
@@ -66,32 +66,45 @@ class Ran:
 
     @property
     def began(self) -> list[int]:
-        """The steps at which all ranks set to work."""
-        return [each.step for each in self.news if isinstance(each, Began)]
+        return began_in(self.news)
+
+
+def began_in(news: Sequence[News]) -> list[int]:
+    """The steps at which all ranks set to work."""
+    return [each.step for each in news if isinstance(each, Began)]
 
 
 class Killer(Interrupt):
-    """Looks on, and kills something as soon as there is a checkpoint."""
+    """Looks on, and each time that ranks set to work kills something as soon as there is a
+    checkpoint of theirs."""
 
-    def __init__(self, run: TrainingRun, kill: Callable[[], None]) -> None:
+    def __init__(self, run: TrainingRun, news: list[News], *kills: Callable[[], None]) -> None:
         super().__init__()
         self._checkpoints = Checkpoints(run.state_uri, run.name)
-        self._kill = kill
-        self.killed = False
+        self._news = news
+        self._kills = kills
+        self._killed = 0
+
+    @property
+    def killed(self) -> bool:
+        """Whether all was killed that was to be."""
+        return self._killed == len(self._kills)
 
     @property
     def asked(self) -> bool:
-        # On a busy machine there may be one from before the first step.
-        if not self.killed and any(self._checkpoints.steps()):
-            self._kill()
-            self.killed = True
+        began = began_in(self._news)
+        if len(began) == self._killed + 1 and not self.killed:
+            # On a busy machine there may be one from before the first step.
+            if any(step > began[-1] for step in self._checkpoints.steps()):
+                self._kills[self._killed]()
+                self._killed += 1
         return False
 
 
 def run_through(
-    run: TrainingRun, interrupt: Interrupt, workers: int = 2, before: Sequence[News] = ()
+    run: TrainingRun, interrupt: Interrupt, news: list[News], *, workers: int = 2
 ) -> Ran:
-    news = [*before]
+    """What is told is added to `news`."""
     trained = train(
         run,
         workers=workers,
@@ -104,9 +117,35 @@ def run_through(
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    with small_ray():
-        return run_through(plan(tmp_path_factory.mktemp("peace"), **SETTINGS), Interrupt())
+def nodes() -> Iterator[list[Any]]:
+    """Two nodes with room for both ranks on each, and a head without any, which we are on."""
+    store = {"object_store_memory": OBJECT_STORE_BYTES}
+    with pytest.MonkeyPatch.context() as patch:
+        # The nodes are all on this machine, whose name need not resolve.
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        together = ray_module("ray.cluster_utils").Cluster(
+            initialize_head=True,
+            head_node_args={**store, "num_cpus": 0, "include_dashboard": False},
+        )
+        try:
+            others = [together.add_node(num_cpus=2, **store) for _ in range(2)]
+            together.wait_for_nodes()
+            with cluster(together.address):
+                yield others
+        finally:
+            together.shutdown()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(nodes: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return run_through(plan(tmp_path_factory.mktemp("peace"), **SETTINGS), Interrupt(), [])
+
+
+@pytest.fixture(scope="module")
+def undisturbed_alone(nodes: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The same by a single rank."""
+    run = plan(tmp_path_factory.mktemp("peace"), **SETTINGS)
+    return run_through(run, Interrupt(), [], workers=1)
 
 
 def check(disturbed: Ran, undisturbed: Ran) -> None:
@@ -123,66 +162,14 @@ def kill_one(name: str) -> None:
     os.kill(next(pid for pid in descendants(os.getpid()) if title(pid) == name), signal.SIGKILL)
 
 
-def test_a_rank(tmp_path: Path, undisturbed: Ran) -> None:
-    run = plan(tmp_path, **SETTINGS)
-    killer = Killer(run, partial(kill_one, RANK))
-    with small_ray():
-        disturbed = run_through(run, killer)
-
-    assert killer.killed
-    check(disturbed, undisturbed)
-
-
-def test_the_only_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given one that is killed, goes on by itself, and is stopped then
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a run is not at its end when something is to be killed for the second time."""
     monkeypatch.setattr("ancestral.orchestration.training.train.LOOK_SECONDS", 0.05)
-    peace, war = tmp_path / "peace", tmp_path / "war"
-    for folder in (peace, war):
-        folder.mkdir()
-    run, news = plan(war, **SETTINGS), list[News]()
-    killer = Killer(run, partial(kill_one, ONLY_RANK))
-    stopper = AskedWhen(lambda: killer.asked or sum(isinstance(n, Began) for n in news) > 1)
-    with small_ray():
-        undisturbed = run_through(plan(peace, **SETTINGS), Interrupt(), 1)
-        with pytest.raises(Stopped, match="goes on from the last checkpoint"):
-            train(
-                run,
-                workers=1,
-                picture=False,
-                stream=io.StringIO(),
-                interrupt=stopper,
-                listen=news.append,
-            )
-
-        # When the same command is given again
-        disturbed = run_through(plan(war, **SETTINGS), Interrupt(), 1, news)
-
-    # Then it goes on a second time
-    assert killer.killed and len(disturbed.began) == 3
-    check(disturbed, undisturbed)
 
 
-@pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Two nodes with room for both ranks on each, and a head without any, which we are on."""
-    # The nodes are all on this machine, whose name need not resolve.
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    store = {"object_store_memory": OBJECT_STORE_BYTES}
-    together = ray_module("ray.cluster_utils").Cluster(
-        initialize_head=True,
-        head_node_args={**store, "num_cpus": 0, "include_dashboard": False},
-    )
-    try:
-        others = [together.add_node(num_cpus=2, **store) for _ in range(2)]
-        together.wait_for_nodes()
-        with cluster(together.address):
-            yield others
-    finally:
-        together.shutdown()
-
-
-def test_a_node(tmp_path: Path, nodes: list[Any], undisturbed: Ran) -> None:
-    def kill() -> None:
+def test_a_rank_and_then_its_node(tmp_path: Path, nodes: list[Any], undisturbed: Ran) -> None:
+    def kill_node() -> None:
         raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
         [busy] = [pid for pid in raylets if any(title(one) == RANK for one in descendants(pid))]
         # All that runs there ends with it.
@@ -190,19 +177,43 @@ def test_a_node(tmp_path: Path, nodes: list[Any], undisturbed: Ran) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    run = plan(tmp_path, **SETTINGS)
-    killer = Killer(run, kill)
-    disturbed = run_through(run, killer)
+    run, news = plan(tmp_path, **SETTINGS), list[News]()
+    killer = Killer(run, news, partial(kill_one, RANK), kill_node)
+    disturbed = run_through(run, killer, news)
 
-    assert killer.killed
+    # Then all began again, twice
+    assert killer.killed and len(disturbed.began) == 3
     check(disturbed, undisturbed)
+
+
+def test_the_only_rank(tmp_path: Path, undisturbed_alone: Ran) -> None:
+    # Given one that is killed, goes on by itself, and is stopped then
+    run, news = plan(tmp_path, **SETTINGS), list[News]()
+    killer = Killer(run, news, partial(kill_one, ONLY_RANK))
+    stopper = AskedWhen(lambda: killer.asked or len(began_in(news)) > 1)
+    with pytest.raises(Stopped, match="goes on from the last checkpoint"):
+        train(
+            run,
+            workers=1,
+            picture=False,
+            stream=io.StringIO(),
+            interrupt=stopper,
+            listen=news.append,
+        )
+
+    # When the same command is given again
+    disturbed = run_through(plan(tmp_path, **SETTINGS), Interrupt(), news, workers=1)
+
+    # Then it goes on a second time
+    assert killer.killed and len(disturbed.began) == 3
+    check(disturbed, undisturbed_alone)
 
 
 def test_the_process_that_was_started(tmp_path: Path, undisturbed: Ran) -> None:
     # Given a command that is killed once there is a checkpoint
     shell = Shell(tmp_path)
-    document = recipe(tmp_path, **SETTINGS).document()
-    command = ("train", shell.write("recipe.yaml", document), "--output", str(tmp_path / "model"))
+    file = shell.write("recipe.yaml", recipe(tmp_path, **SETTINGS).document())
+    command = ("train", file, "--output", str(tmp_path / "model"))
     first = shell.start(*command)
     try:
         checkpoints = "home/state/training/*/checkpoints/0*"

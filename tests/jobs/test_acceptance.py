@@ -117,6 +117,21 @@ def test_an_output_that_cannot_be_written_is_named(
     assert client.jobs() == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTPS"])
+def test_an_output_that_can_only_be_read_is_refused(
+    client: Client, spec: dict[str, Any], scheme: str
+) -> None:
+    spec["output"] = f"{scheme}://lake.example/out"
+    with pytest.raises(SpecError) as caught:
+        client.submit(spec)
+    assert str(caught.value) == (
+        f"'output': {spec['output'].replace(scheme, scheme.lower())}: web servers are only read: "
+        "write to a folder or a bucket"
+    )
+    with pytest.raises(SpecError), client.draft(spec):
+        pass
+
+
 class FailingStore(Store):
     """Cannot create what has `broken` in its path."""
 

@@ -7,7 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ancestral.jobs.datasets import RowGroup, is_file, read_group, read_table, row_groups
+from ancestral.jobs.datasets import (
+    RowGroup,
+    is_file,
+    read_group,
+    read_table,
+    row_groups,
+    split_sizes,
+)
 from ancestral.jobs.errors import SpecError
 
 
@@ -61,6 +68,14 @@ def test_rows_of_a_split_are_read_in_any_part(tmp_path: Path, row_group_size: in
             assert read(group, start, stop) == whole[start:stop]
 
 
+def test_rows_of_every_split_are_counted(tmp_path: Path) -> None:
+    for file, splits in (("a", ["train", "trian", None]), ("b", ["test", "train", "train"])):
+        table = pa.table({"split": pa.array(splits).dictionary_encode()})
+        pq.write_table(table, tmp_path / f"{file}.parquet", row_group_size=2)
+
+    assert split_sizes(f"{tmp_path}/*.parquet") == {"train": 3, "trian": 1, None: 1, "test": 1}
+
+
 def read(group: RowGroup, start: int, stop: int) -> list[int]:
     return [row["row"] for row in read_group(group, ["row"], start, stop)]
 
@@ -90,12 +105,15 @@ def test_rows_without_a_split_are_of_none(tmp_path: Path) -> None:
     assert read(group, 0, 2) == [0, 2]
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
 def test_texts_of_any_type_tell_splits(tmp_path: Path, kind: pa.DataType) -> None:
-    splits = pa.array(["train", "test", "train"]).cast(kind)
+    splits = pa.array(["train", "test", "train", None]).cast(kind)
     path = str(tmp_path / "table.parquet")
-    pq.write_table(pa.table({"row": [0, 1, 2], "split": splits}), path)
+    pq.write_table(pa.table({"row": [0, 1, 2, 3], "split": splits}), path)
 
+    assert split_sizes(path) == {"train": 2, "test": 1, None: 1}
     assert [read(group, 0, 2) for group in row_groups(path, ["row"], split="train")] == [[0, 2]]
     assert [row["row"] for row in read_table(path, ["row"], split="train")] == [0, 2]
 

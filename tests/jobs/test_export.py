@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ancestral.jobs.client import Client
-from ancestral.jobs.errors import UsageError
+from ancestral.jobs.errors import PathRefused, UsageError
 from ancestral.jobs.export import FORMATS, Format, export
 from ancestral.jobs.store import Store
 from tests.jobs.catalogs import sqlite_catalog
@@ -64,6 +64,14 @@ def test_a_job_that_is_not_finished_is_not_exported(
         export(local_store, job, form, uri)
 
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["delta", "hf", "webdataset"])
+def test_nothing_is_exported_to_what_can_only_be_read(local_store: Store, form: Format) -> None:
+    job = finished(local_store, "oo")
+
+    with pytest.raises(PathRefused, match=r"^http://127\.0\.0\.1:1/out: web servers are only read"):
+        export(local_store, job, form, "http://127.0.0.1:1/out")
 
 
 def test_scores_can_go_to_a_table_alone(local_store: Store, form: Format, uri: str) -> None:

@@ -85,6 +85,46 @@ def test_a_null_turns_the_whole_numbers_of_a_table_to_floats() -> None:
         assert from_text(field, text) == text
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ({"type": "integer"}, "a whole number of 64 bits"),
+        ({"type": "category", "values": [2**53, 7]}, "one of 9007199254740992, 7"),
+        ({"type": "category", "values": [2**53 + 1, 7]}, "one of 9007199254740993, 7"),
+    ],
+)
+def test_whole_numbers_that_a_table_may_have_rounded_are_refused(
+    field: dict[str, Any], values: str
+) -> None:
+    # Given what pandas writes for 2**53 + 1 in a column with a null
+    value = from_text(field, "9007199254740992.0")
+
+    # Then
+    with pytest.raises(RequestProblem) as caught:
+        checked("n", field, value)
+    assert str(caught.value) == (
+        f"'n' should be {values}, not 9007199254740992.0; "
+        "floats are rounded from 2**53 on: give it as an integer"
+    )
+
+
+def test_large_whole_numbers_of_a_table_are_themselves() -> None:
+    integer: dict[str, Any] = {"type": "integer"}
+    category: dict[str, Any] = {"type": "category", "values": [2**53 + 1, "9007199254740992.0"]}
+    assert checked("n", integer, from_text(integer, "9007199254740991.0")) == 2**53 - 1
+    assert checked("n", integer, from_text(integer, "9007199254740993")) == 2**53 + 1
+    for text, value in [("9007199254740993", 2**53 + 1), ("9007199254740992.0",) * 2]:
+        assert checked("n", category, from_text(category, text)) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["1_000", "1e3", "0x10", "1_000.0", "\u0663", "\uff11\uff10", "+7", " 7 ", "7.00"]
+)
+def test_what_only_python_calls_a_whole_number_is_a_text(text: str) -> None:
+    assert from_text({"type": "integer"}, text) == text
+    assert from_text({"type": "number"}, "1_0.5") == "1_0.5"
+
+
 def test_texts_of_a_table_become_values() -> None:
     assert checked("z", VECTOR, from_text(VECTOR, "[1, 2, 3]")) == [1.0, 2.0, 3.0]
     assert checked("z", MAP, from_text(MAP, "[1, 2, 3, 4, 5, 6]")) == NESTED

@@ -159,7 +159,7 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_job(
             "is not valid JSON (Expecting property name enclosed in double quotes: co",
         ),
         (b"[1, 2]", "should be a JSON object, not [1, 2]"),
-        (b'{"label": "\xff"}', "is not text in UTF-8"),
+        (b'{"label": "\xff"}', "is not text in UTF-8: save the file as UTF-8"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"label": ' + b"9" * 5000 + b"}", "is not valid JSON ("),
         (b'{"label": 7, "label": 3}', "is not valid JSON (the key 'label' is given twice)"),
@@ -208,6 +208,14 @@ def test_a_broken_file_is_named(write: Write, name: str, content: bytes) -> None
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_of_another_encoding_says_what_to_do(write: Write, encoding: str) -> None:
+    path = write("r.csv", "label,name\n1,Zo\xeb\n".encode(encoding))
+    with pytest.raises(SpecError) as caught:
+        places_and_values(path)
+    assert str(caught.value) == f"{path}: is not text in UTF-8: save it as UTF-8"
+
+
 def test_a_parquet_file_that_breaks_off_inside_is_named(tmp_path: Path) -> None:
     path = parquet(str(tmp_path / "r.parquet"), {"label": os.urandom(50_000).hex().split("0")})
     data = bytearray(Path(path).read_bytes())
@@ -216,6 +224,14 @@ def test_a_parquet_file_that_breaks_off_inside_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         places_and_values(path)
     assert str(caught.value).startswith(path)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\n1\n"])
+def test_a_csv_that_names_no_columns_is_named(write: Write, content: str) -> None:
+    path = write("r.csv", content)
+    with pytest.raises(SpecError) as caught:
+        places_and_values(path)
+    assert str(caught.value) == f"{path}, line 1: should name the columns, and is empty"
 
 
 @pytest.mark.parametrize("name", ["requests.txt", "requests.csv.zst"])
@@ -256,16 +272,33 @@ def test_a_glob_is_its_files_by_name(write: Write, tmp_path: Path) -> None:
 def test_a_file_whose_name_looks_like_a_glob_is_itself(write: Write) -> None:
     path = write("part[1].csv", "label\n1\n")
     assert expand(path) == [path]
+    assert expand(path.replace("part[", "p*t[[]")) == [path]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    for name in ("none.csv", "none-*.csv"):
-        with pytest.raises(SpecError, match=f"{name.replace('*', '.')}: there is no such file"):
+    for name, told in (
+        ("none.csv", "there is no such file"),
+        ("none-*.csv", "no file matches"),
+        ("none?.csv", "no file matches"),
+        ("none[1].csv", "no file matches; of a file's own name, [ is written [[]"),
+    ):
+        with pytest.raises(SpecError) as caught:
             expand(str(tmp_path / name))
+        assert str(caught.value) == f"{tmp_path}/{name}: {told}"
     with pytest.raises(SpecError, match="is a folder; name a file"):
         expand(str(tmp_path))
     with pytest.raises(SpecError, match="cannot be read"):
         expand("nonsense://x/y.csv")
+
+
+def test_a_web_address_with_a_query_is_no_glob() -> None:
+    class Handler(Quiet):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
+    with serving(Handler) as url, pytest.raises(SpecError, match="there is no such file"):
+        expand(f"{url}/r.csv?part=1")
 
 
 def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_where_relative_paths_begin(folder: str) -> None:
     ("value", "sentence"),
     [
         ("none.png", "none.png: there is no such file"),
-        (".", "cannot be read"),
+        (".", ": cannot be read (Is a directory)"),
         ("empty.png", "empty.png: is empty"),
         ({"uri": "half.png", "offset": 10, "length": 5}, "half.png: ends before byte 15"),
         ({"uri": "half.png", "offset": 99}, "half.png: is empty"),

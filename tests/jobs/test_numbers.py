@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, whole
+from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, perhaps_rounded, whole
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,10 @@ from ancestral.jobs.numbers import INTEGER_LIMIT, finite, is_size, whole
         (-INTEGER_LIMIT, -INTEGER_LIMIT),
         (INTEGER_LIMIT, None),
         (float(INTEGER_LIMIT), None),
+        (2.0**53 - 1, 2**53 - 1),
+        (2.0**53, None),
+        (-(2.0**53), None),
+        (2**53 + 1, 2**53 + 1),
         (7.5, None),
         (float("inf"), None),
         (True, None),
@@ -26,6 +30,11 @@ def test_whole_numbers(value: object, number: int | None) -> None:
     found = whole(value)
     assert found == number
     assert type(found) is type(number)
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, 2.0**53 - 1, 7.5, 2.0**63, float("nan"), "7", None])
+def test_what_was_not_rounded(value: object) -> None:
+    assert perhaps_rounded(value) == ""
 
 
 @pytest.mark.parametrize(

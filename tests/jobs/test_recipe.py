@@ -93,6 +93,7 @@ def test_fields_lie_in_columns_of_the_same_name_or_another(
             "unknown key 'data.moving_digits.frame'; did you mean 'frames'?",
         ),
         (changed("data", moving_digits=CLIPS), "'data' has no 'fields' for 'moving_digits'"),
+        (changed("data", held_out="train"), "'data' has 'train' for 'held_out': those"),
         (changed("data", source="video"), "'data.source' should be 'audio', not 'video'"),
         (changed(name="My Digits"), "'name' "),
         ({"name": "digits"}, "the key 'family' is missing"),

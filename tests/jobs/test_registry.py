@@ -309,6 +309,7 @@ def test_an_unknown_name_is_named(local_registry: Registry, tmp_path: Path) -> N
         ("Digits", "no model is called 'Digits'; did you mean 'digits'?"),
         ("", "no model is called ''; known are digits"),
         ("digits@newest", "after '@' goes 'latest' or the beginning of a digest"),
+        ("digits@", "digits@: after '@' goes 'latest' or the beginning of a digest"),
         (f"digits@{other}", "digits@0000: there is no such version"),
         (f"digits@{digest[:20]}{'0' * 44}", "there is no such version"),
     ):

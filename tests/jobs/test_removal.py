@@ -114,6 +114,13 @@ def test_what_to_remove_has_to_be_said(client: Client, model: str, every: bool) 
         remove_models(client, model, every=every)
 
 
+def test_a_version_of_no_name_is_not_all_of_them(client: Client, first: str, second: str) -> None:
+    for model in ("digits@", "digits@newest"):
+        with pytest.raises(ModelUnreadable, match="after '@' goes 'latest' or the beginning of"):
+            remove_models(client, model)
+    assert len(client.registry.versions("digits")) == 2
+
+
 @pytest.mark.parametrize(("model", "every"), [("speech@abcd", False), ("speech", True)])
 def test_what_is_not_there_cannot_be_removed(client: Client, model: str, every: bool) -> None:
     with pytest.raises(ModelUnreadable, match="no model is called 'speech'"):

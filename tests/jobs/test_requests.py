@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,12 @@ from hypothesis import strategies as st
 
 from ancestral.jobs.errors import RequestsInvalid, SpecError
 from ancestral.jobs.request_shards import Request
-from ancestral.jobs.requests import PreparedRequests, derive_seed, prepare_requests
+from ancestral.jobs.requests import (
+    TOLD_REQUESTS,
+    PreparedRequests,
+    derive_seed,
+    prepare_requests,
+)
 from ancestral.jobs.spec import JobSpec, load_spec
 from tests.jobs.bundles import DIGITS, SPEECH
 
@@ -110,6 +116,17 @@ def test_the_inputs_are_kept_with_their_hashes(tmp_path: Path) -> None:
     # printf '{"label": 0}\n' | sha256sum
     expected = "df1b03f902a1c9ce213ec8810f5aa19c9aac39d8f26616afbddeb457a90c3ab3"
     assert {each.sha256 for each in prepared.inputs} == {expected}
+
+
+@pytest.mark.parametrize("labels", [[3], [11]], ids=["right", "wrong"])
+def test_it_is_told_now_and_then_how_many_are_checked(tmp_path: Path, labels: list[int]) -> None:
+    spec = spec_of(grid={"label": labels, "seed": list(range(2 * TOLD_REQUESTS + 1))})
+    told: list[int] = []
+
+    with suppress(RequestsInvalid):
+        prepare_requests(spec, DIGITS, tmp_path, told.append)
+
+    assert told == [TOLD_REQUESTS, 2 * TOLD_REQUESTS]
 
 
 def test_a_grid_is_numbered(prepare: Prepare) -> None:
@@ -291,7 +308,7 @@ def test_an_id_that_equals_an_index_is_a_duplicate(prepare: Prepare, tmp_path: P
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ({"labels": [1]}, "has an unknown column 'labels'; did you mean 'label'?"),
+        ({"label": [1], "sed": [2]}, "has an unknown column 'sed'; did you mean 'seed'?"),
         ({"request_id": ["a"]}, "the column 'label' is missing"),
     ],
 )
@@ -323,9 +340,19 @@ def test_csv_is_typed_by_the_signature(prepare: Prepare, tmp_path: Path) -> None
     assert second == f"{path}, line 3: 'seed' should be a whole number in [0, 2**63), not 'x'"
 
 
+def test_a_seed_that_a_table_may_have_rounded_is_refused(prepare: Prepare, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(f"label,seed\n7,{2.0**53}\n8,\n9,{2**53 + 1}\n")
+    (problem,) = problems_of(prepare, input=str(path))
+    assert problem == (
+        f"{path}, line 2: 'seed' should be a whole number in [0, 2**63), not 9007199254740992.0; "
+        "floats are rounded from 2**53 on: give it as an integer"
+    )
+
+
 def test_an_input_without_requests_is_refused(prepare: Prepare, tmp_path: Path) -> None:
     path = lines(tmp_path / "r.jsonl")
-    assert problems_of(prepare, input=path) == ["the input holds no request"]
+    assert problems_of(prepare, input=path) == [f"{path}: holds no request"]
 
 
 def test_an_absent_input_is_named(prepare: Prepare, tmp_path: Path) -> None:

@@ -150,8 +150,10 @@ def test_no_more_is_read_for_what_is_not_ok_than_is_asked_for(
     results = Results(store, job)
 
     assert results.not_ok(manifest.parts, 1)["ordinal"].to_pylist() == [1]
-    with pytest.raises(CorruptObject, match="no part of the table"):
-        results.not_ok(manifest.parts, 2)
+    assert results.errors(manifest.parts, 1) == ["no luck"]
+    for read in (results.not_ok, results.errors):
+        with pytest.raises(CorruptObject, match="no part of the table"):
+            read(manifest.parts, 2)
 
 
 def test_a_row_of_the_table_leads_to_its_artifact(store: Store, job: Job) -> None:

@@ -111,6 +111,21 @@ def test_only_rows_that_both_have_are_compared(local_store: Store, other: Store)
     assert (sameness.rows_compared, sameness.problems) == (4, ())
 
 
+def test_where_nothing_can_be_compared_nothing_is_said_to_be_the_same(
+    local_store: Store, other: Store
+) -> None:
+    # Given one run that is done, the other cancelled before its first row
+    drawn(local_store)
+    job = accept_job(other, 8, job_id="again")
+    declare(other, job.job_id, Wanted.CANCEL)
+    Ledger(other, job.job_id).seal(job)
+
+    sameness = compare(local_store, "digits-1", other, "again")
+
+    assert not sameness.same
+    assert sameness.problems == ("no row is decided both in digits-1 and in again",)
+
+
 def test_jobs_of_other_sizes_are_not_the_same(local_store: Store, other: Store) -> None:
     drawn(local_store)
     job = accept_job(other, 4)

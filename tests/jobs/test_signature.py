@@ -77,7 +77,12 @@ def test_values_take_the_types_of_the_signature(
         ({"take": 1.5}, "'take' should be a whole number of 64 bits, not 1.5"),
         ({"take": -1}, "'take' should lie between 0 and any, not at -1"),
         ({"take": 2**63}, "'take' should be a whole number of 64 bits, not 9223372036854775808"),
+        (
+            {"take": 2.0**53},
+            "'take' should be a whole number of 64 bits, not 9007199254740992.0; fl",
+        ),
         ({"speeker": "Jean"}, "unknown field 'speeker'; did you mean 'speaker'?"),
+        ({"sped": 1, "x": 2}, "unknown fields 'sped', 'x'; known are speaker, digit, speed, take"),
     ],
 )
 def test_a_wrong_field_is_named(fields: dict[str, Any], sentence: str) -> None:
@@ -124,6 +129,11 @@ def test_columns_that_fit() -> None:
         (("digit",), "r.csv: the column 'speaker' is missing"),
         (("digit", "speaker", "sed"), "r.csv: has an unknown column 'sed'; did you mean 'seed'?"),
         (("digit", "speaker", "digit"), "r.csv: has two columns 'digit'"),
+        ((), "r.csv: the columns 'speaker', 'digit' are missing"),
+        (
+            ("speaker", "digit", "uri", "uri", "sed", "length"),
+            "r.csv: has two columns 'uri' (and 1 more)",
+        ),
     ],
 )
 def test_columns_that_do_not_fit(columns: tuple[str, ...], sentence: str) -> None:
@@ -132,11 +142,26 @@ def test_columns_that_do_not_fit(columns: tuple[str, ...], sentence: str) -> Non
     assert str(caught.value) == sentence
 
 
+def test_all_columns_that_do_not_fit_are_named() -> None:
+    columns = ("label", "uri", "sed", "uri", *(f"condition_{number}" for number in range(30)))
+    with pytest.raises(RequestsInvalid) as caught:
+        check_columns(SPEECH, columns, "r.csv")
+    doubled, unknown, missing = caught.value.problems
+    assert caught.value.total == 3
+    assert doubled == "r.csv: has two columns 'uri'"
+    assert unknown.startswith("r.csv: has unknown columns 'label', 'uri', 'sed', 'condition_0', ")
+    assert unknown.endswith(
+        "'condition_29'; known are speaker, digit, speed, take, request_id, seed"
+    )
+    assert missing == "r.csv: the columns 'speaker', 'digit' are missing"
+
+
 def test_request_ids() -> None:
     assert check_request_id("a/b c") == "a/b c"
     assert check_request_id(7) == "7"
     assert check_request_id(7.0) == "7"
-    for wrong in (None, "", "x" * 201, True, 1.5, ["a"], "half \ud800"):
+    control = ("a\0b", "a\nb", "\x1b]0;owned\x07", "a\u2028b", "gpj\u202e", " ")
+    for wrong in (None, "", "x" * 201, True, 1.5, ["a"], "half \ud800", *control):
         with pytest.raises(RequestProblem, match="'request_id' should be"):
             check_request_id(wrong)
 
@@ -147,6 +172,22 @@ def test_seeds() -> None:
     for wrong in (-1, 2**63, 1.5, "7", True, 2.0**63):
         with pytest.raises(RequestProblem, match="'seed' should be a whole number"):
             check_seed(wrong)
+
+
+def test_a_float_that_may_have_been_another_number_is_refused() -> None:
+    category = {"type": "category", "values": [2**53, 2**53 + 1]}
+    signature = {**DIGITS, "fields": {"label": category}}
+    assert check_seed(2**53 + 1) == 2**53 + 1
+    assert check_fields(signature, {"label": 2**53}) == {"label": 2**53}
+    for check in (
+        check_seed,
+        check_request_id,
+        lambda value: check_fields(signature, {"label": value}),
+    ):
+        with pytest.raises(
+            RequestProblem, match=r"rounded from 2\*\*53 on: give it as an integer$"
+        ):
+            check(float(2**53 + 1))
 
 
 def test_top_k_and_top_p_serve_small_alphabets_only() -> None:
@@ -180,6 +221,9 @@ def test_settings_of_drawing_mean_nothing_to_a_score_job(given: dict[str, Any], 
     ("signature", "gates", "sentence"),
     [
         (DIGITS, {"silence_dbfs": -60}, "'gates.silence_dbfs' is for sounds, and .* images"),
+        (DIGITS, {"clipped_share": 0}, "'gates.clipped_share' is for sounds, and .* images"),
+        (CLIPS, {"shortest_seconds": 1}, "'gates.shortest_seconds' is for sounds, and .* clips"),
+        (SERIES, {"longest_seconds": 1}, "'gates.longest_seconds' is for sounds, and .* series"),
         (SPEECH, {"constant_image": True}, "'gates.constant_image' is for images, and .* sounds"),
         (SERIES, {"constant_image": True}, "'gates.constant_image' is for images, and .* series"),
     ],

@@ -100,6 +100,15 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
         ({"sampling": {"temperature": "0.9"}}, "'sampling.temperature' should be a valid number"),
         ({"sampling": {"top_p": "0.9"}}, "'sampling.top_p' should be a valid number, not '0.9'"),
         ({"gates": {"silence_dbfs": False}}, "'gates.silence_dbfs' should be a valid number"),
+        ({"gates": {"clipped_share": 1}}, "'gates.clipped_share' should be less than 1"),
+        ({"gates": {"clipped_share": -0.1}}, "'gates.clipped_share' should be greater"),
+        ({"gates": {"shortest_seconds": 0}}, "'gates.shortest_seconds' should be greater than 0"),
+        ({"gates": {"longest_seconds": True}}, "'gates.longest_seconds' should be a valid number"),
+        (
+            {"gates": {"shortest_seconds": 3, "longest_seconds": 2.5}},
+            "'gates' lets no sound pass: 'shortest_seconds', 3, should be at most "
+            "'longest_seconds', 2.5",
+        ),
         ({"gates": {"constant_image": 1}}, "'gates.constant_image' should be a valid boolean"),
         ({"unit": {"rows": True}}, "'unit.rows' should be a valid integer, not True"),
         ({"sampling": {"top_p": 1.5}}, "'sampling.top_p' should be less than or equal to 1"),

@@ -357,6 +357,22 @@ def test_a_store_that_does_not_create_once_is_refused(kind: type[MemoryFileSyste
         open_store(f"{kind.protocol}://lake").probe()
 
 
+class TakesNothingAway(MemoryFileSystem):
+    """A file system that cannot remove files."""
+
+    protocol = "takesnothingaway"
+
+    def rm_file(self, path: str) -> None:
+        raise NotImplementedError
+
+
+def test_what_a_file_system_cannot_do_is_denied() -> None:
+    fsspec.register_implementation(TakesNothingAway.protocol, TakesNothingAway, clobber=True)
+    store = open_store("takesnothingaway://lake")
+    with pytest.raises(StoreDenied, match="cannot delete from takesnothingaway://lake: a file sys"):
+        store.delete("one")
+
+
 # A local folder
 
 RACER = """

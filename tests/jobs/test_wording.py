@@ -5,6 +5,7 @@ from __future__ import annotations
 from ancestral.jobs.wording import (
     SHOWN_CHARACTERS,
     did_you_mean,
+    headline,
     in_utf8,
     nearest,
     shortened,
@@ -33,3 +34,11 @@ def test_a_wrong_value_is_shown_as_far_as_a_sentence_can_hold_it() -> None:
 
 def test_half_a_character_is_a_question_mark() -> None:
     assert in_utf8("größe \ud800") == "größe ?"
+
+
+def test_the_headline_of_an_error() -> None:
+    assert headline("too dark") == "too dark"
+    assert headline("too dark\nby far") == "too dark"
+    assert headline('Traceback:\n  File "a.py"\n    f()\nValueError: no\nmore') == "ValueError: no"
+    assert headline("cut off\n    f()") == "    f()"
+    assert headline("") == ""

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -51,6 +51,18 @@ def image_case(seed: int = 0, **asked: Any) -> Case:
     )
     net = lively(GatedPixelCNN, config, seed)
     return Case(net, tuple(random_fields(net.signature, seed) for seed in range(3)))
+
+
+class Foreign(GatedPixelCNN):
+    """Of a family that is not installed."""
+
+    family: ClassVar[str] = "foreign"
+
+
+def foreign_case() -> Case:
+    """Grey images by label, of a network that can be saved, but not be built anew."""
+    config = GatedPixelCNNConfig(height=5, width=6, levels=7, labels=DIGITS)
+    return Case(lively(Foreign, config, 0), ({"label": DIGITS[0]},))
 
 
 def sound_case(speaker: bool, digit: bool, components: int = 0, seed: int = 0) -> Case:

@@ -195,7 +195,7 @@ def test_the_label_matters_from_the_first_pixel_on() -> None:
     [
         ({}, "the model needs the field 'label'"),
         ({"label": "cow"}, "label cannot be 'cow': it is one of cat, dog, 3"),
-        ({"label": "cat", "speaker": "ada"}, "the model has no field 'speaker'"),
+        ({"label": "cat", "speaker": "ada"}, "the model has no field 'speaker': it has label"),
     ],
 )
 def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) -> None:

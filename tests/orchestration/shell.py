@@ -74,3 +74,15 @@ def descendants(pid: int) -> list[int]:
     for parent in found:
         found += [child for child, of in parents.items() if of == parent]
     return found[1:]
+
+
+def samplers_below(pid: int) -> list[int]:
+    """The processes of samplers that a command started."""
+    return [each for each in descendants(pid) if "SamplerActor" in _command_of(each)]
+
+
+def _command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

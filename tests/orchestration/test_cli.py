@@ -161,6 +161,17 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["demo", "--budget", "-3s"], "'-3s'"),
         (["up"], "ANCESTRAL_REDIS_URL"),
         (["up", "--gpus-per-sampler", "0.5", "--device", "cpu"], "needs --device cuda"),
+        *(
+            (
+                ["up", "--samplers", wrong],
+                f"'{wrong}' is neither a whole number above 0 nor a range",
+            )
+            for wrong in ("0", "-3", "0-0", "8-2", "1-2-3", "1-", "1.5", "²", "many")
+        ),
+        (["up", "--samplers", "3", "--idle-seconds", "60"], "--idle-seconds needs a range"),
+        (["up", "--idle-seconds", "60"], "--idle-seconds needs a range"),
+        (["up", "--samplers", "4-4", "--idle-seconds", "60"], "ANCESTRAL_REDIS_URL"),
+        (["run", "job.yaml", "--samplers", "0-2"], "'0-2' is not a valid integer range"),
         (["juggle"], "juggle"),
     ],
 )

@@ -38,6 +38,10 @@ def test_so_do_the_other_places_that_tell_them(text: str) -> None:
     assert [int(code) for code in re.findall(r"\b\d+\b", "".join(told))] == CODES
 
 
+def test_the_help_of_train_says_what_a_model_in_a_folder_is_called() -> None:
+    assert "the model is called as the folder" in " ".join(help_of("train").split())
+
+
 def test_the_help_of_train_says_how_curves_are_looked_at() -> None:
     told = " ".join(help_of("train").split())
 

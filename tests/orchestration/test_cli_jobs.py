@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
 from ancestral.jobs.client import Client
 from ancestral.jobs.finalise import finalise
+from ancestral.jobs.requests import TOLD_REQUESTS
 from ancestral.jobs.spec import Job
+from ancestral.orchestration import progress
+from ancestral.orchestration.commands import output
 from ancestral.orchestration.serve import publish_report
 from ancestral.workers.here import run_here
 from tests.jobs.drawn import draw
@@ -48,7 +55,7 @@ def test_a_finished_job(home: Home) -> None:
     assert "1 ok, 1 failed" in out and status["index"] in out
 
     # And what came out can be downloaded
-    assert home.call_json("results", job_id, "--to", "files", code=1)["files"] == 1
+    assert home.call_json("results", job_id, "--to", "files")["files"] == 1
     assert [path.name for path in (home.folder / "files").iterdir()] == ["a-0.png"]
     assert "1 files in" in home.call("results", job_id, "--to", "files")[1]
 
@@ -60,6 +67,79 @@ def test_a_finished_job(home: Home) -> None:
     code, out, err = home.call("retry", job_id, "--failed")
     assert (code, out) == (2, "")
     assert "has no failed row to draw again" in err
+
+
+def test_why_rows_failed_is_told_the_commonest_error_first(home: Home, client: Client) -> None:
+    # Given a job whose units failed each in a way of its own
+    trace = 'given up; the last: Traceback\n  File "net.py"\nOutOfMemory: 3 GB\x1b[2J\n'
+    errors = ["too dark\nby far", "too long", trace, "too short"]
+    sampling = {"seed": 5, "samples": 3}
+    job = client.submit(tiny_spec(home.lake, sampling=sampling, unit={"rows": 8}))
+    store = client.store(job.job_id)
+    for unit, error in zip(job.units(), errors, strict=True):
+        draw(store, job, unit, "f" * (unit.rows - 1) + "o", {"error": error})
+
+    # Then nothing is told of it before the job is finished
+    assert "errors" not in home.call("status", job.job_id)[1]
+
+    # And then each in one line
+    finalise(store, job.job_id)
+    told = [
+        "errors  7 rows: too dark",
+        "        7 rows: too long",
+        "        7 rows: OutOfMemory: 3 GB\N{REPLACEMENT CHARACTER}[2J",
+        "        5 rows with other errors",
+    ]
+    for command in ("status", "watch", "results"):
+        assert home.call(command, job.job_id)[1].splitlines()[3:7] == told
+
+    # And where the index is gone, the rest is told
+    shutil.rmtree(home.lake / "artifacts")
+    code, out, _ = home.call("status", job.job_id)
+    assert code == 1
+    assert "errors  cannot be read: " in out and "4 ok, 26 failed" in out
+
+
+def test_only_the_first_errors_of_a_large_job_are_read(
+    home: Home, client: Client, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "READ_ERRORS", 8)
+    finish_with_failures(client, job)
+
+    lines = home.call("status", job.job_id)[1].splitlines()
+
+    assert lines[3:5] == [
+        "errors  8 rows: no luck",
+        "        2 rows whose errors were not read here",
+    ]
+
+
+@pytest.mark.redis
+def test_run_tells_why_rows_failed(
+    home: Home, client: Client, job: Job, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish_with_failures(client, job)
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", redis_url)
+
+    code, out, _ = home.call("run", "--resume", job.job_id)
+
+    assert code == 1
+    assert "\nerrors  10 rows: no luck\n" in out
+
+
+@pytest.mark.parametrize("command", ["submit", "run"])
+def test_a_check_that_takes_a_while_is_told_of(
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    # Given a job whose last request is wrong
+    rows = "".join(f"{number},3\n" for number in range(2 * TOLD_REQUESTS))
+    spec = requests_file(home.folder, "r.csv", f"request_id,label\n{rows}last,11\n")
+    monkeypatch.setattr(progress, "UNTOLD_SECONDS", 0.0)
+
+    code, out, err = home.call(command, home.write(spec))
+
+    assert (code, out) == (2, "")
+    assert f"{spec['name']}  {TOLD_REQUESTS} requests checked\n" in err
 
 
 def test_what_a_gate_rejected_can_be_downloaded_too(home: Home, job: Job, client: Client) -> None:
@@ -88,7 +168,8 @@ def test_the_report_of_a_finished_job_is_found(home: Home) -> None:
     client = Client(home.settings)
     (job_id,) = client.jobs()
     for command in ("status", "watch", "results"):
-        assert "report" not in home.call_json(command, job_id)
+        assert home.call_json(command, job_id)["report"] is None
+    assert home.call_json("ls")[0]["report"] is None
 
     # When one is written
     job, store = client.job(job_id), client.store(job_id)
@@ -99,6 +180,7 @@ def test_the_report_of_a_finished_job_is_found(home: Home) -> None:
     for command in ("status", "watch", "results"):
         assert home.call_json(command, job_id)["report"] == report
         assert f"report  {report}\n" in home.call(command, job_id)[1]
+    assert home.call_json("ls")[0]["report"] == report
 
 
 def test_jobs_are_listed_newest_first(home: Home, client: Client, job: Job) -> None:
@@ -150,7 +232,7 @@ def test_fsck_finds_nothing_and_then_something(home: Home, client: Client, job: 
     assert (report["sound"], report["problem_count"]) == (False, 1)
     code, out, _ = home.call("fsck", job.job_id)
     assert code == 1
-    assert out.endswith("1 problems\n") and str(pack) in out
+    assert out.endswith("1 problem\n") and str(pack) in out
 
 
 def test_fsck_compares_with_another_run(home: Home, client: Client, job: Job) -> None:

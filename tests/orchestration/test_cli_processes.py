@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.orchestration.shell import Shell, descendants
+from ancestral.jobs.client import Client
+from ancestral.jobs.ledger import Ledger
+from tests.orchestration.shell import Shell, descendants, samplers_below
 from tests.orchestration.tiny import is_running, tiny_spec
 
 
@@ -80,3 +83,40 @@ def test_up_serves_what_is_submitted_until_it_is_told_to_stop(
     assert told["report"] == str(report)
     assert fleet.returncode == 0, err
     assert json.loads(out) == {"published": [job_id]}
+
+
+@pytest.mark.ray
+@pytest.mark.redis
+def test_samplers_come_with_a_job_and_go_after_it(tmp_path: Path, redis_url: str) -> None:
+    # Given a fleet that may have no sampler
+    shell = Shell(tmp_path)
+    shell.environment["ANCESTRAL_REDIS_URL"] = redis_url
+    size = ["--samplers", "0-2", "--idle-seconds", "2"]
+    fleet = shell.start("up", *size, "--slots", "8", "--json")
+    assert fleet.stderr is not None
+    assert fleet.stderr.readline().startswith("Serving the queue with 0 to 2 samplers")
+    assert samplers_below(fleet.pid) == []
+
+    # When a job comes and is drawn
+    file = shell.write("job.yaml", tiny_spec(tmp_path / "lake", unit={"rows": 5}))
+    job_id = shell.run_json("submit", file)["job_id"]
+    assert shell.run_json("watch", job_id)["rows_ok"] == 30
+
+    # Then samplers came with it, and go after it
+    assert "6 units open: from 0 to 2 samplers\n" in fleet.stderr
+    fewer = re.compile("fewer sufficed for 2.0 s: from [12] to 0 samplers\n")
+    assert any(map(fewer.fullmatch, fleet.stderr))
+    deadline = time.monotonic() + 60
+    while samplers_below(fleet.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert samplers_below(fleet.pid) == []
+    os.kill(fleet.pid, signal.SIGTERM)
+    out, err = fleet.communicate(timeout=60)
+    assert fleet.returncode == 0, err
+    assert json.loads(out) == {"published": [job_id]}
+
+    # And each row ended once
+    client = Client(shell.settings)
+    records = Ledger(client.store(job_id), job_id).records(client.job(job_id))
+    assert sum(record.counts.total for record in records) == 30
+    assert client.results(job_id).table()["ordinal"].to_pylist() == list(range(30))

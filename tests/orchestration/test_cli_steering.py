@@ -82,6 +82,7 @@ def test_a_cancelled_job_keeps_what_is_finished(home: Home, client: Client, job:
     assert cancelled["state"] == "cancelled"
     assert (cancelled["rows_ok"], cancelled["rows_cancelled"]) == (10, 20)
     assert cancelled["index"] is not None
+    assert "10 of 30" in home.call("ls")[1]
     assert home.call_json("status", job.job_id, code=1) == cancelled
     assert home.call_json("watch", job.job_id, code=1) == cancelled
     assert "10 ok, 20 cancelled" in home.call("status", job.job_id)[1]
@@ -238,7 +239,7 @@ def test_a_report_that_cannot_be_written_fails_no_finished_job(
     assert code == 0
     assert f"report of job {job.job_id} could not be written: TypeError('no number')" in err
     assert "done" in out and "\nreport " not in out
-    assert "report" not in home.call_json("run", "--resume", job.job_id)
+    assert home.call_json("run", "--resume", job.job_id)["report"] is None
 
 
 def test_json_is_one_document(home: Home, job: Job) -> None:

@@ -54,8 +54,9 @@ def ship(settings: Settings, folder: Path, **nets: Autoregressive) -> Settings:
 def test_the_demo_trains_one_model_and_plays_those_that_ship(
     tmp_path: Path, redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given one of the models of the acts, and another one that ships; few processes
+    # Given one of the models of the acts, and another one that ships; few processes, few samples
     monkeypatch.setattr(demo, "RANKS", 1)
+    monkeypatch.setattr(demo, "LIVE", replace(LIVE, samples=3))
     settings = ship(tiny_settings(tmp_path), tmp_path / "ships", piano=piano(), other=piano())
     queue = RedisQueue(redis_url, namespace=namespace)
     service = Service(Client(settings, queue), queue, samplers=1, slots=16, device="cpu")
@@ -69,7 +70,7 @@ def test_the_demo_trains_one_model_and_plays_those_that_ship(
     # Then there is a report of each, all rows are there, and what was trained can be asked again
     assert list(outcomes) == [LIVE_NAME, "piano"]
     live, loops = outcomes.values()
-    assert (live.status.rows_ok, loops.status.rows_ok) == (10 * LIVE.samples, 16)
+    assert (live.status.rows_ok, loops.status.rows_ok) == (30, 16)
     assert [line.strip() for line in said if " of 2: " in line] == [
         f"1 of 2: {LIVE.title}",
         "2 of 2: loops of piano",

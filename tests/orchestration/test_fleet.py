@@ -24,10 +24,12 @@ from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.spec import Job
 from ancestral.jobs.states import State
 from ancestral.jobs.units import RowCounts
+from ancestral.models import save_bundle
 from ancestral.orchestration.actor import SamplerPlan, device_name
 from ancestral.orchestration.errors import FleetFailed, FleetUnfit, JobFailed, Stopped
 from ancestral.orchestration.fleet import Fleet
 from ancestral.orchestration.serve import Service, publish_report, run_job, serve
+from tests.models.nets import DIGITS, foreign_case
 from tests.orchestration.tiny import (
     AskedWhen,
     is_running,
@@ -118,6 +120,26 @@ def test_a_job_that_no_sampler_can_draw_is_refused_in_a_sentence(
     # Then no row of it failed
     counts = service.queue.counts(job.job_id)
     assert (counts.rows_decided, counts.leased) == (0, 0)
+
+
+def test_a_job_whose_family_no_sampler_has_is_refused_and_costs_no_row(
+    service: Service, tmp_path: Path
+) -> None:
+    # Given a model of a family of which no package is installed, and a fleet of two
+    save_bundle(tmp_path / "foreign", foreign_case().net, card="A toy.", metrics={})
+    grid = {"label": list(DIGITS)}
+    spec = tiny_spec(tmp_path / "lake", model=str(tmp_path / "foreign"), grid=grid)
+    job = service.client.submit(spec)
+
+    # When
+    with pytest.raises(FleetUnfit, match=f"^cpu does not draw job {job.job_id}: .*'foreign'"):
+        run_job(dataclasses.replace(service, samplers=2), job, io.StringIO(), AskedWhen())
+
+    # Then no row failed, and no unit was charged
+    counts = service.queue.counts(job.job_id)
+    assert (counts.rows_decided, counts.leased) == (0, 0)
+    (lease,) = service.queue.claim("bob", 1, job.job_id)
+    assert lease.attempts == 0
 
 
 def test_a_stopped_job_keeps_its_rows_and_can_be_resumed(service: Service, tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ def test_what_a_model_makes(model: str, words: str) -> None:
         ({"type": "map", "shape": [1, 2, 3]}, "1 x 2 x 3 numbers"),
         ({"type": "media"}, "a file, a piece of one, or its bytes"),
         ({"type": "text", "longest": 2000}, "up to 2,000 characters"),
-        ({"type": "text", "longest": 9, "characters": "ab '"}, "up to 9 characters of ab'"),
+        (
+            {"type": "text", "longest": 9, "characters": "ab '"},
+            "up to 9 characters of ab' and blanks",
+        ),
         (
             {"type": "text", "longest": 9, "characters": "ab" * 21},
             f"up to 9 characters of {'ab' * 20}...",

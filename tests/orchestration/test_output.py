@@ -8,8 +8,15 @@ import json
 import sys
 
 import pytest
+import yaml
 
-from ancestral.orchestration.commands.output import print_columns, print_json, print_table, say
+from ancestral.orchestration.commands.output import (
+    print_columns,
+    print_json,
+    print_table,
+    print_yaml,
+    say,
+)
 
 HEADS = ("field", "takes", "what it is")
 ROWS = [
@@ -66,6 +73,17 @@ def test_a_document_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.isascii()
     assert json.loads(out) == document
+
+
+@pytest.mark.parametrize(("label", "shown"), [("日本", "日本"), ("\u202edet", '"\\u202Edet"')])
+def test_yaml_has_the_characters_that_a_terminal_shows(
+    capsys: pytest.CaptureFixture[str], label: str, shown: str
+) -> None:
+    print_yaml({"grid": {"label": [label]}})
+
+    out = capsys.readouterr().out
+    assert out == f"grid:\n  label: [{shown}]\n"
+    assert yaml.safe_load(out) == {"grid": {"label": [label]}}
 
 
 def test_what_nobody_hears_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

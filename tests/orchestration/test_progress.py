@@ -9,9 +9,11 @@ import pytest
 
 from ancestral.orchestration.progress import (
     SECONDS_BETWEEN_LINES,
+    UNTOLD_SECONDS,
     ProgressLine,
     Rate,
     rows_text,
+    telling_checked,
 )
 
 
@@ -77,6 +79,33 @@ def test_brackets_on_a_terminal_are_brackets() -> None:
 
     assert "seven [/b]" in stream.getvalue()
     assert "paused: [/red]" in stream.getvalue()
+
+
+def test_a_check_that_takes_a_while_is_told_of() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with telling_checked("digits", stream, clock=clock) as tell:
+        tell(256)
+        assert not stream.getvalue()
+
+        clock.now += UNTOLD_SECONDS
+        tell(1280)
+        tell(1536)
+        clock.now += SECONDS_BETWEEN_LINES
+        tell(1792)
+
+    assert stream.getvalue().splitlines() == [
+        "digits  1,280 requests checked",
+        "digits  1,792 requests checked",
+    ]
+
+
+def test_on_a_terminal_a_check_has_a_bar_without_an_end() -> None:
+    clock, stream = Clock(), Terminal()
+    with telling_checked("digits", stream, clock=clock) as tell:
+        clock.now += UNTOLD_SECONDS
+        tell(1280)
+
+    assert "1,280 requests checked" in stream.getvalue()
 
 
 def test_a_rate_follows_the_last_half_minute() -> None:

@@ -66,6 +66,34 @@ def test_every_job_of_the_queue_is_published_and_forgotten(office: Office) -> No
     assert len(office.published) == 3
 
 
+def test_units_that_are_ready_or_held_are_open_of_jobs_to_be_drawn(office: Office) -> None:
+    # Given jobs of five units each: one is begun, one cannot go on, and of one a unit is held
+    first, broken, second = (office.submit(name=f"job {number}") for number in range(3))
+    roster = office.roster()
+    office.draw(first, units=1)
+    store = office.client.store(broken.job_id)
+    store.put(layout.record_path(broken.job_id, next(iter(broken.units()))), b"{}")
+    [lease] = office.queue.claim("ann", 1, second.job_id)
+    assert roster.open_units == 0
+
+    # Then
+    office.look(roster)
+    assert roster.open_units == 4 + 5
+
+    office.client.pause(second.job_id)
+    office.look(roster)
+    assert roster.open_units == 4
+
+    # When both end, then none is open
+    office.client.resume(second.job_id)
+    office.queue.release(lease)
+    office.draw_the_rest(first)
+    office.draw_the_rest(second)
+    office.look(roster)
+    assert sorted(office.published) == sorted([first.job_id, second.job_id])
+    assert roster.open_units == 0
+
+
 def test_a_job_is_found_when_both_the_queue_and_who_served_it_are_gone(office: Office) -> None:
     # Given a job that is half drawn, and one that is published
     job, finished = office.submit(), office.submit(name="finished")

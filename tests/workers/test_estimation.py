@@ -14,7 +14,7 @@ from ancestral.jobs.store import Store
 from ancestral.models import Sampler
 from ancestral.models.scoring import Scorer
 from ancestral.workers.errors import JobRefused, SlotsLost
-from ancestral.workers.estimation import Estimate, _sample, estimate
+from ancestral.workers.estimation import SAMPLE_ROWS, Estimate, _sample, estimate
 from ancestral.workers.here import run_here
 from ancestral.workers.samplers import WarmSampler
 from tests.models.nets import DIGITS
@@ -65,7 +65,8 @@ def test_rows_and_units_are_counted_and_nothing_is_written(place: Place) -> None
 
 def test_rows_a_second_are_those_of_full_slots(place: Place) -> None:
     # Given images of 30 symbols, of which 64 are drawn in 4 tiles, of 30 positions each
-    found = place.estimate(place.spec("images"), seconds=1.0, samplers=2)
+    spec = place.spec("images", sampling={"samples": 1000})
+    found = place.estimate(spec, seconds=1.0, samplers=2)
 
     speed = found.speed
     assert speed is not None and speed.rows_per_second is not None
@@ -73,8 +74,8 @@ def test_rows_a_second_are_those_of_full_slots(place: Place) -> None:
     assert speed.slots == 64
     assert speed.rows_per_second == pytest.approx(64 / (0.030 * tiles))
     assert speed.rows_ended >= 64 * 0.9 / (0.030 * tiles)
-    assert found.sampler_seconds == pytest.approx(300 / speed.rows_per_second)
-    assert found.wall_seconds == pytest.approx(150 / speed.rows_per_second)
+    assert found.sampler_seconds == pytest.approx(3000 / speed.rows_per_second)
+    assert found.wall_seconds == pytest.approx(1500 / speed.rows_per_second)
 
 
 def test_artifacts_are_as_large_as_they_will_be(place: Place) -> None:
@@ -106,6 +107,18 @@ def test_a_sampler_has_no_more_slots_than_rows(place: Place) -> None:
     assert (found.rows, found.speed.slots) == (12, 6)
 
 
+def test_no_more_rows_are_drawn_than_the_job_has(place: Place) -> None:
+    spec = place.spec("images", sampling={"samples": 4})
+    short, long = (place.estimate(spec, seconds=seconds) for seconds in (20.0, 40.0))
+
+    # Then no time is taken for more, of slots that are all full
+    assert short.speed is not None
+    assert 12 <= short.speed.rows_ended <= 12 + short.speed.slots
+    assert short.speed == long.speed
+    assert isinstance(short.bytes, int)
+    assert short.bytes == pytest.approx(12 * (short.speed.bytes_per_row or 0), abs=0.5)
+
+
 def test_given_beginnings_take_their_time_and_are_not_drawn(place: Place) -> None:
     # Given images to be completed from their first 3 of 5 rows
     whole = place.estimate(place.spec("images"), seconds=0.2).speed
@@ -129,16 +142,16 @@ def test_beginnings_are_taken_in_each_time(place: Place, monkeypatch: pytest.Mon
     )
     (place.folder / "given.png").write_bytes(artifact.bytes())
     given = {"prefix": str(place.folder / "given.png"), "keep": 2}
-    requests = [{"label": label, **given} for label in DIGITS] * 20
+    requests = [{"label": label, **given} for label in DIGITS] * 200
     samplers: list[Sampler] = []
     monkeypatch.setattr(Sampler, "forget", lambda self: samplers.append(self))
 
     spec = place.spec("images", kind="complete", input=place.requests(*requests), sampling={})
-    speed = place.estimate(spec, seconds=0.5).speed
+    speed = place.estimate(spec, seconds=5.0).speed
 
-    # Then it lets that go before the 60 rows are gone through again
+    # Then it lets that go before the rows that stand for all are gone through again
     assert speed is not None
-    assert len(samplers) >= speed.rows_ended // len(requests) >= 2
+    assert len(samplers) >= speed.rows_ended // SAMPLE_ROWS >= 2
 
 
 def test_a_job_of_few_rows_takes_as_long_as_the_busiest_sampler(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,15 @@ from ancestral.jobs.memory_queue import MemoryQueue
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
+from ancestral.models import FAMILIES, Family, GatedPixelCNNConfig, save_bundle, to_media
 from ancestral.models import Settings as Drawing
-from ancestral.models import save_bundle, to_media
 from ancestral.models.naive import sample_naive
 from ancestral.workers.errors import JobRefused, JobStuck
-from ancestral.workers.events import UnitCommitted
+from ancestral.workers.events import UnitCommitted, UnitFailed, UnitGivenUp
 from ancestral.workers.here import run_here
 from ancestral.workers.samplers import WarmSamplers
 from ancestral.workers.worker import Worker
-from tests.models.nets import DIGITS, SPEAKERS, image_case, sound_case
+from tests.models.nets import DIGITS, SPEAKERS, foreign_case, image_case, sound_case
 from tests.workers.fakes import QUICK, Diary
 
 IMAGES = image_case(labels=DIGITS)
@@ -212,6 +213,49 @@ def test_a_job_whose_network_this_device_does_not_draw_is_refused(
     assert [
         row["status"] for row in run_here(spec, settings=place.settings).table().to_pylist()
     ] == ["ok"] * 9
+
+
+def test_a_model_whose_family_is_not_installed_is_refused_and_drawn_once_it_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a model of a family of which there is no package here
+    case = foreign_case()
+    save_bundle(place.folder / "images", case.net, card="A toy.", metrics={})
+    spec = place.spec("images", idempotency_key="tonight")
+    diary = Diary()
+
+    # When
+    with pytest.raises(JobRefused, match=r"^cpu does not draw job .*: .*no family 'foreign'"):
+        run_here(spec, settings=place.settings, listener=diary)
+
+    # Then no unit was charged, no row failed, and with the package the job goes on
+    assert not diary.of(UnitFailed) and not diary.of(UnitGivenUp)
+    (job_id,) = Client(place.settings).jobs()
+    assert Client(place.settings).status(job_id).rows_failed == 0
+    installed = {**FAMILIES, "foreign": Family(type(case.net), GatedPixelCNNConfig)}
+    monkeypatch.setattr("ancestral.models.families.FAMILIES", installed)
+    assert [
+        row["status"] for row in run_here(spec, settings=place.settings).table().to_pylist()
+    ] == ["ok"] * 9
+
+
+def test_trouble_is_logged_in_sentences(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    # Given a model that is gone when its job is drawn
+    client = Client(place.settings)
+    spec = place.spec("images", idempotency_key="tonight")
+    client.submit(spec)
+    (place.folder / "images" / "config.json").unlink()
+
+    # When
+    with caplog.at_level(logging.WARNING, "ancestral.workers"):
+        results = run_here(spec, settings=place.settings)
+
+    # Then its rows say why they failed, and people were told in sentences
+    assert {row["status"] for row in results.table().to_pylist()} == {"failed"}
+    told = [record.getMessage() for record in caplog.records]
+    assert "will be tried again: ModelUnreadable" in told[0]
+    assert "will be recorded as failed" in told[-1]
+    assert all(line.startswith("row") and "\n" not in line for line in told)
 
 
 def test_a_paused_job_is_not_waited_for(place: Place) -> None:

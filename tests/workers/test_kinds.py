@@ -146,6 +146,22 @@ def test_a_sound_is_completed_from_its_first_seconds(place: Place) -> None:
     assert artifact.row["bits_per_dim"] == pytest.approx(bits / 8)
 
 
+def test_a_gate_looks_at_what_was_given_of_a_sound_too(place: Place) -> None:
+    # Given a beginning of 10 samples at full scale, which is half of the sound
+    net = sound_case(speaker=True, digit=False).net
+    file = place.file(net, "loud", np.array([15] * 5 + [0] * 5))
+    fields = {"prefix": [file], "seconds": [0.02], "speaker": ["ada"]}
+
+    (artifact,) = place.run(net, "complete", grid=fields, gates={"clipped_share": 0.45})
+
+    sound = read_media(net.signature, artifact.bytes())
+    low, high = to_media(net.signature, np.array([0, 15]))
+    share = np.isin(sound, [low, high]).mean()
+    assert share >= 0.5
+    assert artifact.row["status"] == "rejected"
+    assert artifact.row["error"] == f"clipping: {share:g} of the samples are clipped, above 0.45"
+
+
 def test_a_prefix_that_does_not_fit_costs_its_own_row(place: Place) -> None:
     net = IMAGES.net
     files = [place.file(net, f"{rows}", picture(0)[:rows]) for rows in (3, 5)]

@@ -19,7 +19,15 @@ from ancestral.jobs.media_values import MediaValue
 from ancestral.jobs.request_shards import Row
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job, Media, Sampling
-from ancestral.models import Autoregressive, Sample, Sampler, save_bundle, to_media
+from ancestral.models import (
+    Autoregressive,
+    NativeStale,
+    ProgramError,
+    Sample,
+    Sampler,
+    save_bundle,
+    to_media,
+)
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.budget import SHARE_OF_FREE, slot_bytes
 from ancestral.models.sampling.native import library
@@ -35,7 +43,7 @@ from ancestral.workers.samplers import (
 )
 from ancestral.workers.work import Drawn
 from tests.models.laws import on_each_executor
-from tests.models.nets import DIGITS, Case, image_case, sound_case
+from tests.models.nets import DIGITS, Case, foreign_case, image_case, sound_case
 
 
 class Shelf:
@@ -202,6 +210,56 @@ def test_a_bundle_that_changes_after_it_was_fetched_is_refused(
     # Then nothing is drawn with it
     with pytest.raises(ModelUnreadable, match=f"and not {job.model.digest[:12]}"):
         WarmSamplers(registry).get(job)
+
+
+def test_a_model_whose_family_is_not_installed_is_refused_in_a_sentence(shelf: Shelf) -> None:
+    job = shelf.job(foreign_case())
+    samplers = WarmSamplers(shelf.client.registry)
+    score = job.model_copy(update={"spec": job.spec.model_copy(update={"kind": "score"})})
+
+    for each in (job, score):
+        with pytest.raises(
+            JobRefused, match=f"cpu does not draw job {job.job_id}: .*no family 'foreign'"
+        ):
+            samplers.get(each)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_model_of_which_a_file_is_gone_is_unreadable(shelf: Shelf, file: str) -> None:
+    job = shelf.job(image_case(labels=DIGITS))
+    (Path(job.model.uri) / file).unlink()
+
+    with pytest.raises(ModelUnreadable, match=file):
+        WarmSamplers(shelf.client.registry).get(job)
+
+
+def test_a_model_is_refused_where_the_native_executor_cannot_be_used(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = shelf.job(image_case(labels=DIGITS))
+
+    def stale(*_: object, **__: object) -> None:
+        raise NativeStale("it is of version 1")
+
+    monkeypatch.setattr("ancestral.workers.samplers.Sampler", stale)
+
+    with pytest.raises(JobRefused, match=r"cpu does not draw job .*: it is of version 1"):
+        WarmSamplers(shelf.client.registry).get(job)
+
+
+def test_a_network_whose_program_contradicts_itself_is_refused(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = image_case(labels=DIGITS)
+    job = shelf.job(case)
+
+    def contradict(self: Autoregressive) -> None:
+        raise ProgramError("step 3 reads what step 4 writes")
+
+    monkeypatch.setattr(type(case.net), "program", contradict)
+
+    with pytest.raises(JobRefused, match=r"cpu does not draw job .*: step 3 reads"):
+        WarmSamplers(shelf.client.registry).get(job)
 
 
 def of(job: Job, **sampling: object) -> Job:

@@ -219,6 +219,41 @@ def test_failed_and_rejected_rows_are_counted_and_listed_with_their_errors(
         assert artifact.row["error"] in page.text
 
 
+def test_sounds_that_gates_reject_can_be_heard_and_the_gates_are_named(
+    report: Callable[..., tuple[Reading, Results]], sounds: Autoregressive
+) -> None:
+    # Given digits that take 0.06, 0.08 and 0.1 s
+    requests = [{"digit": digit, "speaker": "ada"} for digit in (1, 2, 3)]
+    gates = {
+        "silence_dbfs": -90,
+        "clipped_share": 0.9,
+        "shortest_seconds": 0.07,
+        "longest_seconds": 0.08,
+    }
+
+    page, results = report(sounds, requests, spec={"gates": gates})
+
+    # Then those that are too short or too long are kept, and their rows say why
+    short, heard, long = results
+    assert (short.row["status"], heard.row["status"], long.row["status"]) == (
+        "rejected",
+        "ok",
+        "rejected",
+    )
+    assert short.row["error"] == "length: 0.06 s is shorter than 0.07 s"
+    assert long.row["error"] == "length: 0.1 s is longer than 0.08 s"
+    assert len(decode_audio(long.bytes())[0]) == 100
+    for told in (
+        "reject sounds below -90 dBFS",
+        "reject sounds clipped beyond a share of 0.9",
+        "reject sounds shorter than 0.07 s",
+        "reject sounds longer than 0.08 s",
+        short.row["error"],
+        long.row["error"],
+    ):
+        assert told in page.text
+
+
 def test_a_job_without_any_ok_row_has_a_report_too(
     report: Callable[..., tuple[Reading, Results]], images: Autoregressive
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ import pytest
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.recipe import Recipe, read_recipe
 from ancestral.models.errors import DataError
-from ancestral.orchestration.training.completion import complete
+from ancestral.orchestration.training.completion import complete, listed_fields
 from ancestral.orchestration.training.examples import Events, network
 from tests.orchestration.sounds import noise, words
 
@@ -122,7 +124,7 @@ def test_without_fields_no_table_is_needed() -> None:
 def test_a_row_that_lacks_its_field_is_named(tmp_path: Path) -> None:
     rows = [{"audio": noise(0.1).tobytes(), "speaker": speaker} for speaker in ("ada", None)]
 
-    with pytest.raises(DataError, match="row 1 of split 'train': the column 'speaker' holds"):
+    with pytest.raises(DataError, match="row 1 counted from 0: the column 'speaker' holds"):
         complete(words(rows, tmp_path))
 
 
@@ -132,6 +134,21 @@ def test_a_field_of_several_values_is_named(tmp_path: Path, value: object) -> No
 
     with pytest.raises(DataError, match=r"row 0 .*the column 'category' holds .* no single value"):
         complete(pictures(tmp_path, rows, label="category"))
+
+
+def test_fields_of_a_family_are_known_whatever_its_types_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a configuration of which a type is there for a type checker alone
+    config = dataclasses.make_dataclass(
+        "Config", [("forms", "tuple[str, ...]"), ("sizes", "tuple[Size, ...]"), ("layers", "int")]
+    )
+    family = Mock(config=config)
+    monkeypatch.setattr(
+        "ancestral.orchestration.training.completion.find_family", lambda name: family
+    )
+
+    assert listed_fields("theirs") == {"form": "forms"}
 
 
 def test_an_unknown_family_is_named(tmp_path: Path) -> None:

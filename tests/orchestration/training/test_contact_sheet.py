@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -54,6 +57,18 @@ def test_every_kind_of_network_has_a_sheet(net: Autoregressive, rows: int) -> No
     gaps_that_end = np.count_nonzero(edge[:-1] & ~edge[1:])
     assert gaps_that_end >= rows
     assert draw_contact_sheet(net) == draw_contact_sheet(net)
+
+
+def test_one_sample_of_each_row_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = list[Any]()
+
+    def seen(net: Autoregressive, fields: Mapping[str, Any], *_: object) -> None:
+        checked.append(fields["label"])
+
+    monkeypatch.setattr("ancestral.orchestration.training.contact_sheet.check_program", seen)
+    draw_contact_sheet(image_case(labels=DIGITS).net)
+
+    assert checked == list(DIGITS)
 
 
 def test_tiles_stand_in_rows_with_gaps() -> None:

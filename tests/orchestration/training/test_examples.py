@@ -138,10 +138,41 @@ def test_clips_are_made_of_the_digits_of_their_own_split(tmp_path: Path) -> None
     assert set(np.unique([each.array for each in held_out])) <= {0, *range(105, 110)}
 
 
+def test_a_row_is_called_by_its_file_and_its_number_there(tmp_path: Path) -> None:
+    # Given two files of several row groups, and in the second an image that is too small
+    for file, lengths in (("a", [6] * 5), ("b", [6, 6, 6, 5, 6])):
+        splits = ["test", "train", "train", "train", "test"]
+        table = pa.table({"image": [bytes(length) for length in lengths], "split": splits})
+        pq.write_table(table, tmp_path / f"{file}.parquet", row_group_size=2)
+    config = recipe(tmp_path, [{"image": bytes(6)}])
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"path": f"{tmp_path}/[ab].parquet"})}
+    )
+
+    with pytest.raises(DataError, match=r"b\.parquet, row 3 counted from 0: the image has 5 bytes"):
+        read(config, GREY)
+
+
+def test_whole_sounds_are_as_long_as_the_model_makes_them_at_most(tmp_path: Path) -> None:
+    # Given a sound of a sample more than the model makes
+    config = recipe(tmp_path, [{**SOUND_ROW, "audio": bytes(2 * 9)}])
+    short, enough = ({**AUDIO, "max_length": longest} for longest in (8, 9))
+
+    with pytest.raises(DataError, match=r"row 0 .* has 9 samples, .* 8 .*: raise 'model.max_leng"):
+        read(config, short)
+
+    # Then it is learnt from by one that makes longer ones, or in pieces
+    assert len(read(config, enough)) == 1
+    assert config.training is not None
+    pieces = config.training.model_copy(update={"crop_samples": 4})
+    assert len(read(config.model_copy(update={"training": pieces}), short)) == 1
+
+
 @pytest.mark.parametrize(
     ("signature", "row", "problem"),
     [
         (GREY, {"image": bytes(5)}, "the image has 5 bytes, not 2 x 3 bytes"),
+        (GREY, {"image": bytes(18)}, "the image has 18 bytes, not 2 x 3 bytes; they would be 2"),
         (COLOUR, {"image": bytes(4)}, "the image has 4 bytes, not 2 x 2 x 3 bytes"),
         (VIDEO, {"video": bytes(5)}, "the video has 5 bytes, not 2 x 3 x 2 bytes"),
         (LONG_VIDEO, {"video": bytes(7)}, "the video has 7 bytes, not any x 3 x 2 bytes"),
@@ -165,7 +196,7 @@ def test_a_row_that_cannot_be_learnt_from_is_named(
     with pytest.raises(DataError) as caught:
         read(recipe(tmp_path, [row]), signature)
 
-    assert f"table.parquet: row 0 of split 'train': {problem}" in str(caught.value)
+    assert f"table.parquet, row 0 counted from 0: {problem}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     # The processes of Ray find it there.
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("COUNTING_LOG", str(tmp_path / "log"))
-    return recipe(tmp_path).model_copy(update={"family": "counting"})
+    # Long enough that it can be stopped on the way.
+    steps = recipe(tmp_path, steps=400, checkpoint_seconds=0.1)
+    return steps.model_copy(update={"family": "counting"})
 
 
 def test_only_those_that_say_so_learn_first(counting: Recipe) -> None:
@@ -43,12 +45,14 @@ def test_only_those_that_say_so_learn_first(counting: Recipe) -> None:
 
 @pytest.mark.ray
 def test_a_run_that_was_stopped_goes_on_and_all_ranks_have_what_it_learnt_once(
-    counting: Recipe, tmp_path: Path
+    counting: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a run that was stopped as soon as the network had learnt
+    # Given a run that was stopped after the network had learnt and all ranks had taken steps
+    monkeypatch.setattr("ancestral.orchestration.training.train.LOOK_SECONDS", 0.01)
     news, went_on = list[News](), list[News]()
-    learnt = AskedWhen(lambda: any(tmp_path.glob("state/training/*/checkpoints/0*")))
     run = plan_training(counting, registry_in(tmp_path))
+    checkpoints = Checkpoints(run.state_uri, run.name)
+    stepped = AskedWhen(lambda: any(step > 0 for step in checkpoints.steps()))
     with small_ray():
         with pytest.raises(Stopped, match="the same command goes on from the last checkpoint"):
             train(
@@ -56,16 +60,16 @@ def test_a_run_that_was_stopped_goes_on_and_all_ranks_have_what_it_learnt_once(
                 workers=2,
                 picture=False,
                 stream=io.StringIO(),
-                interrupt=learnt,
+                interrupt=stepped,
                 listen=news.append,
             )
 
-        # When it goes on
-        kept = Checkpoints(run.state_uri, run.name).steps()[-1]
+        # When it goes on, alone
+        kept = checkpoints.steps()[-1]
         again = plan_training(counting, registry_in(tmp_path))
         trained = train(
             again,
-            workers=2,
+            workers=1,
             picture=False,
             stream=io.StringIO(),
             interrupt=Interrupt(),
@@ -74,8 +78,12 @@ def test_a_run_that_was_stopped_goes_on_and_all_ranks_have_what_it_learnt_once(
 
     # Then it does so from where it was
     assert (run.step, again.name, again.step) == (0, run.name, kept)
+    assert 0 < kept < 400
     assert went_on[0] == Began(kept)
-    assert (trained.metrics["steps"], trained.picture) == (40, None)
+    assert (trained.metrics["steps"], trained.picture) == (400, None)
+
+    # And no rank failed for want of what had been learnt, and had all begin again
+    assert [each for each in news if isinstance(each, Began)] == [Began(0)]
 
     # And it has learnt once, of the 48 images to learn from, said so, and it is in the bundle
     assert (tmp_path / "log").read_text() == "counted\n"

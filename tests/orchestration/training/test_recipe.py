@@ -128,7 +128,7 @@ def test_a_network_that_is_conditioned_otherwise_is_refused() -> None:
     net = network(recipe)
 
     events = Events(recipe, net.signature)
-    with pytest.raises(DataError, match="row 0 of split 'train': the model has no field 'label'"):
+    with pytest.raises(DataError, match="row 0 counted from 0: the model has no field 'label'"):
         events.item(net, 0, next(iter(events)))
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -26,6 +28,7 @@ from ancestral.orchestration.training.run import (
     plan_training,
     recipe_digest,
 )
+from tests.orchestration.home import Home
 from tests.orchestration.training.stripes import moving_stripes, plan, recipe, registry_in, waves
 
 
@@ -44,6 +47,15 @@ def test_a_run_is_checked_before_it_begins(tmp_path: Path) -> None:
         ({"model": {**good.model, "layerss": 3}}, "no 'layerss'"),
         ({"model": {**good.model, "height": 5}}, "has 16 bytes, not 5 x 4 bytes"),
         ({"model": {**good.model, "labels": [0, 1]}}, "label cannot be 2"),
+        ({"data": good.data.model_copy(update={"loudness_dbfs": -3.0})}, "_pixelcnn makes images"),
+        (
+            {"data": good.data.model_copy(update={"fields": {"shape": "label"}})},
+            "a gated_pixelcnn is asked for label, not for shape: write {label: label}",
+        ),
+        (
+            {"model": {**good.model, "labels": []}},
+            "names label, of which 'model.labels' lists no values: leave that out",
+        ),
         ({"training": good.training.model_copy(update={"ema_decay": 2.0})}, "ema_decay"),
         ({"training": good.training.model_copy(update={"crop_samples": 4})}, "makes image"),
         ({"training": good.training.model_copy(update={"accumulate": 0})}, "accumulate must be"),
@@ -60,6 +72,25 @@ def test_batches_that_ship_are_shared_by_one_worker_or_two(name: str, tmp_path: 
     run = replace(plan(tmp_path), recipe=find_recipe(name))
     for workers in (1, 2):
         check_shares(run, workers)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "options", "workers"), [(9, [], 2), (8, ["--workers", "3"], 3)]
+)
+def test_workers_that_cannot_share_are_refused_before_ray_starts(
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    options: list[str],
+    workers: int,
+) -> None:
+    monkeypatch.setattr("ancestral.orchestration.cluster.cluster", pytest.fail)
+    file = home.write(recipe(home.folder, batch_size=batch_size).document())
+
+    code, _, said = home.call("train", file, *options)
+
+    assert code == 2
+    assert f"which {workers} workers cannot share evenly" in said
 
 
 def test_images_are_not_moved_away_from_their_maps(tmp_path: Path) -> None:
@@ -79,6 +110,25 @@ def test_only_images_are_augmented(tmp_path: Path) -> None:
 
     with pytest.raises(SpecError, match=r"'training\.augmentation' is for images"):
         plan_training(clips.model_copy(update={"training": wrong}), registry_in(tmp_path))
+
+
+def test_rows_of_other_splits_are_told_of(tmp_path: Path) -> None:
+    # Given a table in which three rows are of no split that is known, and one of none
+    stripes, clips = recipe(tmp_path), moving_stripes(tmp_path)
+    rows = pq.read_table(stripes.data.path).to_pylist()
+    assert plan(tmp_path).rows_text == "48 rows to learn from, 12 held out"
+    for number, split in ((1, "trian"), (2, "trian"), (3, "valid"), (4, None)):
+        rows[number]["split"] = split
+    pq.write_table(pa.Table.from_pylist(rows), stripes.data.path)
+
+    run = plan_training(stripes, registry_in(tmp_path))
+
+    others = "4 of other splits are left out ('trian', 'valid', None)"
+    assert run.rows_text == f"44 rows to learn from, 12 held out; {others}"
+
+    # But not where rows are not counted, for clips are made from them
+    run = plan_training(clips, registry_in(tmp_path))
+    assert run.rows_text == "8 rows to learn from, 2 held out"
 
 
 def test_a_run_is_known_by_its_recipe(tmp_path: Path) -> None:

@@ -164,5 +164,5 @@ def test_a_row_that_does_not_fit_is_named(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "table.parquet")
     events = Events(recipe(tmp_path, fields=["label"]), net().signature)
 
-    with pytest.raises(DataError, match=r"table\.parquet: row 0 of split 'train': .* 'label'"):
+    with pytest.raises(DataError, match=r"table\.parquet, row 0 counted from 0: .* 'label'"):
         next(visits(Stream(events, net(), seed=0).blocks, seed=0))
