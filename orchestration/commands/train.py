@@ -73,6 +73,7 @@ def train(
     On data that ships:
       digits               handwritten digits, asked for by label (gated_pixelcnn)
       digits-further       the model that ships or was trained as digits goes on
+      digits-wide          the same by three times the weights: the model that ships
       digits-pixelcnn      the same by a pixelcnn
       digits-made          the same in black and white by a made
       digits-darn          the same in black and white by a darn
