@@ -18,6 +18,16 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 
+LONGEST_ID = 100
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long values are named by their argument, and bytes, which may hold the time of day: names have
+    to be the same in every process."""
+    long = isinstance(val, str) and len(val) > LONGEST_ID
+    return argname if long or isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests share what it sets up, and those of the native executor what its draws are
