@@ -18,11 +18,15 @@ from benchmarks.parts.gpu.process import FOLDERS, THREADS, Listed, Outcome, Proc
 #: Speaks as the process of a device does.
 CHILD = """
 import json, os, sys, time
-cases = [{"group": "tests", "name": name, "seconds": 1.0} for name in ("fine", "dies", "hangs")]
+names = "fine", "dies", "hangs", "noise"
+cases = [{"group": "tests", "name": name, "seconds": 1.0} for name in names]
 print(json.dumps({"cases": cases}), flush=True)
 for line in sys.stdin:
     if line == "dies\\n":
         raise RuntimeError("an illegal memory access was encountered")
+    if line == "noise\\n":
+        os.write(2, b"\\xff: ptxas died\\n")
+        sys.exit(1)
     if line == "hangs\\n":
         time.sleep(60)
     print(json.dumps({"facts": {"threads": os.environ["OMP_NUM_THREADS"]}}), flush=True)
@@ -68,7 +72,7 @@ def test_a_case_that_dies_or_hangs_costs_one_case(monkeypatch: pytest.MonkeyPatc
     told: list[Outcome] = []
     with Process([sys.executable, "-c", CHILD]) as process:
         assert process.start() is None
-        fine, dies, hangs = process.cases
+        fine, dies, hangs, _ = process.cases
 
         # When they are run in turn, and a last one when there is no time left
         order = [fine, dies, fine, hangs, fine]
@@ -83,6 +87,24 @@ def test_a_case_that_dies_or_hangs_costs_one_case(monkeypatch: pytest.MonkeyPatc
     assert died.splitlines()[-1] == "RuntimeError: an illegal memory access was encountered"
     assert hung == "it took more than 1 s"
     assert late == "not run: there was no time left"
+
+
+def test_an_error_need_not_be_text() -> None:
+    with Process([sys.executable, "-c", CHILD]) as process:
+        assert process.start() is None
+        outcome = process.run(process.cases[-1], 60.0)
+
+    assert str(outcome.error).endswith(": ptxas died")
+
+
+def test_who_cannot_take_an_outcome_ends_the_command() -> None:
+    def full(_: Outcome) -> None:
+        raise OSError("no space left on device")
+
+    with Process([sys.executable, "-c", CHILD]) as process:
+        assert process.start() is None
+        with pytest.raises(OSError, match="no space left"):
+            run_all(process.cases[:1], [process], time.monotonic() + 60, full)
 
 
 def test_a_process_that_cannot_start_says_why() -> None:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ class Process:
         self._command = command
         self._start_seconds = start_seconds
         self._child: subprocess.Popen[str] | None = None
-        self._errors = tempfile.TemporaryFile("w+")
+        # What compilers and drivers say need not be text.
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")
         #: What it can run.
         self.cases: list[Listed] = []
 
@@ -154,40 +156,38 @@ def run_all(
     tell: Callable[[Outcome], None],
 ) -> None:
     """Run cases in processes side by side until a moment of `time.monotonic`, by which the last of
-    them have ended. `tell` hears of each as it ends, one at a time."""
+    them have ended. `tell` hears of each as it ends, one at a time; what it raises, this raises."""
     waiting: queue.SimpleQueue[Listed] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
     telling, interrupted = threading.Lock(), threading.Event()
 
-    def work(process: Process, done: threading.Event) -> None:
-        try:
-            while not interrupted.is_set():
+    def work(process: Process) -> None:
+        while not interrupted.is_set():
+            try:
                 case = waiting.get_nowait()
-                left = deadline - time.monotonic()
-                outcome = Outcome(case, 0.0, None, "not run: there was no time left")
-                if left > 0:
-                    outcome = process.run(case, left)
-                with telling:
-                    if not interrupted.is_set():
-                        tell(outcome)
-        except queue.Empty:
-            return
-        finally:
-            done.set()
+            except queue.Empty:
+                return
+            left = deadline - time.monotonic()
+            outcome = Outcome(case, 0.0, None, "not run: there was no time left")
+            if left > 0:
+                outcome = process.run(case, left)
+            with telling:
+                if not interrupted.is_set():
+                    tell(outcome)
 
-    # Events, as a thread whose `join` was interrupted is taken for one that has ended.
-    works = [(process, threading.Event()) for process in processes]
-    try:
-        for each in works:
-            threading.Thread(target=work, args=each).start()
-        for _, done in works:
-            done.wait()
-    except KeyboardInterrupt:
-        # It reaches no other session: processes are ended here, also those that only start now.
-        interrupted.set()
-        end = time.monotonic() + INTERRUPT_SECONDS
-        for process, done in works:
-            while not done.wait(0.05) and time.monotonic() < end:
-                process.kill()
-        raise
+    with ThreadPoolExecutor(len(processes)) as pool:
+        works = [(process, pool.submit(work, process)) for process in processes]
+        try:
+            for done in wait([done for _, done in works], return_when=FIRST_EXCEPTION).done:
+                done.result()
+        except BaseException:
+            # Ctrl-C reaches no other session: processes are ended here, also those that only start
+            # now.
+            interrupted.set()
+            end = time.monotonic() + INTERRUPT_SECONDS
+            for process, done in works:
+                while not done.done() and time.monotonic() < end:
+                    process.kill()
+                    time.sleep(0.05)
+            raise

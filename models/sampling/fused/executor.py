@@ -30,7 +30,7 @@ from ancestral.models.sampling.tile import Drawn, Tile
 from ancestral.models.sampling.torch_state import numerics_class
 
 #: Slots of a tile, and the warps that share its work, by the executor's name.
-TILES = {"fused": (64, 8), "fused-few": (16, 4)}
+TILES = {"fused": (64, 4), "fused-few": (16, 4)}
 
 
 class FusedExecutor(Executor):

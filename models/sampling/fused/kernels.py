@@ -132,9 +132,13 @@ def bias_row(floats, first, here, W: tl.constexpr, L: tl.constexpr):
 
 
 @triton.jit
-def dot(x, weights, first, total, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr):
+def weights_of(weights, first, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr):
     where = tl.arange(0, INPUTS)[:, None] * OUTPUTS + tl.arange(0, OUTPUTS)[None, :]
-    weight = tl.load(weights + first + where)
+    return tl.load(weights + first + where)
+
+
+@triton.jit
+def dot(x, weight, total):
     taken = x.to(weight.dtype)
     if INTERPRETED:
         taken, weight = taken.to(tl.float32), weight.to(tl.float32)
@@ -203,6 +207,7 @@ def known(place, is_given, given, forced, symbol, own_nats):
 
 
 @triton.jit
-def counted(sum_of_nats, bad, own_nats, finite, alive, k):
-    sum_of_nats += tl.where(alive, own_nats, 0.0).to(tl.float64)
-    return sum_of_nats, tl.where((bad < 0) & alive & (finite == 0), k, bad)
+def count(nats, bads, here, own_nats, finite, alive, k):
+    sum_of_nats, bad = tl.load(nats + here), tl.load(bads + here)
+    tl.store(nats + here, sum_of_nats + tl.where(alive, own_nats, 0.0).to(tl.float64))
+    tl.store(bads + here, tl.where((bad < 0) & alive & (finite == 0), k, bad))

@@ -94,22 +94,26 @@ def interpreted() -> bool:
 
 
 def kernel_function(
-    text: str, words: dict[str, Any], called: Callable[[Any], Any] | None = None
+    text: str, words: dict[str, Any], called: Callable[[Any, bool], Any] | None = None
 ) -> Any:
     """The kernel of a text that may use these words. Of the functions that it calls, `called` makes
-    what is called."""
+    what is called; it is told whether any is called from several places."""
     name = f"<fused kernel {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     known = {**words, "__name__": __name__}
     exec(compile(text, name, "exec"), known)
     own = [each for each in known if each.startswith(GROUP)]
     if called is not None:
-        known.update({each: called(known[each]) for each in own})
+        # Each name stands where it is made, and wherever it is called from.
+        several = any(text.count(f"{each}(") > 2 for each in own)
+        known.update({each: called(known[each], several) for each in own})
     return known[RUN]
 
 
 def triton_kernel(text: str) -> Any:
-    """The kernel of a text, by Triton: what it calls is compiled once each, not in every place.
+    """The kernel of a text, by Triton. What it calls becomes a part of it, as products wait for
+    each other around calls; unless some of it is called from several places: then each is compiled
+    once, not in every place, which would take minutes.
 
     Raises ConfigError when Triton is not here.
     """
@@ -119,6 +123,7 @@ def triton_kernel(text: str) -> Any:
         from ancestral.models.sampling.fused import draws, kernels
     except ImportError as error:
         raise ConfigError("fused kernels need Triton: pip install triton") from error
-    run = kernel_function(text, {**vars(draws), **vars(kernels)}, triton.jit(noinline=True))
+    words = {**vars(draws), **vars(kernels)}
+    run = kernel_function(text, words, lambda own, several: triton.jit(own, noinline=several))
     # What differs from run to run is no reason to compile again.
     return triton.jit(run, do_not_specialize=["positions", "all_columns"])

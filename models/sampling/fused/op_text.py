@@ -28,6 +28,9 @@ from ancestral.models.sampling.ops import (
 )
 from ancestral.models.sampling.program import StepProgram
 
+#: Slots that draw at the same time. All levels of all slots of a tile would not fit the registers.
+DRAWN_SLOTS = 16
+
 
 class Scratch:
     """Where the parameters of draws lie, beside a slot's memory."""
@@ -65,9 +68,11 @@ class OpWriter(GroupText):
         places: Places,
         scratch: Scratch,
         kept: dict[Register, Grid],
+        slots: int,
     ) -> None:
         super().__init__(program, ops, column, tables, places, kept)
         self._scratch = scratch
+        self._slots = slots
 
     def units(self, number: int, channel: int) -> list[Lines]:
         """The text of an op, in one piece or several; `channel` is that of the next draw."""
@@ -141,12 +146,14 @@ class OpWriter(GroupText):
             offset = 0
             read, temporary = self._read(source)
             for one, inputs in zip(read, source_blocks(source), strict=True):
+                # First all weights, so that threads wait for memory, and for each other, once.
+                # A name has one shape, as Triton asks for in loops.
                 for name, outputs in zip(names, shape, strict=True):
-                    self._say(
-                        f"{name} = dot({one}, weights, weight + {offset}, {name}, "
-                        f"{inputs.lanes}, {outputs.lanes})"
-                    )
+                    at = f"weight + {offset}, {inputs.lanes}, {outputs.lanes}"
+                    self._say(f"w{inputs.lanes}_{name} = weights_of(weights, {at})")
                     offset += inputs.lanes * outputs.lanes
+                for name in names:
+                    self._say(f"{name} = dot({one}, w{inputs.lanes}_{name}, {name})")
             if temporary:
                 self._variables.give_back(read)
             self._say(f"weight = weight + {offset}")
@@ -246,27 +253,37 @@ class OpWriter(GroupText):
 
     def _draw(self, op: Draw, channel: int) -> None:
         start = self._keep_parameters(op.parameters)
-        at, what = f"scratch, parameters, {start}", op.distribution
-        self._say(f"u = uniform(seed, sample, age, {channel})")
-        asked = "u, temperature, top_k, top_p, truncated"
+        parts, channels = self._slots // DRAWN_SLOTS, self._program.channels
+        at, what = f"scratch, some * scratch_floats, {start}", op.distribution
+        asked = "u, each(temperatures, some), each(top_ks, some), each(top_ps, some), truncated"
         match what:
             case LogisticMixture(levels=levels, components=components):
-                self._say(
-                    f"symbol, own_nats, finite = draw_mixture({at}, {asked}, {components}, "
-                    f"{lanes(components)}, {levels}, {lanes(levels)}, {(levels - 1).bit_length()}, "
-                    f"{what.smallest_log_scale!r})"
+                drawn = (
+                    f"draw_mixture({at}, {asked}, {components}, {lanes(components)}, {levels}, "
+                    f"{lanes(levels)}, {(levels - 1).bit_length()}, {what.smallest_log_scale!r})"
                 )
             case Categorical(levels=levels) | Bernoulli(levels=levels):
-                self._say(
-                    f"symbol, own_nats, finite = draw_level({at}, {asked}, {levels}, "
-                    f"{lanes(levels)}, {isinstance(what, Bernoulli)})"
+                drawn = (
+                    f"draw_level({at}, {asked}, {levels}, {lanes(levels)}, "
+                    f"{isinstance(what, Bernoulli)})"
                 )
-        self._say(f"place = (here * positions + k) * {self._program.channels} + {channel}")
-        self._say(
-            f"symbol_{channel}, own_nats = known(place, is_given, given, forced, symbol, own_nats)"
-        )
-        self._say("sum_of_nats, bad = counted(sum_of_nats, bad, own_nats, finite, alive, k)")
-        self._say(f"leave(symbols, place, symbol_{channel})")
+        self._say(f"for part in range(0, {parts}):")
+        for line in (
+            f"some = slots_of(tile * {parts} + part, {DRAWN_SLOTS})",
+            "own_age = each(ages, some) + k",
+            f"u = uniform(each(seeds, some), each(samples, some), own_age, {channel})",
+            f"symbol, own_nats, finite = {drawn}",
+            f"own_place = (some * positions + k) * {channels} + {channel}",
+            "symbol, own_nats = known(own_place, is_given, given, forced, symbol, own_nats)",
+            "leave(symbols, own_place, symbol)",
+            "alive = each(lengths, some) > own_age",
+            "count(nats, bads, some, own_nats, finite, alive, k)",
+        ):
+            self._say(f"    {line}")
+        # Others than drew them look at the symbols.
+        self._say("barrier()")
+        self._say(f"place = (here * positions + k) * {channels} + {channel}")
+        self._say(f"symbol_{channel} = each(symbols, place)")
 
 
 def zeros(block: Block) -> str:

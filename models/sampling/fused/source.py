@@ -7,7 +7,8 @@ The text calls functions that exist twice, by Triton in `kernels.py` and in plai
         ...
         cell, seen = sound_cell(...)               where in a slot's memory, and is anything there
         x64_1 = take(grids, memory, cell, ...)     a block of floats for each slot
-        x64_2 = dot(x64_1, weights, ...)           a product with a block of weights
+        w64_x64_2 = weights_of(weights, ...)       a block of weights
+        x64_2 = dot(x64_1, w64_x64_2, x64_2)       a product with it, added
         x64_3 = gate(x64_2, x64_0)
         put(grids, memory, cell, x64_3, ...)
 
@@ -78,7 +79,6 @@ def kernel_source(program: StepProgram, slots: int) -> KernelSource:
         "for k in range(0, last):",
     ]
     lines += indented([*_position(program), *sweep, *step, "barrier()"])
-    lines += ["leave(nats, here, sum_of_nats)", "leave(bads, here, bad)"]
     text = "\n".join(
         [*writer.functions(), f"def {RUN}({', '.join(ARGUMENTS)}):", *indented(lines), ""]
     )
@@ -182,6 +182,7 @@ class _Writer:
             self._places,
             self._scratch,
             self._groups.kept,
+            self._slots,
         )
         units: list[Lines] = []
         for number, op in enumerate(group.ops):
@@ -207,18 +208,12 @@ def _of_slots(program: StepProgram, slots: int, places: Places) -> list[str]:
 def _of_launch(program: StepProgram, scratch: Scratch) -> list[str]:
     """What holds for a whole launch."""
     lines = [
-        f"parameters = here * {scratch.floats}",
+        f"scratch_floats = {scratch.floats}",
+        "parameters = here * scratch_floats",
         "began = scalar(clocks, tile)",
         "forced = scalar(is_forced, tile)",
         "truncated = scalar(is_truncated, tile)",
-        "seed = each(seeds, here)",
-        "sample = each(samples, here)",
         "left = each(lengths, here) - admitted",
-        "temperature = each(temperatures, here)",
-        "top_k = each(top_ks, here)",
-        "top_p = each(top_ps, here)",
-        "sum_of_nats = each(nats, here)",
-        "bad = each(bads, here)",
         "last = positions_left(positions, left)",
     ]
     if any(isinstance(op, ColourMixture) for op in program.ops):
@@ -228,7 +223,7 @@ def _of_launch(program: StepProgram, scratch: Scratch) -> list[str]:
 
 def _position(program: StepProgram) -> list[str]:
     """What holds for a position."""
-    lines = ["clock = began + k", "age = admitted + k", "alive = left > k"]
+    lines = ["clock = began + k", "age = admitted + k"]
     if program.columns is not None:
         lines += [
             f"row = clock // {program.columns}",

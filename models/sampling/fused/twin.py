@@ -131,8 +131,12 @@ def bias_row(floats: Tensor, first: int, here: Tensor, width: int, lanes: int) -
 
 
 @_word
-def dot(x: Tensor, weights: Tensor, first: int, total: Tensor, inputs: int, outputs: int) -> Tensor:
-    weight = weights[first : first + inputs * outputs].view(inputs, outputs)
+def weights_of(weights: Tensor, first: int, inputs: int, outputs: int) -> Tensor:
+    return weights[first : first + inputs * outputs].view(inputs, outputs)
+
+
+@_word
+def dot(x: Tensor, weight: Tensor, total: Tensor) -> Tensor:
     return total + x.to(weight.dtype).float() @ weight.float()
 
 
@@ -244,11 +248,17 @@ def known(
 
 
 @_word
-def counted(
-    sum_of_nats: Tensor, bad: Tensor, own_nats: Tensor, finite: Tensor, alive: Tensor, k: int
-) -> tuple[Tensor, Tensor]:
-    sum_of_nats = sum_of_nats + torch.where(alive, own_nats, 0.0).double()
-    return sum_of_nats, torch.where((bad < 0) & alive & ~finite, k, bad)
+def count(
+    nats: Tensor,
+    bads: Tensor,
+    here: Tensor,
+    own_nats: Tensor,
+    finite: Tensor,
+    alive: Tensor,
+    k: int,
+) -> None:
+    nats[here] += torch.where(alive, own_nats, 0.0).double()
+    bads[here] = torch.where((bads[here] < 0) & alive & ~finite, k, bads[here])
 
 
 def _rows(pointer: Tensor, first: Tensor, width: int) -> Tensor:

@@ -64,9 +64,11 @@ if __name__ == "__main__":
     ptx = assembly(smallest(sys.argv[1]).program(), int(sys.argv[2]), int(sys.argv[3]))
     counts = {
         "products of a warp group": len(re.findall(r"wgmma\.mma_async\.sync", ptx)),
+        "products of half a block": len(re.findall(r"wgmma\.mma_async\S*m64n32k16", ptx)),
         "products of a warp": len(re.findall(r"\bmma\.sync", ptx)),
         "loads of 16 bytes": len(re.findall(r"ld\.global\.v4\.b32", ptx)),
         "loads of 2 bytes": len(re.findall(r"ld\.global\.b16", ptx)),
         "barriers": len(re.findall(r"bar\.sync", ptx)),
+        "calls": len(re.findall(r"\bcall\.uni", ptx)),
     }
     sys.stdout.write(json.dumps(counts))

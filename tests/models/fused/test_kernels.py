@@ -14,7 +14,9 @@ import torch
 
 from ancestral.models.autoregressive import Autoregressive
 from ancestral.models.sampling.draw import Settings
+from ancestral.models.sampling.executors import ExecutorName
 from ancestral.models.sampling.fused.executor import FusedExecutor
+from ancestral.models.sampling.fused.op_text import DRAWN_SLOTS
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
 from tests.models.fused.smallest import smallest
@@ -49,9 +51,12 @@ def _requests(
 
 
 def _drawn(
-    net: Autoregressive, requests: list[SampleRequest], dtype: torch.dtype
+    net: Autoregressive,
+    requests: list[SampleRequest],
+    dtype: torch.dtype,
+    executor: ExecutorName = "fused-few",
 ) -> dict[object, Sample]:
-    sampler = Sampler(net, slots=len(SETTINGS), executor="fused-few", dtype=dtype)
+    sampler = Sampler(net, slots=len(requests), executor=executor, dtype=dtype)
     return {sample.key: sample for sample in sampler.sample(requests)}
 
 
@@ -87,6 +92,27 @@ def test_sounds(dtype: torch.dtype, interpreted: None, monkeypatch: pytest.Monke
     # Then they are those of the twin; the interpreter cuts off what bfloat16 rounds
     nats = 1e-5 if dtype == torch.float32 else 2e-2
     _assert_like(drawn, _drawn(net, requests, dtype), nats)
+
+
+def test_slots_that_draw_one_part_after_another(
+    interpreted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given more slots of a tile than draw at the same time, with every setting
+    net = smallest("sound")
+    requests = [
+        SampleRequest(
+            number,
+            VOICES[number % len(VOICES)],
+            seed=10**12 + number,
+            settings=SETTINGS[number % len(SETTINGS)],
+        )
+        for number in range(DRAWN_SLOTS + len(SETTINGS))
+    ]
+    # When the interpreter draws them in one tile
+    drawn = _drawn(net, requests, torch.float32, "fused")
+    monkeypatch.delenv("TRITON_INTERPRET")
+    # Then they are those of the twin, in a tile that draws all at the same time
+    _assert_like(drawn, _drawn(net, requests, torch.float32, "fused-few"), 1e-5)
 
 
 @pytest.mark.parametrize("narrower", [0.0, 30.0])
