@@ -35,6 +35,7 @@ def nets(draw: st.DrawFn) -> GatedPixelCNN:
         reach=draw(st.integers(0, 2)),
         dilation_cycle=draw(st.integers(1, 3)),
         head=draw(st.integers(1, 18)),
+        dropout=draw(st.sampled_from([0.0, 0.5])),
     )
     torch.manual_seed(draw(st.integers(0, 999)))
     return GatedPixelCNN(config).eval()
@@ -169,6 +170,15 @@ def test_a_batch_is_scored_like_its_events_alone(asked: dict[str, Any]) -> None:
     torch.testing.assert_close(net.log_prob(x, together), torch.cat(alone))
 
 
+def test_features_are_left_out_in_training_only() -> None:
+    torch.manual_seed(0)
+    net = GatedPixelCNN(GatedPixelCNNConfig(4, 4, 4, layers=2, dropout=0.5)).eval()
+    x = laws.random_event(net, {}, seed=1)
+    assert torch.equal(net(x, {}), net(x, {}))
+    net.train()
+    assert not torch.equal(net(x, {}), net(x, {}))
+
+
 NUMBERS = [[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]]
 
 
@@ -224,6 +234,7 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, Any], message: str) 
         ({"guided": True}, "guided nets have two labels at least"),
         ({"guided": True, "labels": (1,)}, "guided nets have two labels at least"),
         ({"latent": -1}, "latent must not be negative"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
         ({"map_shape": (1, 2, 3)}, "rows and columns that divide 3 x 3"),
         ({"map_shape": (1, 3)}, "map_shape is"),
     ],

@@ -30,6 +30,7 @@ def nets(draw: st.DrawFn) -> PixelCNNAutoencoder:
         latent=draw(st.integers(3, 5)),
         channels=draw(st.integers(1, 6)),
         layers=draw(st.integers(1, 3)),
+        dropout=draw(st.sampled_from([0.0, 0.5])),
         encoder=draw(st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)),
     )
     torch.manual_seed(draw(st.integers(0, 999)))
@@ -68,6 +69,17 @@ def test_a_real_image_is_scored_under_its_own_latent_vector() -> None:
     assert net.example(x[0], {})[1] == {}
     with pytest.raises(ConditionError, match="that its encoder gives it"):
         net.example(x[0], {"latent": [0, 0, 0]})
+
+
+def test_features_of_the_decoder_alone_are_left_out_and_in_training_only() -> None:
+    torch.manual_seed(0)
+    config = PixelCNNAutoencoderConfig(4, 4, 4, layers=2, dropout=0.5, encoder=(4,))
+    net = PixelCNNAutoencoder(config).eval()
+    x = torch.randint(0, 4, (1, 4, 4))
+    assert torch.equal(net.training_nats(x, {}), net.training_nats(x, {}))
+    net.train()
+    assert not torch.equal(net.training_nats(x, {}), net.training_nats(x, {}))
+    assert torch.equal(net.encode(x), net.encode(x))
 
 
 def test_trained_end_to_end_the_latent_vector_tells_images_apart() -> None:
