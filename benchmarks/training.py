@@ -5,9 +5,10 @@
 
 The same network learns from the same items in batches of the same size: by `ancestral train` with
 two ranks of one thread each (Ray Train, DDP, averaged weights, streamed rows, checkpoints every
-minute), and by a bare loop in one process with two threads, whose items all lie in memory. Items a
-second, once each has warmed up; and the share of a rank's time that went into waiting for batches,
-reading the table for the first time included, and into checkpoints.
+minute), and by a bare loop in one process with two threads, whose items all lie in memory. Images
+are augmented by neither, whatever the recipe says. Items a second, once each has warmed up; and the
+share of a rank's time that went into waiting for batches, reading the table for the first time
+included, and into checkpoints.
 
 With `--curves`, a training is run twice: once in peace, and once with `kill -9` of a rank after a
 third of the steps, and of the whole command after two thirds (parts/killed.py).
@@ -155,7 +156,7 @@ def measure(recipes: Sequence[Recipe], seconds: float) -> Iterator[Row]:
     for recipe in recipes:
         name, training = recipe.name, recipe.training
         assert training is not None, "a closed form takes no steps"
-        training = training.model_copy(update={"validations": 1})
+        training = training.model_copy(update={"validations": 1, "augmentation": None})
         recipe = recipe.model_copy(update={"training": training})
         print(f"{name}: {seconds:g} s of each loop", file=sys.stderr)
         try:

@@ -34,7 +34,7 @@ from ancestral.jobs.request_shards import LocalShard, request_bytes
 from ancestral.jobs.requests import PreparedRequests, prepare_requests
 from ancestral.jobs.scratch import keeping, scratch_folder, staging
 from ancestral.jobs.signature import check_settings
-from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard
+from ancestral.jobs.spec import Job, JobSpec, ModelReference, Shard, accepted_job
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import MOST_UNITS, default_unit_rows
 
@@ -58,9 +58,10 @@ def accept(
     store.probe()
     with staging() as folder, contextlib.ExitStack() as undo:
         prepared = prepare_requests(spec, signature, folder, progress)
-        job_id = _job_id(spec)
+        now = datetime.now(UTC)
+        job_id = _job_id(spec, now)
         shards = upload(store, job_id, prepared.shards, undo)
-        job = _job(spec, model, signature, job_id, prepared, shards)
+        job = _job(spec, model, signature, job_id, prepared, shards, now)
         if spec.idempotency_key is not None:
             _take_key(state, spec, job_id)
         standing = create(store, job, undo)
@@ -92,7 +93,8 @@ def draft(spec: JobSpec, model: ModelEntry) -> Iterator[tuple[Job, Store]]:
                 for shard in prepared.shards
             )
         # Its name is what it can be called by: it has no id before it is accepted.
-        yield _job(spec, model, signature, spec.name, prepared, shards), open_store(str(folder))
+        job = _job(spec, model, signature, spec.name, prepared, shards, datetime.now(UTC))
+        yield job, open_store(str(folder))
 
 
 def standing_job(spec: JobSpec, state: Store) -> Job | None:
@@ -114,7 +116,7 @@ def standing_job(spec: JobSpec, state: Store) -> Job | None:
 def read_job(store: Store, job_id: str) -> Job | None:
     """The job of that id in its output; None if there is none."""
     try:
-        return Job.from_json(store.read(layout.spec_path(job_id)))
+        return accepted_job(store, job_id)
     except NotFound:
         return None
 
@@ -161,19 +163,19 @@ def create(store: Store, job: Job, undo: contextlib.ExitStack) -> Job:
     try:
         store.create(layout.spec_path(job.job_id), job.to_json())
     except AlreadyExists:
-        standing = Job.from_json(store.read(layout.spec_path(job.job_id)))
+        standing = accepted_job(store, job.job_id)
         if standing != job:
             shards_written.close()
         return standing
     return job
 
 
-def _job_id(spec: JobSpec) -> str:
+def _job_id(spec: JobSpec, submitted_at: datetime) -> str:
     """Like 20261122-153012-digits-1a2b3c4d, and digits-1a2b3c4d5e6f7a8b with a key."""
     name = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:40] or "job"
     if spec.idempotency_key is not None:
         return f"{name}-{hashlib.sha256(spec.idempotency_key.encode()).hexdigest()[:16]}"
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{uuid.uuid4().hex[:8]}"
+    return f"{submitted_at:%Y%m%d-%H%M%S}-{name}-{uuid.uuid4().hex[:8]}"
 
 
 def _delete(store: Store, path: str) -> None:
@@ -189,6 +191,7 @@ def _job(
     job_id: str,
     prepared: PreparedRequests,
     shards: tuple[Shard, ...],
+    submitted_at: datetime,
 ) -> Job:
     rows = prepared.requests * spec.sampling.samples
     return Job(
@@ -203,7 +206,7 @@ def _job(
         unit_rows=_unit_rows(spec, rows, request_bytes(prepared.shards)),
         shards=shards,
         inputs=prepared.inputs,
-        submitted_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        submitted_at=f"{submitted_at:%Y-%m-%dT%H:%M:%SZ}",
     )
 
 

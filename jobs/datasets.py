@@ -181,5 +181,8 @@ def _bytes(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
 
 
 def _no_row(uri: str, split: str | None) -> SpecError:
-    where = f" where {_SPLIT} is {split!r}" if split is not None else ""
-    return SpecError(f"{uri}: has no row{where}")
+    if split is None:
+        return SpecError(f"{uri}: has no row")
+    splits = [each for each in split_sizes(uri) if each is not None]
+    hint = did_you_mean(split, splits)
+    return SpecError(f"{uri}: has no row where {_SPLIT} is {split!r}{hint}")

@@ -116,14 +116,29 @@ def _keys_beside(model_class: type[BaseModel], location: tuple[int | str, ...]) 
     return list(model.model_fields)
 
 
+#: Numbers that YAML 1.1 and 1.2 read alike, by their tags.
+_PLAIN_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9]*)"),
+    "tag:yaml.org,2002:float": re.compile(r"[^_:]+"),
+}
+
+
 class _StrictLoader(yaml.SafeLoader):
     """Refuses what YAML lets pass in silence: a key that is given twice, of which one would win.
 
-    What is no value of its type, such as a date of a 31st month, is refused with its line. And 1e-3
-    is a number, as YAML 1.2 has it; to YAML 1.1 only 1.0e-3 was one.
+    What is no value of its type, such as a date of a 31st month, is refused with its line. So is a
+    number that YAML 1.1 reads as nobody else does: there 010 is 8, and 1:30 is 90. And 1e-3 is a
+    number, as YAML 1.2 has it; to YAML 1.1 only 1.0e-3 was one.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        plain = _PLAIN_NUMBERS.get(node.tag)
+        if plain and isinstance(node, yaml.ScalarNode) and not plain.fullmatch(node.value):
+            raise yaml.constructor.ConstructorError(
+                problem=f"{shown(node.value)} is no plain number: write it like 10 or 0.5; if it "
+                "is a text, put it in quotes",
+                problem_mark=node.start_mark,
+            )
         try:
             return super().construct_object(node, deep)
         except ValueError as error:

@@ -21,7 +21,7 @@ from ancestral.jobs.export_hf import export_hf
 from ancestral.jobs.export_iceberg import export_iceberg
 from ancestral.jobs.export_rows import FinishedJob, Outcome
 from ancestral.jobs.export_webdataset import export_webdataset
-from ancestral.jobs.manifest import read_manifest
+from ancestral.jobs.manifest import finished_manifest
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import OnProgress
@@ -67,11 +67,7 @@ def export(
 
     Raises UsageError when the job is not finished or cannot be exported so, and StoreError.
     """
-    manifest = read_manifest(store, job.job_id)
-    if manifest is None:
-        raise UsageError(
-            f"job {job.job_id} is not finished: `ancestral watch {job.job_id}` waits for that"
-        )
+    manifest = finished_manifest(store, job.job_id)
     if to in ("hf", "webdataset") and job.spec.kind == "score":
         raise UsageError(
             f"job {job.job_id} has only scored, and made no artifacts: its rows can go to a table, "

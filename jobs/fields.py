@@ -73,7 +73,7 @@ def checked(name: str, field: Mapping[str, Any], value: object) -> object:
         case "integer":
             return _checked_range(name, field, value, whole(value), "a whole number of 64 bits")
         case "number":
-            return _checked_range(name, field, value, finite(value), "a number")
+            return _checked_range(name, field, value, finite(value), "a finite number")
         case "media":
             return media_given(name, value)
         case "text":

@@ -20,10 +20,10 @@ from ancestral.jobs.cover import Cover
 from ancestral.jobs.errors import AlreadyExists, RowsMissing
 from ancestral.jobs.intents import Intent, Wanted, latest_intent
 from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.manifest import Manifest, Part
+from ancestral.jobs.manifest import Manifest, Part, read_manifest
 from ancestral.jobs.public_table import Decided, decided_by_part, encode_parts, plan_parts
 from ancestral.jobs.records import RowsRecord
-from ancestral.jobs.spec import Job
+from ancestral.jobs.spec import Job, accepted_job
 from ancestral.jobs.states import final_state
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import RowCounts, merge
@@ -33,7 +33,8 @@ _NAMED_RANGES = 5
 
 
 def finalise(store: Store, job_id: str) -> Manifest:
-    """Publish a job whose rows are all decided; done already, it only reads.
+    """Publish a job whose rows are all decided; of one that is published, make anew what is gone
+    of its table.
 
     A job that was cancelled is sealed: rows that are undecided now are cancelled for ever. Raises
     RowsMissing, naming the rows, while some are undecided in another job; CorruptObject when what
@@ -47,8 +48,8 @@ def finalise(store: Store, job_id: str) -> Manifest:
 def finalise_by_parts(store: Store, job_id: str) -> Iterator[Manifest | None]:
     """`finalise`, one number of parts at a time: None while there are more, then the manifest."""
     path = layout.manifest_path(job_id)
-    if not store.exists(path):
-        job = Job.from_json(store.read(layout.spec_path(job_id)))
+    if not _is_whole(store, job_id):
+        job = accepted_job(store, job_id)
         ledger = Ledger(store, job_id)
         cover, intent = _decided(store, job, ledger)
         totals = _Totals(cover, intent)
@@ -66,7 +67,16 @@ def finalise_by_parts(store: Store, job_id: str) -> Iterator[Manifest | None]:
     standing = store.read(path)
     digest = hashlib.sha256(standing).hexdigest()
     _create(store, layout.success_path(job_id), f"{digest}\n".encode())
-    yield Manifest.from_json(standing)
+    yield Manifest.from_json(standing, store.uri_of(path))
+
+
+def _is_whole(store: Store, job_id: str) -> bool:
+    """Whether the job is published, and everything is there that its manifest names."""
+    manifest = read_manifest(store, job_id)
+    if manifest is None:
+        return False
+    paths = [layout.packs_list_path(job_id), *(part.path for part in manifest.parts)]
+    return all(store.exists(path) for path in paths)
 
 
 class _Totals:

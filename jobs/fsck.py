@@ -32,7 +32,7 @@ from ancestral.jobs.problems import Problems
 from ancestral.jobs.public_table import CANCELLED_ROWS
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.scratch import scratch_folder
-from ancestral.jobs.spec import Job
+from ancestral.jobs.spec import Job, accepted_job
 from ancestral.jobs.states import final_state
 from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import OnProgress, RowCounts, Unit
@@ -73,7 +73,7 @@ def fsck(store: Store, job_id: str, progress: OnProgress | None = None) -> FsckR
     Raises NotFound and CorruptObject when there is no job to be read, the StoreErrors of a store
     that cannot be read, and StoreDenied when there is no folder for temporary files.
     """
-    job = Job.from_json(store.read(layout.spec_path(job_id)))
+    job = accepted_job(store, job_id)
     problems = Problems()
     tree = read_tree(store, job, problems)
     counts = sum((record.counts for record in tree.rows), RowCounts())
@@ -189,7 +189,7 @@ def _manifest(
     try:
         manifest = read_manifest(store, job.job_id)
     except CorruptObject as error:
-        problems.add(f"manifest.json: {error}")
+        problems.add(str(error))
         return None
     if tree.cover.undecided and (published or manifest is not None):
         problems.add("the job was published while rows were undecided")

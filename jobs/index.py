@@ -213,7 +213,8 @@ def encode_part(rows: Sequence[IndexRow], signature: Mapping[str, Any]) -> bytes
     """The rows, sorted by ordinal, as an Arrow file; equal rows give equal bytes."""
     table = to_table(rows, signature)
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    # Threads of Arrow's would take longer to wake than such small columns take.
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

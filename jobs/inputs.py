@@ -85,11 +85,23 @@ class Source:
         return f"{self.origin}, {self.counting.format(number)}"
 
 
+def refuse_query(uri: str) -> None:
+    """Raises SpecError for a web address with a query, whose text is to be kept."""
+    for link in uri.split("::"):
+        address, has_query, _ = link.partition("?")
+        if has_query and is_http(address):
+            raise SpecError(
+                f"{address}: has a query, which may hold a signature and would be kept for all who "
+                "read the job or the model: fetch the file first, or name an address without one"
+            )
+
+
 def expand(uri: str) -> list[str]:
     """The files that `uri` names: itself, or what a glob finds, sorted.
 
-    Raises SpecError when there is none, and StoreUnavailable.
+    Raises SpecError when there is none, or when a query would be kept; and StoreUnavailable.
     """
+    refuse_query(uri)
     with reading(uri):
         files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
         if files.isfile(path):
@@ -100,13 +112,17 @@ def expand(uri: str) -> list[str]:
             )
         found = sorted(files.glob(path)) if fsspec.core.has_magic(path) else []
     if not found:
-        # A web address may well have a "?", and then is no glob.
-        if not fsspec.core.has_magic(path) or "http" in files.protocol:
+        if not fsspec.core.has_magic(path):
             raise SpecError(f"{uri}: there is no such file")
         hint = "; of a file's own name, [ is written [[]" if "[" in path else ""
         raise SpecError(f"{uri}: no file matches{hint}")
     local = "file" in files.protocol
     return [each if local else files.unstrip_protocol(each) for each in found]
+
+
+def is_http(uri: str) -> bool:
+    """Whether it is the address of a file on a web server."""
+    return uri.lower().startswith(("http://", "https://"))
 
 
 def hash_file(uri: str) -> str:
@@ -240,7 +256,8 @@ def _csv_records(rows: Any, header: tuple[str, ...], uri: str) -> Iterator[Recor
             if len(cells) == len(header):
                 yield Record(first, dict(zip(header, cells, strict=True)))
             elif cells:
-                problem = f"has {len(cells)} cells where the header has {len(header)}"
+                count = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}"
+                problem = f"has {count} where the header has {len(header)}"
                 yield Record(first, {}, problem)
             first = rows.line_num + 1
 

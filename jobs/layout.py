@@ -38,6 +38,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _RANGE = re.compile(r"_jobs/[^/]+/(?:ranges/(\d{12,}-\d{12,})\.json|splits/(\d{12,}-\d{12,}))")
 
+#: The reports of all jobs of an output.
+REPORTS_FOLDER = "reports"
+
 #: Characters of an attempt's uuid that stand in object names.
 _ATTEMPT_CHARACTERS = 8
 
@@ -164,7 +167,7 @@ def packs_list_path(job_id: str) -> str:
 
 def report_path(job_id: str) -> str:
     """The page about a finished job; what draws a job without a fleet writes none."""
-    return f"reports/{_segment(job_id)}.html"
+    return f"{REPORTS_FOLDER}/{_segment(job_id)}.html"
 
 
 def artifacts_folder(model_name: str, day: str, job_id: str) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ancestral.jobs import layout
-from ancestral.jobs.errors import CorruptObject, NotFound
+from ancestral.jobs.errors import CorruptObject, NotFound, UsageError
 from ancestral.jobs.states import State
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import RowCounts, Unit
@@ -62,8 +62,8 @@ class Manifest:
         return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
 
     @staticmethod
-    def from_json(data: bytes) -> Manifest:
-        """Raises CorruptObject when `data` is not a manifest of this version."""
+    def from_json(data: bytes, uri: str) -> Manifest:
+        """Raises CorruptObject when what lies at `uri` is not a manifest of this version."""
         try:
             document = json.loads(data)
             read = {
@@ -74,12 +74,24 @@ class Manifest:
             }
             return Manifest(**{**document, **read})
         except (ValueError, TypeError, KeyError) as error:
-            raise CorruptObject(f"this is no manifest: {data[:200]!r}") from error
+            raise CorruptObject(f"{uri} is no manifest: {data[:200]!r}") from error
 
 
 def read_manifest(store: Store, job_id: str) -> Manifest | None:
     """The manifest of a job; None while it is not finished."""
+    path = layout.manifest_path(job_id)
     try:
-        return Manifest.from_json(store.read(layout.manifest_path(job_id)))
+        return Manifest.from_json(store.read(path), store.uri_of(path))
     except NotFound:
         return None
+
+
+def finished_manifest(store: Store, job_id: str) -> Manifest:
+    """The manifest of a job. Raises UsageError while it is not finished."""
+    manifest = read_manifest(store, job_id)
+    if manifest is None:
+        raise UsageError(
+            f"job {job_id} is not finished: `ancestral watch {job_id}` waits for whoever draws it, "
+            f"`ancestral run --resume {job_id}` draws it here"
+        )
+    return manifest

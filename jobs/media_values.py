@@ -20,13 +20,21 @@ from functools import cached_property
 import fsspec
 
 from ancestral.jobs.errors import RequestProblem, SpecError
-from ancestral.jobs.inputs import reading
+from ancestral.jobs.inputs import is_http, reading
 from ancestral.jobs.numbers import INTEGER_LIMIT, whole
 from ancestral.jobs.spec import without_password
 from ancestral.jobs.wording import did_you_mean, shown
 
 #: The largest file that a request may give: some minutes of uncompressed sound.
 LARGEST_MEDIA_BYTES = 16 * 2**20
+
+#: How files of a medium begin that samplers read, and what people call them. Sounds are not looked
+#: at: they come in more kinds than anybody lists.
+BEGINNINGS = {
+    "image": (rb"\x89PNG|RIFF....WEBP|\xff\xd8\xff|GIF8|BM", "a PNG, WebP, JPEG, GIF or BMP"),
+    "video": (rb"RIFF....WEBP|GIF8|\x89PNG|....ftyp", "a WebP, GIF, PNG or MP4"),
+    "series": (rb"\x93NUMPY", "an npy"),
+}
 
 _PIECE_KEYS = ("uri", "offset", "length")
 
@@ -48,6 +56,18 @@ class MediaValue:
         return hashlib.sha256(self.data).hexdigest()
 
 
+def check_beginning(name: str, value: MediaValue, medium: str) -> None:
+    """Raises RequestProblem when the file of the medium `name` does not begin like one of its kind.
+
+    One that does may still be broken, which only those who read all of it find out.
+    """
+    if medium not in BEGINNINGS:
+        return
+    pattern, kinds = BEGINNINGS[medium]
+    if not re.match(pattern, value.data, re.DOTALL):
+        raise RequestProblem(f"{value.uri or repr(name)}: does not begin like {kinds} file")
+
+
 @dataclass(frozen=True)
 class MediaReference:
     """A file that a request names, or `length` bytes of it from `offset` on."""
@@ -67,7 +87,7 @@ class MediaReference:
                 # Without the cache of listings, a file that was replaced is read as it is now.
                 files, path = fsspec.url_to_fs(uri, use_listings_cache=False)
                 piece = self.offset > 0 or self.length is not None
-                if piece and _is_http(uri):
+                if piece and is_http(uri):
                     whole_file_given = len(files.cat_file(path, start=0, end=1)) > 1
                 data = files.cat_file(path, start=self.offset, end=self.offset + wanted)
         except SpecError as error:
@@ -141,16 +161,24 @@ def _sized(data: bytes, origin: str) -> bytes:
 
 
 def _without_query(uri: str) -> str:
-    return uri.partition("?")[0] if _is_http(uri) else uri
-
-
-def _is_http(uri: str) -> bool:
-    return uri.lower().startswith(("http://", "https://"))
+    return uri.partition("?")[0] if is_http(uri) else uri
 
 
 def _absolute(uri: str, folder: str) -> str:
-    """`uri` as every folder understands it; `folder` may be a URI itself."""
+    """`uri` as every folder understands it; `folder` may be a URI itself. Raises RequestProblem."""
     path = os.path.expanduser(uri)
     if "://" in path or os.path.isabs(path):
         return path
-    return f"{folder}/{path}" if "://" in folder else os.path.abspath(os.path.join(folder, path))
+    if "://" not in folder:
+        return os.path.abspath(os.path.join(folder, path))
+    scheme, _, place = folder.partition("://")
+    root, *parts = place.split("/")
+    # To a bucket "." and ".." are names like any other.
+    for part in path.split("/"):
+        if part == ".." and not parts:
+            raise RequestProblem(f"{uri}: begins in {folder}, and leaves {scheme}://{root}")
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return f"{scheme}://{'/'.join([root, *parts])}"

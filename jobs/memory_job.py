@@ -100,6 +100,7 @@ class MemoryJob:
     troubles: dict[Unit, Trouble] = field(default_factory=dict)
     rows_decided: int = 0
     counted: RowCounts = field(default_factory=RowCounts)
+    sampling_seconds: float = 0.0
     #: Seconds per row of the latest units.
     pace: deque[float] = field(default_factory=lambda: deque(maxlen=MEDIAN_UNITS))
     #: Who found nothing to claim last, and until when that holds.
@@ -133,11 +134,16 @@ class MemoryJob:
                 due.append((ready_at, unit))
         return [unit for _, unit in sorted(due)]
 
+    @property
+    def median_pace(self) -> float | None:
+        """None until enough units were completed."""
+        return statistics.median_low(self.pace) if len(self.pace) >= FEWEST_FOR_MEDIAN else None
+
     def slow(self, worker: str, now: float) -> Unit | None:
         """The oldest of the slow units of which this worker might hold a copy."""
-        if len(self.pace) < FEWEST_FOR_MEDIAN:
+        if (pace := self.median_pace) is None:
             return None
-        slow = SLOW * statistics.median_low(self.pace)
+        slow = SLOW * pace
         single = [(held[0], unit) for unit, held in self.leased.items() if len(held) == 1]
         for holding, unit in sorted(single, key=lambda pair: pair[0].since):
             is_slow = now - holding.since > slow * unit.rows
@@ -242,6 +248,8 @@ class MemoryJob:
             rows_ok=self.counted.ok,
             rows_failed=self.counted.failed,
             rows_rejected=self.counted.rejected,
+            sampling_seconds=self.sampling_seconds,
+            pace=self.median_pace,
             declined=self.declined,
         )
 

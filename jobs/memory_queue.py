@@ -156,7 +156,14 @@ class MemoryQueue:
                 lease: self._renew(worker, lease, each, now) for lease, each in progress.items()
             }
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
         with self._lock:
             job = self._state.jobs.get(job_id)
             if job is None:
@@ -167,6 +174,7 @@ class MemoryQueue:
             if accused := job.trouble(unit).speaks_against(device):
                 self._state.accuse(accused, job_id, unit)
             if job.decide_rows(unit, counts):
+                job.sampling_seconds += sampling_seconds
                 self._state.acquit(device)
 
     def split(

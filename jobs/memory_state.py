@@ -46,8 +46,14 @@ class MemoryState:
         return self.fence
 
     def in_order(self) -> list[MemoryJob]:
-        """Highest priority first; among equals the oldest, as dicts keep the order of insertion."""
-        return sorted(self.jobs.values(), key=lambda job: -job.facts.priority)
+        """Highest priority first; among equals the earliest deadline, then the oldest, as dicts
+        keep the order of insertion."""
+
+        def place(job: MemoryJob) -> tuple[int, float]:
+            deadline = job.facts.deadline
+            return -job.facts.priority, math.inf if deadline is None else deadline
+
+        return sorted(self.jobs.values(), key=place)
 
     def at_epoch(self, job_id: str, epoch: int) -> MemoryJob | None:
         """The job, if it is at that epoch and this server has not forgotten any of it."""

@@ -21,7 +21,7 @@ from ancestral.jobs.errors import NotFound, UsageError
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.records import RowsRecord
-from ancestral.jobs.spec import Job
+from ancestral.jobs.spec import Job, accepted_job
 from ancestral.jobs.store import Store, ahead
 
 
@@ -42,7 +42,7 @@ def collect(store: Store, job_id: str, dry_run: bool = False) -> Collected:
         raise UsageError(
             f"job {job_id} is not finished: what it does not need is known only once it is"
         )
-    job = Job.from_json(store.read(layout.spec_path(job_id)))
+    job = accepted_job(store, job_id)
     late = sorted(_late(store, job))
     named = _named(store, job, set(late))
     unnamed = (path for path in _candidates(store, job) if path not in named)
@@ -53,7 +53,8 @@ def collect(store: Store, job_id: str, dry_run: bool = False) -> Collected:
         for size in ahead(partial(_delete, store, dry_run), paths)
         if size is not None
     ]
-    for folder in (layout.packs_folder(job_id), layout.job_folder(job_id), job.table_folder):
+    own = (layout.packs_folder(job_id), layout.job_folder(job_id), job.table_folder)
+    for folder in (*own, layout.REPORTS_FOLDER):
         sizes += store.sweep(folder, dry_run)
     return Collected(len(sizes), sum(sizes))
 

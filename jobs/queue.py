@@ -146,6 +146,8 @@ class QueuedJob:
     output: str
     priority: int
     rows: int
+    #: When all rows should be drawn, in seconds since 1970; None: at any time.
+    deadline: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,19 @@ class QueueCounts:
     rows_ok: int
     rows_failed: int
     rows_rejected: int
+    #: Of samplers, for the rows of which it was told how they ended.
+    sampling_seconds: float = 0.0
+    #: Seconds for which units are held, per row; the median of the latest (see `SLOW`), None until
+    #: that is known.
+    pace: float | None = None
     #: Why a worker left the job to others, in the words of the last that did; "" if none did.
     declined: str = ""
+
+    @property
+    def seconds_per_row(self) -> float | None:
+        """Of one sampler; None until that is known."""
+        rows = self.rows_ok + self.rows_failed + self.rows_rejected
+        return self.sampling_seconds / rows or None if rows else None
 
 
 class Queue(Protocol):
@@ -233,12 +246,13 @@ class Queue(Protocol):
         """Lease up to `limit` ready units (at most `LARGEST_BATCH`), of one job if it is named.
 
         Expired leases are reaped first. Units come from the job of highest priority, among equals
-        from the oldest; within a job in the order of rows, those that failed after the others, and
-        for `OTHERS_FIRST` leases' time not on the device that they broke on, if there is another
-        (one heard of within the last lease's time, on which the job was not declined). Nothing for
-        a drained device, and nothing of the jobs `without`. With `among_others`, only leases that
-        need not be drawn alone, and so nothing at all on a device on probation: who has other units
-        in hand takes no suspect, for it would be charged with what they do.
+        from the one whose deadline is the earliest, and then from the oldest; within a job in the
+        order of rows, those that failed after the others, and for `OTHERS_FIRST` leases' time not
+        on the device that they broke on, if there is another (one heard of within the last lease's
+        time, on which the job was not declined). Nothing for a drained device, and nothing of the
+        jobs `without`. With `among_others`, only leases that need not be drawn alone, and so
+        nothing at all on a device on probation: who has other units in hand takes no suspect, for
+        it would be charged with what they do.
 
         When nothing is ready, holders of units with unbegun rows are asked to SHARE, and a unit
         that is slow (see `SLOW`) is leased as a copy, unless it was charged before, `worker` holds
@@ -257,8 +271,16 @@ class Queue(Protocol):
         worker hangs. Where nothing stands, LOST; of a job that is not open, CONTINUE.
         """
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
-        """Report that the store holds the unit's rows, drawn on `device`, with their statuses.
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
+        """Report that the store holds the unit's rows, drawn on `device`, with their statuses, and
+        how long a sampler took for them.
 
         Ends every lease of the unit, and the device's probation. Counts once, and ends probation
         once, however often it is called; a unit that the queue never had counts too, and a job that

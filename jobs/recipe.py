@@ -14,6 +14,7 @@ the columns is found out when it is read.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -22,10 +23,23 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from ancestral.jobs.documents import Document, read_document, validate
 from ancestral.jobs.numbers import INTEGER_LIMIT
 from ancestral.jobs.spec import without_password
+from ancestral.jobs.wording import shown
+
+
+def _model_name(name: str) -> str:
+    """What a model can be called in the registry."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
+        raise ValueError(
+            "should be up to 100 small letters, digits, '-', '_' and '.', beginning with a letter "
+            f"or a digit, not {shown(name)}"
+        )
+    return name
 
 
 def _columns(fields: object) -> object:
     """A list of fields as a mapping: their columns are called as they are."""
+    if isinstance(fields, str):
+        raise ValueError(f"should be a list, [{fields}], or have a column for each field")
     if isinstance(fields, list | tuple) and all(isinstance(name, str) for name in fields):
         return {name: name for name in fields}
     return fields
@@ -139,7 +153,7 @@ class Training(Document):
     @model_validator(mode="after")
     def _one_end(self) -> Training:
         if (self.budget_seconds is None) == (self.steps is None):
-            raise ValueError("give exactly one of 'budget_seconds' and 'steps'")
+            raise ValueError("should hold exactly one of 'budget_seconds' and 'steps'")
         return self
 
 
@@ -147,7 +161,7 @@ class Recipe(Document):
     """A training run as people write it."""
 
     #: What the model is called in the registry: small letters, digits, "-", "_" and ".".
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")
+    name: Annotated[str, AfterValidator(_model_name)]
     #: The family of networks, like gated_pixelcnn or wavenet.
     family: str
     #: The family's configuration. What lists the values of a field may be left out: the data has

@@ -31,7 +31,9 @@ def recover(queue: Queue, store: Store, job: Job) -> bool:
     QueueError; the job is closed to claims then, until it is recovered.
     """
     epoch = _open_epoch(store, job.job_id)
-    queued = QueuedJob(job.job_id, job.spec.output, job.spec.priority, job.rows)
+    at = job.deadline_at
+    deadline = int(at.timestamp()) if at is not None else None
+    queued = QueuedJob(job.job_id, job.spec.output, job.spec.priority, job.rows, deadline)
     if not queue.begin_rebuild(queued, epoch):
         return False
     # The store is read after the queue began to listen: what is decided or wanted from here on, it
@@ -78,7 +80,12 @@ def recount(queue: Queue, store: Store, job: Job) -> None:
         for record in ahead(ledger.lookup, queue.untold(job.job_id)):
             if isinstance(record, RowsRecord):
                 # No device is named: this is the past, and speaks against none.
-                queue.complete(job.job_id, record.unit, record.counts)
+                queue.complete(
+                    job.job_id,
+                    record.unit,
+                    record.counts,
+                    sampling_seconds=record.sampling_seconds,
+                )
 
 
 def latest_epoch(store: Store, job_id: str) -> int:

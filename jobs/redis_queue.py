@@ -4,7 +4,8 @@ The keys; `{ancestral}` is the namespace, the hash tag that keeps a shard of job
 picking the job and leasing its units is one script. Times are microseconds of the server's clock.
 
     {ancestral}:sequence       integer  jobs known so far
-    {ancestral}:jobs           zset     place -> -priority; a place is "{sequence:016d}:{job}"
+    {ancestral}:jobs           zset     place -> where its priority and its deadline put it, see
+                                        `score`; a place is "{sequence:016d}:{job}"
     {ancestral}:runnable       zset     the same; only open jobs that should run, with ready units
     {ancestral}:fence          integer  the last fence given out
     {ancestral}:expiry         zset     "{job}/{slot}" -> when its lease runs out; a unit has two
@@ -17,10 +18,10 @@ picking the job and leasing its units is one script. Times are microseconds of t
     {ancestral}:probation      zset     device -> when a unit was last charged for a lease on it;
                                         the latest of them
     {ancestral}:blame          hash     device -> JSON, the units "{job}/{unit}" against it
-    {ancestral}:job:{job}      hash     place, output, priority, rows; epoch, rebuilding,
-                                        rebuilt_at, server; wanted, intent; done, rows_decided,
-                                        rows_ok, rows_failed, rows_rejected; hungry, hungry_until;
-                                        declined
+    {ancestral}:job:{job}      hash     place, output, priority, deadline (seconds since 1970, or
+                                        ""), rows; epoch, rebuilding, rebuilt_at, server; wanted,
+                                        intent; done, rows_decided, rows_ok, rows_failed,
+                                        rows_rejected, sampling; hungry, hungry_until; declined
     {ancestral}:ready:{job}    zset     unit -> from when it may be claimed; 0 is at once
     {ancestral}:leased:{job}   zset     unit -> since when it is held
     {ancestral}:lease:{job}    hash     slot -> JSON, who holds it and how far it is
@@ -113,8 +114,11 @@ class RedisQueue:
         return f"RedisQueue({self._address}, {self._shard})"
 
     def begin_rebuild(self, job: QueuedJob, epoch: int) -> bool:
+        deadline = "" if job.deadline is None else job.deadline
         return bool(
-            self._run("begin_rebuild", job.job_id, job.output, job.priority, job.rows, epoch)
+            self._run(
+                "begin_rebuild", job.job_id, job.output, job.priority, deadline, job.rows, epoch
+            )
         )
 
     def restore(
@@ -190,8 +194,17 @@ class RedisQueue:
             )
         return orders
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
-        self._run("complete", job_id, unit.name, counts.ok, counts.failed, counts.rejected, device)
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
+        ended = counts.ok, counts.failed, counts.rejected
+        sampling = _microseconds(sampling_seconds)
+        self._run("complete", job_id, unit.name, *ended, device, sampling)
 
     def split(
         self,
@@ -230,7 +243,8 @@ class RedisQueue:
         found = self._run("counts", job_id)
         if found is None:
             raise UnknownJob(f"the queue at {self._address} knows no job {job_id!r}")
-        epoch, rebuilding, rebuilt, stale, wanted, *rest = found
+        epoch, rebuilding, rebuilt, stale, wanted, *counted, sampling, pace, declined = found
+        rest = [*counted, sampling / 1e6, float(pace) / 1e6 if pace else None, declined]
         return QueueCounts(
             epoch, bool(rebuilding), rebuilt / 1e6, bool(stale), Wanted(wanted), *rest
         )
@@ -249,11 +263,12 @@ class RedisQueue:
             ids = [place.partition(":")[2] for place in places]
             reads = self._client.pipeline(transaction=False)
             for job_id in ids:
-                reads.hmget(f"{self._shard}:job:{job_id}", "output", "priority", "rows")
+                fields = "output", "priority", "rows", "deadline"
+                reads.hmget(f"{self._shard}:job:{job_id}", *fields)
             found = zip(ids, reads.execute(), strict=True)
         return [
-            QueuedJob(job_id, output, int(priority), int(rows))
-            for job_id, (output, priority, rows) in found
+            QueuedJob(job_id, output, int(priority), int(rows), int(deadline) if deadline else None)
+            for job_id, (output, priority, rows, deadline) in found
             if output is not None  # else forgotten between the two reads
         ]
 

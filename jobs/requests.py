@@ -25,9 +25,17 @@ from typing import Any
 
 from ancestral.jobs.duplicates import Duplicate, SeenIds
 from ancestral.jobs.errors import RequestProblem, RequestsInvalid
-from ancestral.jobs.inputs import Record, Source, expand, hash_file, read_files, read_grid
+from ancestral.jobs.inputs import (
+    Record,
+    Source,
+    expand,
+    hash_file,
+    read_files,
+    read_grid,
+    refuse_query,
+)
 from ancestral.jobs.kinds import check_together
-from ancestral.jobs.media_values import MediaReference
+from ancestral.jobs.media_values import MediaReference, MediaValue, check_beginning
 from ancestral.jobs.problems import PROBLEMS_KEPT
 from ancestral.jobs.request_shards import LocalShard, Request, fail_repeats, write_shards
 from ancestral.jobs.signature import (
@@ -66,6 +74,8 @@ def prepare_requests(
     known before. Raises RequestsInvalid when requests are wrong and the spec does not record them,
     and SpecError when the input cannot be read.
     """
+    for uri in _media_of_grid(spec, signature):
+        refuse_query(uri)
     uris = expand(spec.input) if spec.input else []
     inputs = tuple(InputFile(uri=uri, sha256=hash_file(uri)) for uri in uris)
     sources = read_files(uris) if spec.grid is None else iter([read_grid(spec.grid)])
@@ -73,6 +83,17 @@ def prepare_requests(
     shards = tuple(write_shards(checker.requests(sources), folder))
     checker.settle(shards)
     return PreparedRequests(checker.met, shards, inputs)
+
+
+def _media_of_grid(spec: JobSpec, signature: Mapping[str, Any]) -> Iterator[str]:
+    """Where media lie that a grid gives: unlike those of an input, their addresses stay in the
+    spec."""
+    for name, values in (spec.grid or {}).items():
+        if signature["fields"].get(name, {}).get("type") == "media":
+            for value in values:
+                uri = value.get("uri") if isinstance(value, dict) else value
+                if isinstance(uri, str):
+                    yield uri
 
 
 def derive_seed(job_seed: int, request_id: str) -> int:
@@ -181,10 +202,21 @@ class _Checker:
             seed = derive_seed(self._job_seed, request_id) if seed is None else check_seed(seed)
             asked = check_fields(self._signature, fields)
             check_together(asked)
-            return Request(request_id, seed, _with_media(asked, source.folder))
+            return Request(request_id, seed, self._with_media(asked, source.folder))
         except RequestProblem as problem:
             sentence = f"{source.place(record.number)}: {problem}"
             return Request(request_id, derive_seed(self._job_seed, request_id), {}, sentence)
+
+    def _with_media(self, fields: Mapping[str, Any], folder: str) -> dict[str, Any]:
+        """The fields with the bytes of the files that they name. Raises RequestProblem."""
+        known = {
+            name: value.read(folder) if isinstance(value, MediaReference) else value
+            for name, value in fields.items()
+        }
+        for name, value in known.items():
+            if isinstance(value, MediaValue):
+                check_beginning(name, value, self._signature["medium"])
+        return known
 
     def _note(self, index: int, sentence: str) -> None:
         self._total_problems += 1
@@ -201,14 +233,6 @@ class _Checker:
         """The source of the request of that index."""
         position = bisect.bisect_right(self._sources, index, key=lambda each: each[0]) - 1
         return self._sources[position][1]
-
-
-def _with_media(fields: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """The fields with the bytes of the files that they name."""
-    return {
-        name: value.read(folder) if isinstance(value, MediaReference) else value
-        for name, value in fields.items()
-    }
 
 
 def _holding(shards: Sequence[LocalShard], repeat: Duplicate) -> int:

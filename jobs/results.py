@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from ancestral.jobs.manifest import Part
 from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.spec import MEDIA_TYPES, Job
-from ancestral.jobs.store import Store, ahead
+from ancestral.jobs.store import Store, ahead, local_folder
 from ancestral.jobs.units import OnProgress, Unit
 
 #: Its multiples, without what is whole in them, lie evenly between 0 and 1 and never repeat.
@@ -74,8 +74,8 @@ class Artifact:
     def bytes(self) -> bytes:
         """The encoded image, sound, clip or series.
 
-        Raises NotFound for a row that has none, CorruptObject when the bytes are not those that
-        were written.
+        Raises NotFound for a row that has none, CorruptObject when the bytes are gone or not those
+        that were written.
         """
         row = self.row
         if not self.stored:
@@ -83,12 +83,13 @@ class Artifact:
             raise NotFound(f"row {row['ordinal']} ({row['request_id']!r}) was {reason}")
         # A null anywhere in a column turns its whole numbers to floats in pandas.
         offset, length = int(row["offset"]), int(row["length"])
-        data = self._store.read_range(self._path(), offset, length)
+        named = f"row {row['ordinal']} ({row['request_id']!r})"
+        try:
+            data = self._store.read_range(self._path(), offset, length)
+        except NotFound as error:
+            raise CorruptObject(f"{named}: its pack {row['uri']} is gone") from error
         if hashlib.sha256(data).hexdigest() != row["sha256"]:
-            raise CorruptObject(
-                f"row {row['ordinal']} ({row['request_id']!r}) is not what was written to "
-                f"{row['uri']} at byte {offset}"
-            )
+            raise CorruptObject(f"{named} is not what was written to {row['uri']} at byte {offset}")
         return data
 
     def open(self) -> io.BytesIO:
@@ -177,29 +178,45 @@ class Results:
         progress: OnProgress | None = None,
         *,
         status: Literal["ok", "rejected"] = "ok",
+        damaged: Callable[[CorruptObject], object] | None = None,
     ) -> int:
-        """Write each artifact of that status to a file of `folder`; returns how many there are.
+        """Write each artifact of that status to a file of `folder`; returns how many were written.
 
         A file is called by its request and its sample, and is written anew if it is there already.
+        An artifact whose bytes are gone or are not those that were written is left out if `damaged`
+        is given, which is called with a sentence that names it; else CorruptObject is raised.
+        Raises PathRefused when the folder is a URI, StoreDenied when it cannot be written, and
+        StoreError.
         """
+        place = local_folder(folder, "what is downloaded to", "`export` writes to a bucket")
         # A job that only scores has rows that are ok, and no packs.
         records = [record for record in self._ledger.records(self._job) if record.packs]
         total: int = sum(getattr(record.counts, status) for record in records)
-        with _local_errors(folder):
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        with _local_errors(place):
+            place.mkdir(parents=True, exist_ok=True)
 
-        def write(artifact: Artifact) -> None:
-            data = artifact.bytes()
-            with _local_errors(folder):
-                (Path(folder) / artifact.file_name).write_bytes(data)
+        def write(artifact: Artifact) -> CorruptObject | None:
+            try:
+                data = artifact.bytes()
+            except CorruptObject as error:
+                if damaged is None:
+                    raise
+                return error
+            with _local_errors(place):
+                (place / artifact.file_name).write_bytes(data)
+            return None
 
         artifacts = (
             artifact for artifact in self._artifacts(records) if artifact.row["status"] == status
         )
-        for written, _ in enumerate(ahead(write, artifacts), start=1):
+        left_out = 0
+        for passed, error in enumerate(ahead(write, artifacts), start=1):
+            if error is not None and damaged is not None:
+                left_out += 1
+                damaged(error)
             if progress is not None:
-                progress(written, total)
-        return total
+                progress(passed, total)
+        return total - left_out
 
     def _first(
         self, parts: Iterable[Part], rows: int, columns: list[str] | None = None
@@ -239,7 +256,7 @@ def _in_groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
 
 
 @contextlib.contextmanager
-def _local_errors(folder: str | Path) -> Iterator[None]:
+def _local_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from ancestral.jobs.acceptance import create, read_job, upload
 from ancestral.jobs.errors import UsageError
 from ancestral.jobs.ledger import Ledger
-from ancestral.jobs.manifest import read_manifest
+from ancestral.jobs.manifest import finished_manifest
 from ancestral.jobs.public_table import CANCELLED_ROWS
 from ancestral.jobs.records import STATUS_LETTERS, RowsRecord
 from ancestral.jobs.request_shards import (
@@ -51,9 +51,7 @@ def retry(store: Store, parent: Job, status: Retried = "failed") -> Job:
     child = read_job(store, child_id)
     if child is not None:
         return child
-    manifest = read_manifest(store, parent.job_id)
-    if manifest is None:
-        raise UsageError(f"job {parent.job_id} is not finished: its rows are still being drawn")
+    manifest = finished_manifest(store, parent.job_id)
     with staging() as folder, contextlib.ExitStack() as undo:
         requests = map(_request, _rows(store, parent, status))
         local = list(write_shards(requests, folder))

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ancestral.jobs import layout
 from ancestral.jobs.index import read_part
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.problems import Problems
-from ancestral.jobs.spec import Job
+from ancestral.jobs.spec import Job, accepted_job
 from ancestral.jobs.store import Store, ahead
 
 #: What two runs of one job tell alike of every row.
@@ -47,10 +46,7 @@ def compare(store: Store, job_id: str, other_store: Store, other_id: str) -> Sam
     Whether an index part tells the truth about its packs is for `fsck` to say.
     """
     problems = Problems()
-    jobs = [
-        Job.from_json(each.read(layout.spec_path(name)))
-        for each, name in ((store, job_id), (other_store, other_id))
-    ]
+    jobs = [accepted_job(each, name) for each, name in ((store, job_id), (other_store, other_id))]
     if jobs[0].rows != jobs[1].rows:
         problems.add(f"{job_id} has {jobs[0].rows:,} rows, and {other_id} has {jobs[1].rows:,}")
     compared = other_numerics = 0

@@ -1,7 +1,7 @@
 """What the environment says about this machine. No other file reads these variables.
 
 ANCESTRAL_HOME          where models, state and caches live     ~/.ancestral
-ANCESTRAL_STATE         which jobs and models are known: a path or an fsspec URI     {home}/state
+ANCESTRAL_STATE         which jobs and models are known: a folder or an fsspec URI   {home}/state
 ANCESTRAL_REDIS_URL     the queue's server, like redis://host:6379 or rediss:// over TLS
 ANCESTRAL_DATA          where training tables are looked for by name: a folder or an fsspec URI
 RAY_ADDRESS             the Ray cluster, like ray-head:6379, or auto
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ancestral.jobs.errors import UsageError
+from ancestral.jobs.store import is_uri
 
 #: Models that come with the package, each in a folder that has its name.
 SHIPPED_MODELS = Path(__file__).absolute().parents[1] / "orchestration" / "shipped" / "bundles"
@@ -45,7 +46,8 @@ class Settings:
     def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         """What the variables say; an empty one counts as absent.
 
-        Raises UsageError where there is neither ANCESTRAL_HOME nor a home directory.
+        A relative path is one of the folder that the process is in now. Raises UsageError where
+        there is neither ANCESTRAL_HOME nor a home directory, and when the state is a file.
         """
         home = Path(environment.get("ANCESTRAL_HOME") or "~/.ancestral")
         try:
@@ -56,8 +58,18 @@ class Settings:
             ) from error
         return Settings(
             home=home,
-            state_uri=environment.get("ANCESTRAL_STATE") or str(home / "state"),
+            state_uri=_state(environment.get("ANCESTRAL_STATE") or str(home / "state")),
             redis_url=environment.get("ANCESTRAL_REDIS_URL") or None,
             data_uri=environment.get("ANCESTRAL_DATA") or None,
             ray_address=environment.get("RAY_ADDRESS") or None,
         )
+
+
+def _state(uri: str) -> str:
+    """The same, as it is understood in any folder."""
+    if is_uri(uri):
+        return uri
+    path = os.path.abspath(os.path.expanduser(uri))
+    if os.path.isfile(path):
+        raise UsageError(f"the state is the file {path}: set ANCESTRAL_STATE to a folder or a URI")
+    return path

@@ -97,6 +97,9 @@ def check_columns(signature: Mapping[str, Any], columns: tuple[str, ...], origin
     """Raises RequestsInvalid when a whole table has columns too many or too few."""
     fields = signature["fields"]
     known = (*fields, *RESERVED)
+    if len(columns) == 1 and columns[0] not in known and re.search("[;\t]", columns[0]):
+        problem = f"has a single column {shown(columns[0])}: CSV parts its cells by commas"
+        raise RequestsInvalid([f"{origin}: {problem}"], 1)
     counts = Counter(columns)
     problems = [f"has two columns {name!r}" for name, count in counts.items() if count > 1]
     unknown = [name for name in counts if name not in known]

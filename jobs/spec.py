@@ -8,16 +8,22 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from ancestral.jobs import layout
 from ancestral.jobs.documents import Document, read_document, validate
 from ancestral.jobs.errors import CorruptObject
-from ancestral.jobs.numbers import INTEGER_LIMIT
+from ancestral.jobs.numbers import INTEGER_LIMIT, duration_seconds, finite, whole
+from ancestral.jobs.store import Store
 from ancestral.jobs.units import MOST_UNIT_ROWS, Unit, plan_units
 from ancestral.jobs.wording import shown
+
+#: A deadline is so far away at most.
+LONGEST_DEADLINE = timedelta(days=1000)
 
 #: Kinds of characters that a terminal may obey: controls and ends of lines.
 _OBEYED = ("Cc", "Zl", "Zp")
@@ -57,27 +63,58 @@ def _printable(text: str) -> str:
     return text
 
 
+def _deadline(value: object) -> object:
+    seconds = duration_seconds(value) if isinstance(value, str) else None
+    if value is not None and not 1 <= (seconds or 0) <= LONGEST_DEADLINE.total_seconds():
+        raise ValueError(
+            "should be a time such as 90s, 30m, 2h or 1d, of up to "
+            f"{LONGEST_DEADLINE.days} days, not {shown(value)}"
+        )
+    return value
+
+
+def _plain(value: object) -> object:
+    """Python's own value in place of numpy's, and a text in place of a path."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _grid_values(values: object) -> object:
+    values = _plain(values)
+    if isinstance(values, set | frozenset):
+        raise ValueError("should be a list: a set has no order")
+    return list(values) if isinstance(values, range) else values
+
+
 def _grid_value(value: object) -> object:
     """A value that a grid may hold; whether it fits the model is the signature's to say."""
+    value = _plain(value)
+    if isinstance(value, Decimal):
+        number = finite(value) if whole(value) is None else whole(value)
+        value = value if number is None else number
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_grid_value(part) for part in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: _grid_value(part) for key, part in value.items()}
     raise ValueError(f"should be a text or a finite number, not {value!r}")
 
 
-Uri = Annotated[str, Field(min_length=1), AfterValidator(without_password)]
+Uri = Annotated[str, BeforeValidator(_plain), Field(min_length=1), AfterValidator(without_password)]
 GridValue = Annotated[Any, AfterValidator(_grid_value)]
+GridValues = Annotated[list[GridValue], BeforeValidator(_grid_values)]
 
 
 class Sampling(Document):
     """How symbols are drawn; the same for every request of a job."""
 
-    seed: int = Field(default=0, ge=0, lt=INTEGER_LIMIT, strict=True)
+    seed: Annotated[int, BeforeValidator(_plain)] = Field(
+        default=0, ge=0, lt=INTEGER_LIMIT, strict=True
+    )
     #: Samples drawn for each request.
-    samples: int = Field(default=1, ge=1, lt=2**31, strict=True)
+    samples: Annotated[int, BeforeValidator(_plain)] = Field(default=1, ge=1, lt=2**31, strict=True)
     temperature: float = Field(default=1.0, ge=1e-6, le=1e6, strict=True)
     #: Draw among the k most likely symbols only.
     top_k: int | None = Field(default=None, ge=1, lt=2**31, strict=True)
@@ -165,7 +202,7 @@ class JobSpec(Document):
     input: Uri | None = None
     #: In place of `input`: values per field, of which every combination is a request; the field
     #: written last varies fastest.
-    grid: dict[str, list[GridValue]] | None = None
+    grid: dict[str, GridValues] | None = None
     output: Uri
     sampling: Sampling = Sampling()
     media: Media = Media()
@@ -174,6 +211,9 @@ class JobSpec(Document):
     on_invalid: Literal["reject", "record"] = "reject"
     #: Jobs of a higher priority are sampled first.
     priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
+    #: A time from submission, such as 90s or 2h, within which all rows should be drawn: of equal
+    #: priority the earliest goes first, and fleets are sized by it. Nothing ends with it.
+    deadline: Annotated[str | None, BeforeValidator(_deadline)] = None
     #: Attempts at a unit before it is split in half, and at a row alone before it is recorded as
     #: failed.
     max_attempts: int = Field(default=2, ge=1, strict=True)
@@ -251,6 +291,14 @@ class Job(Document):
         return self.spec.sampling.samples if self.parent is None else 1
 
     @property
+    def deadline_at(self) -> datetime | None:
+        """When all rows should be drawn, in UTC; of a child it counts from its own submission."""
+        seconds = duration_seconds(self.spec.deadline or "")
+        if seconds is None:
+            return None
+        return datetime.fromisoformat(self.submitted_at) + timedelta(seconds=seconds)
+
+    @property
     def table_folder(self) -> str:
         """Where the job's part of the public table lies in its output."""
         return layout.artifacts_folder(self.model.name, self.submitted_at[:10], self.job_id)
@@ -263,12 +311,18 @@ class Job(Document):
         return _canonical(self.model_dump(mode="json"))
 
     @staticmethod
-    def from_json(data: bytes) -> Job:
-        """Raises CorruptObject when `data` is not an accepted job."""
+    def from_json(data: bytes, uri: str) -> Job:
+        """Raises CorruptObject when what lies at `uri` is not an accepted job."""
         try:
             return Job.model_validate_json(data)
         except ValidationError as error:
-            raise CorruptObject(f"this is not a spec.json of ours: {data[:200]!r}") from error
+            raise CorruptObject(f"{uri} is not a spec.json of ours: {data[:200]!r}") from error
+
+
+def accepted_job(store: Store, job_id: str) -> Job:
+    """The job of that id in its output. Raises NotFound, and CorruptObject for what is none."""
+    path = layout.spec_path(job_id)
+    return Job.from_json(store.read(path), store.uri_of(path))
 
 
 def load_spec(source: str | os.PathLike[str] | Mapping[str, Any] | JobSpec) -> JobSpec:

@@ -59,6 +59,8 @@ class Facts:
     leased: int = 0
     #: Units that wait for a worker.
     ready: int = 0
+    #: Whether a queue told of it; who works on it is not known else.
+    queued: bool = True
     #: What keeps workers from claiming; None when nothing does.
     obstacle: str | None = None
     #: Why a worker left it to others; "" if none did.
@@ -76,12 +78,15 @@ def state_of(facts: Facts) -> tuple[State, str | None]:
     if facts.wanted is Wanted.CANCEL:
         return State.CANCELLING, f"{facts.wanted_reason or 'cancelled'}{held}"
     if facts.wanted is Wanted.PAUSE:
-        return State.PAUSED, f"{facts.wanted_reason or 'paused'}{held}"
+        return State.PAUSED, f"{facts.wanted_reason or 'by `ancestral pause`'}{held}"
     if facts.leased:
         return State.RUNNING, None
     # Once rows are decided it has begun, even if nobody works on it now.
     left = f"; one left it to others: {facts.declined}" if facts.declined else ""
     reason = facts.obstacle or f"no worker holds any of its {facts.ready} units{left}"
+    if facts.decided and not facts.queued:
+        decided = f"{facts.decided:,} of {facts.rows:,} rows are decided"
+        return State.PENDING, f"{decided}; {reason}"
     return (State.RUNNING if facts.decided else State.PENDING), reason
 
 

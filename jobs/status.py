@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ancestral.jobs import layout
 from ancestral.jobs.errors import UnknownJob
@@ -34,20 +35,33 @@ class JobStatus:
     output: str
     #: The folder of Parquet files that describe the artifacts; None until the job is finished.
     index: str | None
+    #: When all rows should be drawn, like 2026-11-22T15:30:12Z; None: at any time.
+    deadline: str | None
+    #: Whether they were drawn later, or will be, as things go now; None while that is not known,
+    #: and of rows that are never drawn.
+    late: bool | None
 
     @property
     def finished(self) -> bool:
         return self.state.finished
 
 
-def status_of(job: Job, store: Store, queue: Queue | None) -> JobStatus:
+def status_of(
+    job: Job,
+    store: Store,
+    queue: Queue | None,
+    no_queue: str = "no queue is at hand to say who works on it",
+) -> JobStatus:
     """The status of a job. Raises StoreError and QueueError.
 
-    Without a queue that knows how many rows are decided, all records are read.
+    Without a queue that knows how many rows are decided, all records are read; `no_queue` says why
+    there is none.
     """
     manifest = read_manifest(store, job.job_id)
     if manifest is not None:
-        return _status(job, manifest.state, manifest.reason, manifest.counts, manifest.index)
+        at, ended = job.deadline_at, datetime.fromisoformat(manifest.finished_at)
+        late = None if at is None or manifest.rows_cancelled else ended > at
+        return _status(job, manifest.state, manifest.reason, manifest.counts, manifest.index, late)
     intent = latest_intent(store, job.job_id)
     queued = _queue_counts(queue, job.job_id)
     if queued is None or queued.stale or queued.rebuilding:
@@ -67,16 +81,25 @@ def status_of(job: Job, store: Store, queue: Queue | None) -> JobStatus:
             wanted_reason=intent.reason,
             leased=queued.leased if queued else 0,
             ready=queued.ready if queued else 0,
-            obstacle=_obstacle(job.job_id, queue, queued),
+            queued=queued is not None,
+            obstacle=_obstacle(job.job_id, queue, queued, no_queue),
             declined=queued.declined if queued else "",
         )
     )
-    return _status(job, state, reason, counts, None)
+    # Of a job that is cancelled the rest is never drawn.
+    rows_left = 0 if intent.wanted is Wanted.CANCEL else job.rows - decided
+    return _status(job, state, reason, counts, None, _late(job, rows_left, queued))
 
 
 def _status(
-    job: Job, state: State, reason: str | None, counts: RowCounts, index: str | None
+    job: Job,
+    state: State,
+    reason: str | None,
+    counts: RowCounts,
+    index: str | None,
+    late: bool | None,
 ) -> JobStatus:
+    at = job.deadline_at
     return JobStatus(
         job_id=job.job_id,
         name=job.spec.name,
@@ -89,7 +112,24 @@ def _status(
         rows_cancelled=counts.cancelled,
         output=job.spec.output,
         index=index,
+        deadline=f"{at:%Y-%m-%dT%H:%M:%SZ}" if at is not None else None,
+        late=late,
     )
+
+
+def _late(job: Job, rows_left: int, queued: QueueCounts | None) -> bool | None:
+    """Whether a job that is not finished has missed its deadline, or would at the pace of now."""
+    at = job.deadline_at
+    if at is None or not rows_left:
+        # When the last row was drawn is known once the job is finished.
+        return None
+    seconds_left = (at - datetime.now(UTC)).total_seconds()
+    if seconds_left <= 0:
+        return True
+    if queued is None or queued.pace is None or not queued.leased:
+        return None
+    # Units are held side by side, each of them at that pace.
+    return rows_left * queued.pace / queued.leased > seconds_left
 
 
 def _queue_counts(queue: Queue | None, job_id: str) -> QueueCounts | None:
@@ -99,10 +139,12 @@ def _queue_counts(queue: Queue | None, job_id: str) -> QueueCounts | None:
         return None
 
 
-def _obstacle(job_id: str, queue: Queue | None, queued: QueueCounts | None) -> str | None:
+def _obstacle(
+    job_id: str, queue: Queue | None, queued: QueueCounts | None, no_queue: str
+) -> str | None:
     """What keeps workers from its units."""
     if queue is None:
-        return "no queue is at hand to say who works on it"
+        return no_queue
     if queued is None:
         return f"it is not in the queue: `ancestral recover {job_id}` puts it there"
     if queued.stale or queued.rebuilding:

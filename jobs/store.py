@@ -23,6 +23,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ancestral.jobs.buckets import Bucket
@@ -41,6 +42,9 @@ PROBE_WRITERS = 16
 
 #: Objects that are read ahead of the one that is looked at; with 0 everything stays in one thread.
 READ_AHEAD = 8
+
+#: How a URI begins that has lost a slash, as in a `Path`.
+_LOST_SLASH = re.compile(r"[A-Za-z0-9+.-]{2,}:/(?!/)")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -195,6 +199,24 @@ def open_output(uri: str) -> Store:
     return store
 
 
+def is_uri(path: str) -> bool:
+    """Whether that is meant as a URI, and as no path of this machine."""
+    return "://" in path or _LOST_SLASH.match(path) is not None
+
+
+def local_folder(folder: str | Path, given_as: str, instead: str) -> Path:
+    """A folder of this machine, absolute. Raises PathRefused for a URI.
+
+    `given_as` and `instead` say in the error as what it was given, and what to do with a URI.
+    """
+    text = str(folder)
+    if is_uri(text):
+        # What follows the scheme may hold a secret.
+        scheme = text.partition(":")[0]
+        raise PathRefused(f"{given_as} is a folder of this machine, no {scheme}:// URI: {instead}")
+    return Path(folder).absolute()
+
+
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map(function, items)`, in order, with a few calls running ahead: to read many objects."""
     if not READ_AHEAD:
@@ -216,7 +238,7 @@ def _open(uri: str) -> tuple[str, Driver]:
     scheme = scheme.lower()
     if "::" in uri:
         raise PathRefused("a store's URI cannot chain file systems with '::'")
-    if not uri or "\0" in uri or re.match(r"[A-Za-z0-9+.-]{2,}:/(?!/)", uri):
+    if not uri or "\0" in uri or _LOST_SLASH.match(uri):
         raise PathRefused(f"{uri!r} is neither a path nor a URI like s3://bucket/folder")
     if found and scheme == "file" and not rest.startswith("/"):
         raise PathRefused(f"{uri!r} should be file:/// and an absolute path")

@@ -5,13 +5,22 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable
+from decimal import Decimal
 
 #: Longest piece of a wrong value that an error repeats, in characters.
 SHOWN_CHARACTERS = 60
 
-#: Cuts a value to what an error can repeat: with aliases, a few lines of YAML can be a value of any
-#: size.
-_SHORT = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Cuts a value to what an error can repeat: with aliases, a few lines of YAML can be a value of
+    any size."""
+
+    def repr_Decimal(self, value: Decimal, level: int) -> str:
+        """The number alone, as tables of decimals show it."""
+        return str(value)
+
+
+_SHORT = _Short()
 _SHORT.maxlevel = 3
 _SHORT.maxlist = _SHORT.maxdict = _SHORT.maxset = 20
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 1000

@@ -110,11 +110,6 @@ def binarized_mnist() -> MadeConfig:
     return MadeConfig(height=28, width=28, hidden=(784,))
 
 
-def digits20() -> MadeConfig:
-    """Handwritten digits of 20 by 20 pixels in 16 grey levels, with their labels."""
-    return MadeConfig(20, 20, 16, tuple(range(10)), hidden=(2 * 400,), embedding=2)
-
-
 class Made(Autoregressive):
     """p(image | label) over grey levels."""
 

@@ -102,13 +102,6 @@ def digits20() -> PixelCNNConfig:
     return PixelCNNConfig(20, 20, levels=16, labels=tuple(range(10)), channels=24, blocks=6)
 
 
-def emoji32() -> PixelCNNConfig:
-    """Emoji of ten categories, in colour."""
-    return PixelCNNConfig(
-        32, 32, levels=32, colours=3, labels=tuple(range(10)), channels=48, blocks=8, head=96
-    )
-
-
 @dataclass(frozen=True)
 class _BlockMemory:
     """What a block has at a position: registers and a grid for each colour."""

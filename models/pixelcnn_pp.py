@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
@@ -110,23 +110,6 @@ class PixelCNNPlusPlusConfig:
                     f"{name} must be a multiple of {cell} for {self.coarser} coarser grids, "
                     f"not {getattr(self, name)}"
                 )
-
-
-def digits20() -> PixelCNNPlusPlusConfig:
-    """Handwritten digits of 20 by 20 pixels, small enough to learn in minutes on two cores."""
-    return PixelCNNPlusPlusConfig(20, 20, levels=16, labels=tuple(range(10)), channels=16)
-
-
-def patches32() -> PixelCNNPlusPlusConfig:
-    """Patches of photos, 32 by 32 pixels in colour."""
-    return PixelCNNPlusPlusConfig(
-        height=32, width=32, levels=256, colours=3, channels=32, blocks=2, components=10
-    )
-
-
-def emoji32() -> PixelCNNPlusPlusConfig:
-    """Emoji of 32 by 32 pixels in colour, by category."""
-    return replace(patches32(), labels=tuple(range(10)))
 
 
 def salimans() -> PixelCNNPlusPlusConfig:

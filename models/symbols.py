@@ -10,7 +10,7 @@ losslessly can be scored later exactly as they were drawn.
     audio    int16 (T,), by the signature's encoding
                "mu-law"   G.711's curve, mu = levels−1   finely near silence, else coarsely
                "linear"                                  round((s − ⌊levels/2⌋) · 65536 / levels)
-    series   float64 (T,)                                itself
+    series   float64 (T,)                                itself, levels or none
 
 Of sounds, silence is the symbol ⌊levels/2⌋ exactly; linear with 65536 levels is s − 32768, which
 is every 16-bit sample there is.
@@ -58,13 +58,14 @@ def to_media(signature: Mapping[str, Any], symbols: Symbols) -> NDArray[np.gener
 
 
 def from_media(signature: Mapping[str, Any], array: NDArray[Any]) -> NDArray[np.generic]:
-    """The nearest symbols to an array of the medium: int64, or float64 for a series.
+    """The nearest symbols to an array of the medium: int64, or float64 where levels are null.
 
-    Raises DataError when the array's type or axes are not the medium's.
+    Raises DataError when the array's type or axes are not the medium's, and when a series of levels
+    holds another number.
     """
     _check(signature, array)
     if signature["medium"] == "series":
-        return np.asarray(array, np.float64)
+        return _series_symbols(signature["levels"], array)
     levels = _levels(signature)
     if signature["medium"] != "audio":
         return quantise(array, levels)
@@ -112,6 +113,18 @@ def linear_symbols(amplitude: NDArray[np.int16], levels: int) -> NDArray[np.int6
     """The nearest symbol of the linear encoding to each int16 amplitude."""
     steps: NDArray[np.int64] = np.rint(amplitude * (levels / AMPLITUDES)).astype(np.int64)
     return np.clip(steps + levels // 2, 0, levels - 1)
+
+
+def _series_symbols(levels: int | None, array: NDArray[np.float64]) -> NDArray[np.generic]:
+    """Raises DataError when one of a series' numbers is none of its levels."""
+    if levels is None:
+        return np.asarray(array, np.float64)
+    wrong = array[~((array >= 0) & (array < levels) & (array == np.floor(array)))]
+    if wrong.size:
+        raise DataError(
+            f"such series holds whole numbers from 0 to {levels - 1}, and one is {wrong[0]:g}"
+        )
+    return array.astype(np.int64)
 
 
 def _kind(signature: Mapping[str, Any]) -> str:

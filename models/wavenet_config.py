@@ -136,11 +136,6 @@ class WaveNetConfig:
         return self.input_reach + (self.kernel - 1) * sum(self.dilations)
 
 
-def piano() -> WaveNetConfig:
-    """Music at 8 kHz, unconditioned, small enough to learn something in minutes on two cores."""
-    return WaveNetConfig(max_length=80_000, residual=32, skip=64, depth=9, stacks=2)
-
-
 def sixteen_bits() -> WaveNetConfig:
     """Sounds in all 65,536 levels of 16 bits, drawn from a mixture of ten logistic functions."""
     return WaveNetConfig(encoding="linear", levels=65536, components=10)

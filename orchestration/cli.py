@@ -5,7 +5,7 @@ for neither. What goes wrong is one sentence on stderr, and an exit code:
 
     0     done, also when rows were rejected
     1     run, demo, status or watch tells of rows that failed or were cancelled; the work broke
-          down; or fsck or verify found something
+          down; or fsck, verify or results found something
     2     wrong use: the message says what to change
     3     a service does not answer, or not as it should
     130   stopped by Ctrl-C
@@ -25,6 +25,7 @@ import click
 from ancestral.jobs.errors import (
     CorruptObject,
     JobError,
+    NotFound,
     QueueError,
     RequestsInvalid,
     RowsMissing,
@@ -78,7 +79,7 @@ def cli() -> None:
     Exit codes:
       0     done, also when rows were rejected
       1     run, demo, status or watch tells of rows that failed or were cancelled;
-            the work broke down; or fsck or verify found something
+            the work broke down; or fsck, verify or results found something
       2     wrong use: the message says what to change
       3     a service does not answer, or not as it should
       130   stopped by Ctrl-C
@@ -149,4 +150,4 @@ def exit_code_of(arguments: Sequence[str] | None = None) -> int:
 def _code_of(error: JobError) -> int:
     if isinstance(error, QueueError | StoreUnavailable):
         return UNAVAILABLE
-    return BROKEN if isinstance(error, CorruptObject | RowsMissing) else WRONG_USE
+    return BROKEN if isinstance(error, CorruptObject | NotFound | RowsMissing) else WRONG_USE

@@ -26,6 +26,9 @@ from ancestral.orchestration.interrupt import Interrupt
 # says in one line what happened and what it does about it.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+# It would look ten times a second for new logs, which nobody reads here.
+os.environ.setdefault("RAY_LOG_MONITOR_MANY_FILES_THRESHOLD", "0")
+os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "86400")
 # Seconds between two looks at training ranks; a run of a minute should not end seconds late.
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
 # It would log which nodes are about to go, by a process of its own; ranks go on from checkpoints.

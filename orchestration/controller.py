@@ -25,6 +25,7 @@ from ancestral.jobs.queue import Queue, QueueCounts
 from ancestral.jobs.recovery import REBUILD_SECONDS, audit, recount, recover
 from ancestral.jobs.spec import Job
 from ancestral.jobs.store import Store
+from ancestral.orchestration.scaling import samplers_needed, seconds_of_drawing
 
 #: Between two audits of a job, unless it is so large that they would take more of the time than
 #: one part in `AUDIT_SHARE`.
@@ -74,6 +75,16 @@ class Controller:
         if counts is None or counts.wanted is not Wanted.RUN or self.failure is not None:
             return 0
         return counts.ready + counts.leased
+
+    def samplers_needed(self, now: float) -> int:
+        """How many samplers should draw the job, as of the last look; `now` is in seconds since
+        1970."""
+        counts, at = self.counts, self.job.deadline_at
+        if counts is None or counts.seconds_per_row is None or at is None:
+            return self.open_units
+        rows, held = self.job.rows - counts.rows_decided, counts.leased * self.job.unit_rows
+        seconds = seconds_of_drawing(rows, held, counts.seconds_per_row)
+        return samplers_needed(self.open_units, seconds, at.timestamp() - now)
 
     def look(self) -> Manifest | None:
         """Do what is due, without waiting; the manifest once the job is published.

@@ -18,14 +18,22 @@ class CrashLimit:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        #: The most places since a row was last drawn: those that died may have had any of them.
+        self._places = size
         self._rows = -1
         self._deaths = 0
         self._idle_deaths = 0
+
+    def resize(self, size: int) -> None:
+        """The fleet has so many places from now on. Growing makes up for no death, and no death is
+        one too many because the fleet shrank."""
+        self._size, self._places = size, max(self._places, size)
 
     def drawn(self, rows: int) -> None:
         """So many rows are drawn by now."""
         if rows != self._rows:
             self._rows, self._deaths, self._idle_deaths = rows, 0, 0
+            self._places = self._size
 
     def died(self, units: int) -> None:
         """A sampler died with so many units in hand."""
@@ -35,4 +43,5 @@ class CrashLimit:
     @property
     def exceeded(self) -> bool:
         """Whether the fleet leads nowhere."""
-        return self._idle_deaths > IDLE_DEATHS * self._size or self._deaths > DEATHS * self._size
+        idle_limit, limit = IDLE_DEATHS * self._places, DEATHS * self._places
+        return self._idle_deaths > idle_limit or self._deaths > limit

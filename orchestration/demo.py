@@ -95,7 +95,7 @@ class Stage:
     def learn(self, recipe: Recipe) -> ModelEntry:
         """A model that learns by a recipe, published. Raises what `train` does."""
         client = self.service.client
-        run = plan_training(recipe, client.registry)
+        run = plan_training(recipe, client.registry, workers=RANKS)
         trained = train(
             run, workers=RANKS, picture=False, stream=self.stream, interrupt=self.interrupt
         )

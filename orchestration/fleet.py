@@ -34,6 +34,9 @@ from ancestral.workers.errors import JobRefused
 #: Before people hear the same sentence again.
 REPEAT_SECONDS = 60.0
 
+#: That samplers have to tell what they said while they drained.
+LAST_NEWS_SECONDS = 2.0
+
 
 class Fleet:
     """`size` samplers that work by one plan. `say` is told what people should hear of."""
@@ -84,8 +87,7 @@ class Fleet:
         """
         assert self._plan.job_id is None
         self._size = size
-        # How many deaths are too many goes by the size.
-        self._crash_limit = CrashLimit(size)
+        self._crash_limit.resize(size)
         self.start()
         surplus = in_order_to_go(self._samplers)[: len(self._samplers) - size]
         for sampler in surplus:
@@ -126,6 +128,12 @@ class Fleet:
         running = [sampler.running for sampler in draining]
         if running:
             ray.wait(running, num_returns=len(running), timeout=seconds)
+        for sampler in draining:
+            self._listen(sampler)
+        # That was asked before they drained; what they said since is what they answer now.
+        answers = [sampler.news for sampler in draining if sampler.known is not None]
+        if answers:
+            ray.wait(answers, num_returns=len(answers), timeout=LAST_NEWS_SECONDS)
         for sampler in draining:
             self._listen(sampler)
         for samplers in (self._samplers, self._surplus, self._parked, self._unfit):

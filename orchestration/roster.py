@@ -60,6 +60,11 @@ class Roster:
         """Units that are ready or held, of the jobs that are to be drawn; as of the last look."""
         return sum(controller.open_units for controller in self._controllers.values())
 
+    def samplers_needed(self, now: float) -> int:
+        """How many samplers should draw those jobs, as of the last look; `now` is in seconds since
+        1970."""
+        return sum(each.samplers_needed(now) for each in self._controllers.values())
+
     def look(self) -> int:
         """Look at every job once, and publish those that ended; rows drawn of the others.
 

@@ -54,8 +54,8 @@ class Service:
         for the device).
     device: "cpu" or "cuda".
     gpus: with cuda, the share of a GPU that each sampler takes, in (0, 1].
-    most, idle_seconds: a fleet for all jobs grows to so many samplers if as many units are open,
-        and gives up those that were not needed for so long; None: it stays as it is.
+    most, idle_seconds: a fleet for all jobs grows to so many samplers if its jobs need them, and
+        gives up those that were not needed for so long; None: it stays as it is.
     """
 
     client: Client
@@ -153,14 +153,14 @@ def serve(service: Service, say: Callable[[str], None], interrupt: Interrupt) ->
         while not interrupt.wait(LOOK_SECONDS):
             with patience:
                 fleet.tend(roster.look())
-                before = scaling.size
-                size = scaling.wanted(roster.open_units, time.monotonic())
+                before, needed = scaling.size, roster.samplers_needed(time.time())
+                size = scaling.wanted(needed, time.monotonic())
                 if size != before:
-                    reason = (
-                        f"{counted(roster.open_units, 'unit')} open"
-                        if size > before
-                        else f"fewer sufficed for {duration(service.idle_seconds)}"
-                    )
+                    reason = f"fewer sufficed for {duration(service.idle_seconds)}"
+                    if size > before:
+                        reason = f"{counted(roster.open_units, 'unit')} open"
+                        if needed < roster.open_units:
+                            reason += f", for which {needed} would be enough"
                     say(f"{reason}: from {before} to {counted(size, 'sampler')}")
                     fleet.resize(size)
     finally:

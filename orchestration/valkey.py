@@ -119,7 +119,7 @@ class EmbeddedValkey:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-            self._stopped.set()
+        self._stopped.set()
 
     def __enter__(self) -> Self:
         self.start()
@@ -193,6 +193,8 @@ class EmbeddedValkey:
                 return
             launched.set_result(process)
             stopped.wait()
+            # It still runs where a Ctrl-C came before anybody had heard of it.
+            process.kill()
 
         threading.Thread(target=stay, name="embedded-valkey", daemon=True).start()
         try:

@@ -22,7 +22,7 @@ LONGEST_ID = 100
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Long values are named by their argument, and bytes, which may hold the time of day: names have
+    """Long values are named by their argument, and bytes, which may hold the time of day: names are
     to be the same in every process."""
     long = isinstance(val, str) and len(val) > LONGEST_ID
     return argname if long or isinstance(val, bytes) else None

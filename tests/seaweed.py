@@ -24,6 +24,9 @@ from ancestral.jobs.store import open_store
 WRITER = ("writer-key", "writer-secret-5b1f")
 READER = ("reader-key", "reader-secret-77ad")
 
+#: How often it is started at most.
+ATTEMPTS = 3
+
 
 @contextmanager
 def seaweed() -> Iterator[str]:
@@ -35,18 +38,27 @@ def seaweed() -> Iterator[str]:
             _user(READER, ["Read", "List"]),
         ]
         (folder / "users.json").write_text(json.dumps({"identities": users}))
-        ports = _free_ports(8)
-        log = stack.enter_context((folder / "log").open("wb"))
-        server = subprocess.Popen(_command(folder, ports), stdout=log, stderr=log)
-        stack.callback(_stop, server)
+        (folder / "data").mkdir()
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        endpoint = f"http://127.0.0.1:{ports[-1]}"
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
         patch.setenv("AWS_ACCESS_KEY_ID", WRITER[0])
         patch.setenv("AWS_SECRET_ACCESS_KEY", WRITER[1])
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.delenv("AWS_PROFILE", raising=False)
-        _wait_until_ready(endpoint, server, folder / "log")
+        log = stack.enter_context((folder / "log").open("wb"))
+        for _ in range(ATTEMPTS):
+            # Until the server has them, others may take these ports; then it ends.
+            ports = _free_ports(8)
+            endpoint = f"http://127.0.0.1:{ports[-1]}"
+            patch.setenv("AWS_ENDPOINT_URL", endpoint)
+            server = subprocess.Popen(_command(folder, ports), stdout=log, stderr=log)
+            stack.callback(_stop, server)
+            if _comes_up(endpoint, server):
+                break
+            if server.poll() is None:
+                raise RuntimeError("the S3 server is not ready after a minute")
+        else:
+            said = (folder / "log").read_text()
+            raise RuntimeError(f"the S3 server did not start:\n{said[-2000:]}")
         yield endpoint
 
 
@@ -61,14 +73,12 @@ def _user(credentials: tuple[str, str], actions: list[str]) -> dict[str, object]
 
 def _command(folder: Path, ports: list[int]) -> list[str]:
     names = ["master", "volume", "filer", "s3"]
-    data = folder / "data"
-    data.mkdir()
     return [
         os.path.join(sysconfig.get_path("scripts"), "weed"),
         "-logtostderr=true",
         "server",
         "-s3",
-        f"-dir={data}",
+        f"-dir={folder / 'data'}",
         "-ip=127.0.0.1",
         f"-s3.config={folder / 'users.json'}",
         *(f"-{name}.port.grpc={port}" for name, port in zip(names, ports[:4], strict=True)),
@@ -90,17 +100,17 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _wait_until_ready(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _comes_up(endpoint: str, server: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(f"{endpoint}/status", timeout=1).close()
             # The first write also makes the bucket.
             open_store("s3://ancestral-tests").put("ready", b"yes")
-            return
+            return True
         except (urllib.error.URLError, StoreUnavailable):
             time.sleep(0.2)
-    raise RuntimeError(f"the S3 server did not start:\n{log.read_text()[-2000:]}")
+    return False
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

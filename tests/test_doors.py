@@ -55,7 +55,7 @@ def test_every_folder_with_code_is_a_package_of_the_project() -> None:
 def project(tmp_path: Path) -> Path:
     """A copy of the project, because building leaves files behind, with little to compile, and a
     model that ships."""
-    built = shutil.ignore_patterns("*.so")
+    built = shutil.ignore_patterns("*.so", "__pycache__")
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / "project" / folder, ignore=built)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,13 @@ from ancestral.jobs.registry import Registry
 from ancestral.jobs.settings import SHIPPED_MODELS
 from ancestral.jobs.spec import JobSpec, load_spec
 from ancestral.models import FAMILIES
+from ancestral.models.errors import ConditionError
 from ancestral.models.train_settings import TrainSettings
 from ancestral.orchestration.training.completion import complete, listed_fields
 from ancestral.orchestration.training.examples import Events, network
 from ancestral.orchestration.training.run import check_training, plan_training
+from tests.models import laws
+from tests.models.nets import Case, all_cases
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, type[BaseModel]] = {"job.md": JobSpec, "recipe.md": Recipe}
@@ -125,11 +128,35 @@ def test_the_families_are_named_with_what_they_need() -> None:
         assert f"class {config}" in (DOCS / file).read_text(encoding="utf-8")
 
 
-def test_the_fields_of_families_are_named() -> None:
-    said = {row[0].strip("`"): re.findall("`(.*?)`", row[3]) for row in rows("recipe.md", "family")}
+def test_the_fields_of_families_are_named_and_no_other() -> None:
+    told = {row[0].strip("`"): fields_named(row[3]) for row in rows("recipe.md", "family")}
 
-    assert said.keys() == FAMILIES.keys()
-    assert all(set(listed_fields(name)) <= set(fields) for name, fields in said.items())
+    wanted = {name: set(listed_fields(name)) for name in FAMILIES}
+    for case in all_cases().values():
+        wanted[case.net.family] |= shown_by_rows(case)
+    assert told == wanted
+
+
+def fields_named(cell: str) -> set[str]:
+    """Those in a cell like "`a`; `b`, where the key `c` says how large it is"."""
+    parts = [part.partition(", where ")[0] for part in cell.split(";")]
+    return {name for part in parts for name in re.findall("`(.*?)`", part)}
+
+
+def shown_by_rows(case: Case) -> set[str]:
+    """The fields that have to be told of an event that a network learns from."""
+    fields = case.requests[0]
+    event = laws.random_event(case.net, fields, seed=0)[0]
+
+    def fits(told: Mapping[str, Any]) -> bool:
+        try:
+            case.net.example(event, told)
+        except ConditionError:
+            return False
+        return True
+
+    without = {name: {k: v for k, v in fields.items() if k != name} for name in fields}
+    return {name for name in fields if fits(fields) and not fits(without[name])}
 
 
 def test_the_job_is_a_job() -> None:

@@ -106,7 +106,7 @@ def whole_event(signature: Signature, name: str, value: MediaValue) -> np.ndarra
 
 
 def _symbols(signature: Signature, name: str, array: np.ndarray) -> np.ndarray:
-    """int64, or float64 for a series. Raises RowRefused."""
+    """int64, or float64 where levels are null. Raises RowRefused."""
     try:
         return from_media(signature, array)
     except DataError as error:

@@ -14,6 +14,9 @@ from ancestral.jobs.units import RowCounts, Unit
 
 _log = logging.getLogger("ancestral.workers")
 
+#: Once a queue or a store was waited for so long, people should hear of it.
+UNTOLD_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class Event:
@@ -115,6 +118,8 @@ class Hiccup(Event):
     doing: str
     error: str
     retry_seconds: float | None
+    #: For how long it was tried again and again by now, as far as that was counted.
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,8 @@ def describe(event: Event) -> str | None:
             return f"{event.worker} made no progress for {event.seconds:.0f} s and is ended"
         case Hiccup(retry_seconds=None):
             return f"{event.worker} gave up {event.doing}: {event.error}"
+        case Hiccup() if event.waited_seconds >= UNTOLD_SECONDS:
+            return f"waiting: {event.error}"
         case _:
             return None
 

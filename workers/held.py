@@ -113,7 +113,9 @@ class HeldLeases:
         job_id = hold.lease.job_id
         self._tell_queue(
             f"completing {hold.name}",
-            lambda: self._queue.complete(job_id, record.unit, record.counts, device),
+            lambda: self._queue.complete(
+                job_id, record.unit, record.counts, device, record.sampling_seconds
+            ),
         )
 
     def split(self, hold: Hold, record: SplitRecord, *, keep: bool) -> bool:
@@ -248,7 +250,11 @@ def is_trouble(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """The error's name and its first line, like a traceback's last."""
+    """The error's name and its first line, like a traceback's last; of trouble, whose errors are
+    sentences, the line alone."""
     name = type(error).__name__
     text = str(error).strip()
-    return f"{name}: {text.splitlines()[0]}" if text else name
+    if not text:
+        return name
+    line = text.splitlines()[0]
+    return line if is_trouble(error) else f"{name}: {line}"

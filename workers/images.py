@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -23,8 +24,10 @@ from ancestral.workers.arrays import Pixels, check_array, check_pixels
 from ancestral.workers.errors import EncodeError
 from ancestral.workers.webp import encode_still, read_exif
 
-#: Of deflate, 0 to 9. Fixed, because it decides the bytes.
+#: Deflate's level, 0 to 9, and its strategy: of small filtered pictures runs are all that repeats
+#: often enough to be looked for. Fixed, because they decide the bytes.
 PNG_COMPRESSION = 6
+PNG_STRATEGY = zlib.Z_RLE
 
 #: What anybody's image may be.
 STILL_FORMATS = ("PNG", "WEBP", "JPEG", "GIF", "BMP")
@@ -60,7 +63,13 @@ def encode_image(
         chunks.add_text(key, value)
     file = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(array))
-    image.save(file, "PNG", pnginfo=chunks, compress_level=PNG_COMPRESSION)
+    image.save(
+        file,
+        "PNG",
+        pnginfo=chunks,
+        compress_level=PNG_COMPRESSION,
+        compress_type=PNG_STRATEGY,
+    )
     return file.getvalue()
 
 

@@ -141,7 +141,8 @@ class Intake:
         """The sampling thread says that so many rows wait no more; of rows that wait again it is
         a negative number."""
         self._rows_taken += rows
-        self._wake.set()
+        if rows:
+            self._wake.set()
 
     def _claim(self) -> list[Lease]:
         """A unit, but none of a job that was refused a minute ago or less."""

@@ -53,7 +53,8 @@ class Patience:
         Raises QueueUnavailable or StoreUnavailable when the patience is at its end, and anything
         else at once.
         """
-        give_up_at = self._clock() + self._seconds
+        began = self._clock()
+        give_up_at = began + self._seconds
         longest = FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -61,9 +62,10 @@ class Patience:
             except PASSING as error:
                 # A random pause, so that a fleet does not come back all at once.
                 pause = random.uniform(0, longest)
-                if self._stopped.is_set() or self._clock() + pause > give_up_at:
+                now = self._clock()
+                if self._stopped.is_set() or now + pause > give_up_at:
                     raise
-                self._listener(Hiccup(self._worker, doing, str(error), pause))
+                self._listener(Hiccup(self._worker, doing, str(error), pause, now - began))
             self.retries += 1
             longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
             self._sleep(pause)

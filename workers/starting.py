@@ -16,13 +16,12 @@ from __future__ import annotations
 import traceback
 from dataclasses import replace
 
-from ancestral.jobs import layout
 from ancestral.jobs.errors import CorruptObject, NotFound
 from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.queue import Lease, clip_error
 from ancestral.jobs.request_shards import Row, read_rows
-from ancestral.jobs.spec import Job
+from ancestral.jobs.spec import accepted_job
 from ancestral.jobs.wording import headline
 from ancestral.workers.commit import adopt
 from ancestral.workers.cut import BISECT, GUIDE, split
@@ -121,7 +120,7 @@ class Starter:
         if opened is None:
             store = self._place.opener(lease.output)
             try:
-                job = Job.from_json(store.read(layout.spec_path(lease.job_id)))
+                job = accepted_job(store, lease.job_id)
             except (CorruptObject, NotFound) as error:
                 raise JobRefused(f"job {lease.job_id} cannot be opened here: {error}") from error
             opened = OpenJob(job, store, Ledger(store, lease.job_id))

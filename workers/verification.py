@@ -18,7 +18,7 @@ from typing import Any
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import UsageError
 from ancestral.jobs.lot import choose, rows_drawn
-from ancestral.jobs.manifest import read_manifest
+from ancestral.jobs.manifest import finished_manifest
 from ancestral.jobs.request_shards import Row, read_rows
 from ancestral.jobs.sameness import DRAWN
 from ancestral.jobs.settings import Settings
@@ -95,12 +95,7 @@ def verify(
         raise UsageError(f"the fraction of rows should be above 0 and at most 1, not {fraction}")
     client = Client(settings)
     store, job = client.opened(job_id)
-    manifest = read_manifest(store, job_id)
-    if manifest is None:
-        raise UsageError(
-            f"job {job_id} is not finished: `ancestral watch {job_id}` waits for whoever draws it, "
-            f"`ancestral run --resume {job_id}` draws it here"
-        )
+    manifest = finished_manifest(store, job_id)
     model = model_for(client.registry, job, device)
     rows = rows_drawn(manifest)
     chosen = min(rows, max(1, round(fraction * rows)))

@@ -82,16 +82,16 @@ class Killed:
 
 
 def compare(*, quick: bool) -> Killed:
-    """Run both."""
+    """Run both. Raises SystemExit when a training dies by itself."""
     steps = QUICK_STEPS if quick else STEPS
     with tempfile.TemporaryDirectory() as name:
         peace, trouble = Path(name, "peace"), Path(name, "trouble")
-        _start(peace, steps).wait()
+        _to_its_end(_start(peace, steps))
         first = _start(trouble, steps)
-        kills = [_when(trouble, steps // 3, lambda: _kill_rank(first.pid))]
-        kills.append(_when(trouble, 2 * steps // 3, first.kill))
+        kills = [_when(first, trouble, steps // 3, lambda: _kill_rank(first.pid))]
+        kills.append(_when(first, trouble, 2 * steps // 3, first.kill))
         first.wait()
-        _start(trouble, steps).wait()
+        _to_its_end(_start(trouble, steps))
         began = [news.step for news in _news(trouble) if isinstance(news, Began)]
         return Killed(
             _curve(peace),
@@ -113,12 +113,27 @@ def _start(folder: Path, steps: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _when(folder: Path, step: int, kill: Callable[[], None]) -> int:
+def _to_its_end(training: subprocess.Popen[bytes]) -> None:
+    if training.wait() != 0:
+        raise _died(training.returncode)
+
+
+def _when(
+    training: subprocess.Popen[bytes], folder: Path, step: int, kill: Callable[[], None]
+) -> int:
     """Kill once that step was told of; the last step that was by then."""
     while (told := max((news.step for news in _news(folder)), default=0)) < step:
+        if training.poll() is not None:
+            raise _died(training.returncode)
         time.sleep(LOOK_SECONDS)
     kill()
     return told
+
+
+def _died(exit_code: int) -> SystemExit:
+    return SystemExit(
+        f"a training ended by itself, with exit code {exit_code}: what it said is above"
+    )
 
 
 def _kill_rank(pid: int) -> None:

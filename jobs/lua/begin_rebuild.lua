@@ -1,7 +1,7 @@
 #!lua
--- ARGV: job, output, priority, rows, epoch. Returns 1, or 0 if the job is at a later epoch, or open
--- at that one.
-local job, output, priority, rows, epoch = unpack(ARGV)
+-- ARGV: job, output, priority, deadline or "", rows, epoch. Returns 1, or 0 if the job is at a later
+-- epoch, or open at that one.
+local job, output, priority, deadline, rows, epoch = unpack(ARGV)
 
 local place, before, rebuilding = unpack(
     redis.call("HMGET", key("job", job), "place", "epoch", "rebuilding"))
@@ -13,12 +13,12 @@ if not place then
     place = string.format("%016d:%s", redis.call("INCR", shard .. ":sequence"), job)
     redis.call("HSET", key("job", job), "place", place, "wanted", "run", "intent", 0)
 end
--- Scores put a high priority first; equal scores sort by member, and so by age.
-redis.call("ZADD", shard .. ":jobs", text(0 - priority), place)
+redis.call("ZADD", shard .. ":jobs", score(priority, deadline), place)
 redis.call("HSET", key("job", job),
-    "output", output, "priority", priority, "rows", rows, "epoch", epoch,
+    "output", output, "priority", priority, "deadline", deadline, "rows", rows, "epoch", epoch,
     "rebuilding", 1, "rebuilt_at", text(now()), "server", server(),
-    "done", 0, "rows_decided", 0, "rows_ok", 0, "rows_failed", 0, "rows_rejected", 0)
+    "done", 0, "rows_decided", 0, "rows_ok", 0, "rows_failed", 0, "rows_rejected", 0,
+    "sampling", 0)
 redis.call("HDEL", key("job", job), "hungry", "hungry_until", "declined")
 -- What `expiry` still holds of its leases, reap drops in passing.
 redis.call("UNLINK", key("ready", job), key("leased", job), key("lease", job),

@@ -102,12 +102,11 @@ end
 
 -- The oldest of the slow units of which this worker might hold a copy.
 local function slow_unit(job)
-    local pace = redis.call("LRANGE", key("pace", job), 0, -1)
-    if #pace < FEWEST_FOR_MEDIAN then
+    local pace = median_pace(job)
+    if not pace then
         return nil
     end
-    table.sort(pace, function(one, other) return tonumber(one) < tonumber(other) end)
-    local slow = SLOW * tonumber(pace[math.floor((#pace + 1) / 2)])
+    local slow = SLOW * tonumber(pace)
     local oldest = redis.call("ZRANGE", key("leased", job), 0, LARGEST_BATCH - 1, "WITHSCORES")
     for i = 1, #oldest, 2 do
         local unit, seconds = oldest[i], time - tonumber(oldest[i + 1])

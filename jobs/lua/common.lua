@@ -75,12 +75,29 @@ local function is_known(job, unit)
         or redis.call("HEXISTS", key("decided", job), unit) == 1
 end
 
+-- Microseconds per row of the latest units; nil until there were enough.
+local function median_pace(job)
+    local pace = redis.call("LRANGE", key("pace", job), 0, -1)
+    if #pace < FEWEST_FOR_MEDIAN then
+        return nil
+    end
+    table.sort(pace, function(one, other) return tonumber(one) < tonumber(other) end)
+    return pace[math.floor((#pace + 1) / 2)]
+end
+
+-- Puts a high priority first, and among equals an early deadline (seconds since 1970); equal scores
+-- sort by member, and so by age. No score needs more bits than a double keeps.
+local function score(priority, deadline)
+    local never = 2 ^ 40
+    return text((0 - priority) * never + (tonumber(deadline) or never - 1))
+end
+
 -- Keep `runnable` true, after a change of what makes a job so.
 local function enlist(job)
-    local place, priority, wanted, rebuilding = unpack(redis.call(
-        "HMGET", key("job", job), "place", "priority", "wanted", "rebuilding"))
+    local place, priority, deadline, wanted, rebuilding = unpack(redis.call(
+        "HMGET", key("job", job), "place", "priority", "deadline", "wanted", "rebuilding"))
     if wanted == "run" and rebuilding == "0" and redis.call("EXISTS", key("ready", job)) == 1 then
-        redis.call("ZADD", shard .. ":runnable", text(0 - priority), place)
+        redis.call("ZADD", shard .. ":runnable", score(priority, deadline), place)
     else
         redis.call("ZREM", shard .. ":runnable", place)
     end

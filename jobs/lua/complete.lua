@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- ARGV: job, unit, rows ok, rows failed, rows rejected, device or "".
-local job, unit, rows_ok, rows_failed, rows_rejected, device = unpack(ARGV)
+-- ARGV: job, unit, rows ok, rows failed, rows rejected, device or "", microseconds of sampling.
+local job, unit, rows_ok, rows_failed, rows_rejected, device, sampling = unpack(ARGV)
 
 -- Whether a unit that speaks against a device shares rows with this one.
 local function shares_rows(other)
@@ -62,3 +62,4 @@ redis.call("HSET", key("decided", job), unit,
 redis.call("HINCRBY", key("job", job), "rows_ok", rows_ok)
 redis.call("HINCRBY", key("job", job), "rows_failed", rows_failed)
 redis.call("HINCRBY", key("job", job), "rows_rejected", rows_rejected)
+redis.call("HINCRBY", key("job", job), "sampling", sampling)

@@ -3,9 +3,9 @@
 local job = ARGV[1]
 
 local epoch, rebuilding, rebuilt_at, built_on, wanted, intent, done, rows_decided, rows_ok,
-    rows_failed, rows_rejected, declined = unpack(redis.call(
+    rows_failed, rows_rejected, sampling, declined = unpack(redis.call(
         "HMGET", key("job", job), "epoch", "rebuilding", "rebuilt_at", "server", "wanted", "intent",
-        "done", "rows_decided", "rows_ok", "rows_failed", "rows_rejected", "declined"))
+        "done", "rows_decided", "rows_ok", "rows_failed", "rows_rejected", "sampling", "declined"))
 if not epoch then
     return nil
 end
@@ -15,5 +15,5 @@ return {
     redis.call("ZCARD", key("ready", job)), redis.call("ZCARD", key("leased", job)),
     tonumber(done), tonumber(rows_decided),
     tonumber(rows_ok), tonumber(rows_failed), tonumber(rows_rejected),
-    declined or "",
+    tonumber(sampling), median_pace(job) or "", declined or "",
 }

@@ -36,6 +36,10 @@ class AlignedColumns:
 
         Nothing before `first` can be had afterwards.
         """
+        return self.rows_kept(first, behind)[: behind - first]
+
+    def rows_kept(self, first: int, behind: int) -> Tensor:
+        """The same columns, and those after them that are kept anyway."""
         if self._further is not None:
             begins = first // self._piece * self._piece
             if begins >= self._first + len(self._kept):
@@ -44,4 +48,4 @@ class AlignedColumns:
                 further = self._further(self._first + len(self._kept))
                 self._kept = torch.cat([self._kept[begins - self._first :], further])
                 self._first = begins
-        return self._kept[first - self._first : behind - self._first]
+        return self._kept[first - self._first :]

@@ -254,7 +254,7 @@ class Tile(ABC):
         self._clock += positions
         # Turned once for all, unless each slot's share lies in one piece anyhow.
         by_slot = self._compact(np.moveaxis(symbols, 2, 0))
-        first_bad, ended = bad.tolist(), []
+        first_bad, ended, known = bad.tolist(), [], 0
         for number, slot in self._slots.items():
             remaining = slot.remaining
             taken = min(positions, remaining)
@@ -262,9 +262,10 @@ class Tile(ABC):
             if 0 <= first_bad[number] < taken:
                 slot.bad_position = slot.age + first_bad[number]
             slot.age += taken
-            self.symbols += taken * self.program.channels
+            known += taken
             if taken == remaining or slot.bad_position is not None:
                 ended.append(number)
+        self.symbols += known * self.program.channels
         return {number: self._retire(number) for number in ended}
 
     def _compact(self, symbols: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ancestral.jobs.client import Client
 from ancestral.jobs.settings import Settings
+from ancestral.jobs.store import local_folder
 from ancestral.orchestration.commands.options import json_option
 from ancestral.orchestration.commands.output import (
     exit_code,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     default="demo",
     show_default=True,
-    help="Folder for artifacts, index and reports.",
+    help="Folder of this machine for artifacts, index and reports.",
 )
 @click.option("--budget", metavar="TIME", help="For the model that learns, like 90s or 10m.")
 @json_option
@@ -45,8 +45,8 @@ def demo(output: str, budget: str | None, as_json: bool) -> int:
     from ancestral.orchestration.training.recipe import parse_budget
 
     seconds = parse_budget(budget) if budget is not None else None
+    folder = local_folder(output, "--output", "`ancestral run` draws a job into a bucket")
     settings = Settings.from_environment()
-    folder = Path(output).absolute()
     with queue_of(settings) as queue:
         from ancestral.orchestration.cluster import cluster
         from ancestral.orchestration.demo import RANKS, Stage, run_demo

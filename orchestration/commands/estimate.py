@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ancestral.jobs.errors import UsageError
-from ancestral.orchestration.commands.options import device_option, json_option, read_job_file
+from ancestral.orchestration.commands.options import (
+    FiniteRange,
+    device_option,
+    json_option,
+    read_job_file,
+)
 from ancestral.orchestration.commands.output import print_json, print_table
 from ancestral.orchestration.errors import DONE
 
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("job_file", metavar="JOB.yaml")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=20.0,
     show_default=True,
     help="Draw some of its rows for about so long, less of a small job; with 0 only count.",
@@ -43,7 +48,9 @@ def estimate(
     time is from when all samplers draw: they take seconds to start, or a minute on a GPU.
     Nothing is written: whether the output can be is found when the job is submitted.
     """
+    from ancestral.jobs.numbers import duration_seconds
     from ancestral.orchestration.progress import ProgressLine
+    from ancestral.orchestration.scaling import samplers_in_time
     from ancestral.workers.errors import JobRefused
     from ancestral.workers.estimation import estimate as measure
 
@@ -59,17 +66,20 @@ def estimate(
             )
         except JobRefused as error:
             raise UsageError(str(error)) from error
+    deadline, in_time = duration_seconds(spec.deadline or ""), None
+    if deadline is not None and found.sampler_seconds is not None:
+        in_time = samplers_in_time(found.sampler_seconds, deadline)
     if as_json:
         known = {
             name: getattr(found, name) for name in ("bytes", "sampler_seconds", "wall_seconds")
         }
-        print_json({**dataclasses.asdict(found), **known})
+        print_json({**dataclasses.asdict(found), **known, "samplers_in_time": in_time})
     else:
-        _print(found)
+        _print(found, spec.deadline, in_time)
     return DONE
 
 
-def _print(found: Estimate) -> None:
+def _print(found: Estimate, deadline: str | None, samplers_in_time: int | None) -> None:
     from ancestral.orchestration.wording import counted, duration, size
 
     lines = [
@@ -90,6 +100,9 @@ def _print(found: Estimate) -> None:
         samplers = counted(found.samplers, "sampler")
         lines.append(("in all", f"{duration(found.sampler_seconds)} of one sampler"))
         lines.append(("time", f"{duration(found.wall_seconds)} with {samplers}, once started"))
+        if samplers_in_time is not None:
+            enough = counted(samplers_in_time, "sampler")
+            lines.append(("deadline", f"{deadline} from submission: {enough}, once started"))
         artifacts = "not known, as no row ended: take more --seconds"
         if speed.bytes_per_row is not None and found.bytes is not None:
             artifacts = f"{size(found.bytes)}, {size(speed.bytes_per_row)} a row"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,18 @@ from ancestral.jobs.errors import SpecError
 from ancestral.jobs.spec import JobSpec, load_spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, which neither an infinite one nor nan is in."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def read_job_file(file: str) -> JobSpec:
@@ -49,7 +62,7 @@ def fleet_options(command: Command) -> Command:
         click.option(
             "--gpus-per-sampler",
             "gpus",
-            type=click.FloatRange(0, 1, min_open=True),
+            type=FiniteRange(0, 1, min_open=True),
             callback=_share,
             help="With cuda, the share of a GPU that each sampler takes.  [default: 1.0]",
         ),

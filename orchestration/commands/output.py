@@ -16,10 +16,10 @@ import click
 
 from ancestral.jobs import layout
 from ancestral.jobs.client import Client
-from ancestral.jobs.errors import StoreError
+from ancestral.jobs.errors import QueueError, StoreError
 from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.states import State
-from ancestral.jobs.status import JobStatus
+from ancestral.jobs.status import JobStatus, status_of
 from ancestral.jobs.wording import headline
 from ancestral.orchestration.errors import BROKEN, DONE
 from ancestral.orchestration.wording import counted
@@ -49,6 +49,26 @@ def say(line: str) -> None:
     """
     with contextlib.suppress(OSError):
         click.echo(line, err=True)
+
+
+class Lookout:
+    """Says where jobs stand: by the store alone, once the queue does not answer."""
+
+    #: How the queue failed, if it did; it is not asked again then.
+    away: QueueError | None = None
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def status(self, job_id: str) -> JobStatus:
+        """Where the job stands. Raises UnknownJob and StoreError."""
+        store, job = self._client.opened(job_id)
+        if self.away is None:
+            try:
+                return status_of(job, store, self._client.queue)
+            except QueueError as error:
+                self.away = error
+        return status_of(job, store, None, no_queue=str(self.away))
 
 
 def show_status(client: Client, status: JobStatus, as_json: bool, **more: Any) -> None:
@@ -89,13 +109,21 @@ def print_status(client: Client, status: JobStatus, report: str | None) -> None:
         ("state", status.state + (f" ({status.reason})" if status.reason else "")),
         ("rows", f"{status.rows:,}: {counts}"),
         *errors_of(client, status),
-        ("output", status.output),
     ]
+    if status.deadline is not None:
+        lines.append(("deadline", deadline_text(status.deadline, status.late)))
+    lines.append(("output", status.output))
     if status.index is not None:
         lines.append(("index", status.index))
     if report is not None:
         lines.append(("report", report))
     print_table(lines)
+
+
+def deadline_text(deadline: str | None, late: bool | None) -> str:
+    """A deadline, and whether it is met, where that is known; "" where there is none."""
+    met = {None: "", True: ", late", False: ", in time"}[late]
+    return f"{deadline}{met}" if deadline is not None else ""
 
 
 def errors_of(client: Client, status: JobStatus) -> list[tuple[str, str]]:

@@ -119,12 +119,10 @@ def _check_fits(spec: JobSpec, device: str) -> None:
     if spec.sampling.precision == "float32":
         # All devices do, and the workers' libraries take their time to be imported.
         return
-    from ancestral.workers.devices import misfit
+    from ancestral.workers.devices import misfit, refusal
 
     if (reason := misfit(spec, device)) is not None:
-        raise UsageError(
-            f"{device} does not draw job {spec.name!r}: {reason}; nothing was submitted"
-        )
+        raise UsageError(f"{refusal(device, repr(spec.name), reason)}; nothing was submitted")
 
 
 def _draw(

@@ -11,7 +11,13 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.states import State
 from ancestral.jobs.status import JobStatus
 from ancestral.orchestration.commands.options import json_option
-from ancestral.orchestration.commands.output import exit_code, report_of, show_status
+from ancestral.orchestration.commands.output import (
+    Lookout,
+    deadline_text,
+    exit_code,
+    report_of,
+    show_status,
+)
 
 #: Between two looks at a job that is watched, or as long as a look takes: without a queue, the
 #: records of a large job are many to read.
@@ -25,9 +31,16 @@ REPORT_SECONDS = 10.0
 @click.argument("job_id")
 @json_option
 def status(job_id: str, as_json: bool) -> int:
-    """Say where a job stands."""
+    """Say where a job stands.
+
+    When the queue does not answer, the store says how many rows are decided; the exit code is 3.
+    """
     client = Client()
-    return _show(client, client.status(job_id), as_json)
+    lookout = Lookout(client)
+    code = _show(client, lookout.status(job_id), as_json)
+    if lookout.away is not None:
+        raise lookout.away
+    return code
 
 
 @click.command()
@@ -46,6 +59,8 @@ def watch(job_id: str, as_json: bool) -> int:
             text = rows_text(rows, found.rows, rate(rows))
             if found.state is not State.RUNNING:
                 text += f" · {found.state}: {found.reason}"
+            if found.deadline is not None:
+                text += f" · deadline {deadline_text(found.deadline, found.late)}"
             line.show(rows, text)
             time.sleep(max(LOOK_SECONDS, took))
             found, took = _look(client, job_id)

@@ -9,9 +9,8 @@ import click
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import QueueError
 from ancestral.jobs.finalise import finalise
-from ancestral.jobs.status import status_of
 from ancestral.orchestration.commands.options import json_option
-from ancestral.orchestration.commands.output import say, show_status
+from ancestral.orchestration.commands.output import Lookout, say, show_status
 from ancestral.orchestration.errors import DONE
 
 reason_option = click.option("--reason", metavar="TEXT", help="Why, for whoever asks.")
@@ -70,10 +69,16 @@ def cancel(job_id: str, reason: str | None, now: bool, as_json: bool) -> int:
 
 
 def _show(client: Client, job_id: str, told: bool, as_json: bool) -> int:
-    """Where the job stands now. A queue that could not be told is not asked either."""
-    queue = client.queue if told else None
-    found = status_of(client.job(job_id), client.store(job_id), queue)
-    show_status(client, found, as_json)
-    if not told:
+    """Where the job stands now, and who hears of it when the queue could not be told."""
+    lookout = Lookout(client)
+    show_status(client, lookout.status(job_id), as_json)
+    if told:
+        return DONE
+    if client.queue is not None and lookout.away is None:
+        say(
+            "The queue could not be told; if it does not know the job, "
+            f"`ancestral recover {job_id}` puts it there."
+        )
+    else:
         say("No queue could be told; whoever works on the job hears of it within about a minute.")
     return DONE

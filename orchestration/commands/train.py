@@ -15,6 +15,7 @@ from ancestral.jobs.bundles import CONFIG
 from ancestral.jobs.client import Client
 from ancestral.jobs.errors import StoreDenied, UsageError
 from ancestral.jobs.settings import Settings
+from ancestral.jobs.store import local_folder
 from ancestral.orchestration.commands.options import json_option
 from ancestral.orchestration.commands.output import print_json, print_table, say
 from ancestral.orchestration.commands.services import ray_address
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     metavar="DIR",
-    help="Write the bundle to this folder, not the registry; the model is called as the folder.",
+    help="Write the bundle to this folder of this machine, not the registry; the model is called "
+    "as the folder.",
 )
 @json_option
 def train(
@@ -94,27 +96,30 @@ def train(
 
     if name is not None and output is not None:
         raise click.UsageError("Give either --name or --output.")
+    folder = _bundle_folder(output) if output is not None else None
     settings = Settings.from_environment()
     recipe = find_recipe(recipe_name)
     if name is not None:
         recipe = recipe.called(name)
     if budget is not None:
         recipe = recipe.with_budget(parse_budget(budget))
-    if output is not None:
-        make_folder(Path(output).absolute())
+    if folder is not None:
+        make_folder(folder)
     # From here on it takes seconds to import things.
-    from ancestral.orchestration.training.run import check_shares, plan_training
-    from ancestral.orchestration.training.train import end_training
+    from ancestral.orchestration.training.run import plan_training
+    from ancestral.orchestration.training.train import cut_short, end_training
 
-    run = plan_training(recipe, Client(settings).registry, fresh=fresh)
-    check_shares(run, workers)
+    run = plan_training(recipe, Client(settings).registry, workers=workers, fresh=fresh)
     say(
         f"{run.recipe.name}: a {run.recipe.family} of {run.parameters:,} parameters, "
         f"{run.rows_text}"
     )
     if run.step:
         say(f"goes on from step {run.step:,} of a run that did not come to its end")
-    document = keep(_train(settings, run, workers, device), settings, run.recipe.name, output)
+    trained = _train(settings, run, workers, device)
+    if (warning := cut_short(run.recipe, trained)) is not None:
+        say(warning)
+    document = keep(trained, settings, run.recipe.name, folder)
     end_training(run)
     if as_json:
         print_json(document)
@@ -134,11 +139,23 @@ def train(
     return DONE
 
 
+def _bundle_folder(output: str) -> Path:
+    return local_folder(
+        output,
+        "--output",
+        "without it the model goes to the registry, in ANCESTRAL_STATE; `ancestral models push` "
+        "puts a bundle there, too",
+    )
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder of the bundle, so that what is wrong with it is said before the training.
 
-    Raises StoreDenied when it cannot be written, and UsageError when it holds something else.
+    Raises StoreDenied when it cannot be written, and UsageError when it is none or holds something
+    else.
     """
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: give --output a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -171,13 +188,12 @@ def _train(settings: Settings, run: TrainingRun, workers: int, device: str) -> T
             )
 
 
-def keep(trained: Trained, settings: Settings, name: str, output: str | None) -> dict[str, Any]:
+def keep(trained: Trained, settings: Settings, name: str, folder: Path | None) -> dict[str, Any]:
     """Put the model where it was asked for; what is known of it."""
     from ancestral.orchestration.training.train import publish, write_bundle, write_picture
 
     registry = Client(settings).registry
-    if output is not None:
-        folder = Path(output).absolute()
+    if folder is not None:
         write_bundle(trained, folder)
         entry = registry.resolve(str(folder))
         picture = folder / "samples.png"

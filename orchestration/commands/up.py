@@ -10,7 +10,7 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.errors import UsageError
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.settings import Settings
-from ancestral.orchestration.commands.options import fleet_options, json_option
+from ancestral.orchestration.commands.options import FiniteRange, fleet_options, json_option
 from ancestral.orchestration.commands.output import print_json, say
 from ancestral.orchestration.commands.services import ray_address
 from ancestral.orchestration.errors import DONE
@@ -39,11 +39,12 @@ def _size(
     metavar="N|LEAST-MOST",
     callback=_size,
     help="Sampler processes: so many, or, within a range, as many as units of jobs are ready or "
-    "held.  [default: one for each processor, or share of a GPU, of the cluster]",
+    "held, fewer where those meet a deadline.  [default: one for each processor, or share of a "
+    "GPU, of the cluster]",
 )
 @click.option(
     "--idle-seconds",
-    type=click.FloatRange(0),
+    type=FiniteRange(0, min_open=True),
     help="With a range, how long fewer samplers must have sufficed before the others finish what "
     f"they hold and end.  [default: {IDLE_SECONDS:.0f}]",
 )
@@ -77,8 +78,12 @@ def up(
     from ancestral.orchestration.serve import Service, serve
 
     with cluster(ray_address(settings), most or least) as resources, Interrupt() as interrupt:
-        if least is None:
-            least = resources.places(device, gpus)
+        if least is None or ray_address(settings) in (None, "local"):
+            # Of a cluster, the autoscaler may have nodes yet to come.
+            places = resources.places(device, gpus)
+            least = places if least is None else least
+        elif device == "cuda" and not resources.gpus:
+            say("There is no GPU in the Ray cluster yet; samplers wait for a node with one")
         client = Client(settings, queue)
         service = Service(client, queue, least, slots, device, gpus, most, idle_seconds)
         queue.check()

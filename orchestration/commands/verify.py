@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ancestral.jobs.errors import UsageError
-from ancestral.orchestration.commands.options import device_option, json_option
+from ancestral.orchestration.commands.options import FiniteRange, device_option, json_option
 from ancestral.orchestration.commands.output import print_json, print_table
 from ancestral.orchestration.errors import BROKEN, DONE
 
@@ -24,7 +24,7 @@ LISTED_ROWS = 20
 @click.argument("job_id")
 @click.option(
     "--fraction",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     default=0.01,
     show_default=True,
     help="Share of the rows to draw again; it is at least one row.",

@@ -11,7 +11,8 @@ from ancestral.jobs.recipe import Training
 
 
 class Budget:
-    """Says how much of the budget is used, and when a checkpoint is due: by rank 0's watch.
+    """Says how much of the budget is used, and when a checkpoint is due: by rank 0's watch, which
+    runs from when it is asked for the first time, as the first step begins.
 
     `at_once`: a checkpoint is due before the first step.
     """
@@ -25,7 +26,8 @@ class Budget:
         at_once: bool = False,
     ) -> None:
         self._training = training
-        self._start = time.monotonic() - seconds_before
+        self._seconds_before = seconds_before
+        self._start: float | None = None
         self._saved = -float("inf") if at_once else time.monotonic()
         self._save_due = False
         self._shared = torch.zeros(2, dtype=torch.float64, device=device)
@@ -33,12 +35,15 @@ class Budget:
     @property
     def seconds(self) -> float:
         """Since training began, runs before an interruption included; by this rank's watch."""
-        return time.monotonic() - self._start
+        return self._seconds_at(time.monotonic())
 
     def fraction_done(self, step: int) -> float:
         """How much of the budget is used before that step. All ranks ask together."""
-        due = time.monotonic() - self._saved >= self._training.checkpoint_seconds
-        self._shared[0] = self._fraction(step)
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now
+        due = now - self._saved >= self._training.checkpoint_seconds
+        self._shared[0] = self._fraction(step, now)
         self._shared[1] = float(due)
         if distributed.is_initialized():
             distributed.broadcast(self._shared, src=0)
@@ -54,8 +59,11 @@ class Budget:
         """A checkpoint was just made."""
         self._saved = time.monotonic()
 
-    def _fraction(self, step: int) -> float:
+    def _seconds_at(self, moment: float) -> float:
+        return self._seconds_before + (moment - self._start if self._start is not None else 0.0)
+
+    def _fraction(self, step: int, now: float) -> float:
         if self._training.budget_seconds is not None:
-            return self.seconds / self._training.budget_seconds
+            return self._seconds_at(now) / self._training.budget_seconds
         assert self._training.steps is not None, "a recipe has one or the other"
         return step / self._training.steps

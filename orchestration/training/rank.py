@@ -84,8 +84,7 @@ def train_rank(config: dict[str, Any], number: int = 0, ranks: int = 1) -> Train
         return rank.train()
     except ModelError as error:
         # By itself Ray would restart the ranks; whoever reads the board ends the run instead.
-        gave_up = GaveUp(f"{type(error).__name__}: {error}")
-        ray.get(config["board"].write.remote(as_document(gave_up)))
+        ray.get(config["board"].write.remote(as_document(GaveUp(str(error)))))
         raise
     except (JobError, OrchestrationError, OSError):
         raise
@@ -267,7 +266,8 @@ class _Rank:
 
     def _tell(self, news: News) -> None:
         if self.leads:
-            self.board.write.remote(as_document(news))
+            # Whoever reads the board has all that was told, and in order, once the rank has ended.
+            ray.get(self.board.write.remote(as_document(news)))
 
     def _finish(self, net: Autoregressive, metrics: dict[str, Any]) -> Trained:
         device = next(net.parameters()).device

@@ -7,13 +7,11 @@ import re
 from pathlib import Path
 
 from ancestral.jobs.errors import SpecError
+from ancestral.jobs.numbers import duration_seconds
 from ancestral.jobs.recipe import Recipe, read_recipe
 from ancestral.jobs.wording import did_you_mean
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
-
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def find_recipe(name_or_path: str) -> Recipe:
@@ -35,9 +33,8 @@ def parse_budget(text: str) -> float:
 
     Raises SpecError.
     """
-    match = _BUDGET.fullmatch(text.strip())
-    seconds = float(match[1]) * _SECONDS[match[2] or "s"] if match else 0.0
-    if seconds <= 0:
+    seconds = duration_seconds(text)
+    if seconds is None:
         raise SpecError(f"{text!r} is no budget: write one like 90s, 5m or 1h")
     return seconds
 

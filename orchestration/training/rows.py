@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any, TypeVar
 
 from ancestral.jobs.datasets import read_group, row_groups
-from ancestral.jobs.numbers import whole
+from ancestral.jobs.numbers import finite, whole
 from ancestral.jobs.recipe import TrainingData
 from ancestral.jobs.wording import shown
 from ancestral.models.errors import DataError
@@ -91,12 +92,15 @@ def all_spans(sizes: Sequence[Size]) -> list[Span]:
 
 
 def fields_of(row: Row, data: TrainingData) -> dict[str, Any]:
-    """What a row shows or says, by the model's fields; 7.0 is 7, as it is in requests."""
+    """What a row shows or says, by the model's fields; 7.0 is 7 and a Decimal a number, as in
+    requests."""
     return {name: _value(row[column]) for name, column in data.fields.items()}
 
 
 def _value(value: object) -> Any:
     number = whole(value)
+    if number is None and isinstance(value, Decimal):
+        return finite(value)
     return value if number is None else number
 
 

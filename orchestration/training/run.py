@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ancestral.jobs.datasets import split_sizes
@@ -20,8 +20,8 @@ from ancestral.jobs.errors import JobError, SpecError
 from ancestral.jobs.recipe import Recipe, TrainingData
 from ancestral.jobs.registry import Registry, is_path
 from ancestral.jobs.signature import PLURALS, check_described
-from ancestral.jobs.wording import shortened
-from ancestral.models import Autoregressive, Bundle, ModelError, load_bundle
+from ancestral.jobs.wording import nearest, shortened
+from ancestral.models import Autoregressive, Bundle, ConfigError, ModelError, load_bundle
 from ancestral.models.bundle import canonical_json
 from ancestral.models.optimizer import optimizers_of
 from ancestral.models.train import first_state, take_up
@@ -62,9 +62,12 @@ class TrainingRun:
         return f"{text}; {sum(self.left_out.values()):,} of other splits are left out ({others})"
 
 
-def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) -> TrainingRun:
-    """The run of a recipe, checked on its rows: the one in the registry's state store that did not
-    come to its end, or a new one, which is kept there. With `fresh` it begins anew in any case.
+def plan_training(
+    recipe: Recipe, registry: Registry, *, workers: int = 1, fresh: bool = False
+) -> TrainingRun:
+    """The run of a recipe by so many ranks, checked on its rows: the one in the registry's state
+    store that did not come to its end, or a new one, which is kept there. With `fresh` it begins
+    anew in any case.
 
     Raises SpecError when nothing can be trained by the recipe as it is, ModelUnreadable when there
     is no such model to start from, TrainingFailed when the run is there but of another version of
@@ -96,6 +99,16 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
         # A family may be anybody's and raise anything.
         raise SpecError(f"the recipe {recipe.name!r}: {described(error)}") from error
     name = f"{recipe.name}-{recipe_digest(recipe, start.digest if start else None)[:12]}"
+    run = TrainingRun(
+        name=name,
+        recipe=recipe,
+        state_uri=registry.state_uri,
+        training_rows=len(learnt),
+        held_out_rows=len(held_out),
+        parameters=sum(weights.numel() for weights in net.parameters()),
+        left_out=_left_out(recipe.data),
+    )
+    check_shares(run, workers)
     checkpoints = Checkpoints(registry.state_uri, name)
     if fresh:
         checkpoints.end()
@@ -110,16 +123,7 @@ def plan_training(recipe: Recipe, registry: Registry, *, fresh: bool = False) ->
         assert recipe.training is not None, "only steps start from anything"
         state = first_state(net, train_settings(recipe.training))
         checkpoints.save(Checkpoint(state, 0.0, [Place()]))
-    return TrainingRun(
-        name=name,
-        recipe=recipe,
-        state_uri=registry.state_uri,
-        training_rows=len(learnt),
-        held_out_rows=len(held_out),
-        parameters=sum(weights.numel() for weights in net.parameters()),
-        left_out=_left_out(recipe.data),
-        step=steps[-1] if steps else 0,
-    )
+    return replace(run, step=steps[-1] if steps else 0)
 
 
 def recipe_digest(recipe: Recipe, start_digest: str | None = None) -> str:
@@ -132,47 +136,39 @@ def recipe_digest(recipe: Recipe, start_digest: str | None = None) -> str:
 
 
 def check_training(recipe: Recipe, net: Autoregressive) -> None:
-    """Raises SpecError or ConfigError when the network is not trained in that way."""
+    """Raises ConfigError when the network is not trained in that way."""
     _check_fields(recipe, net)
     medium, loudness = net.signature["medium"], recipe.data.loudness_dbfs
     usual = TrainingData.model_fields["loudness_dbfs"].default
     if "audio" not in (medium, recipe.data.source) and loudness not in (usual, None):
-        raise SpecError(
-            f"the recipe {recipe.name!r}: 'data.loudness_dbfs' is for sounds, and a "
-            f"{recipe.family} makes {PLURALS[medium]}"
+        raise ConfigError(
+            f"'data.loudness_dbfs' is for sounds, and a {recipe.family} makes {PLURALS[medium]}"
         )
     training, at_once = recipe.training, isinstance(net, ClosedForm)
     if at_once and recipe.start is not None:
-        raise SpecError(
-            f"the recipe {recipe.name!r}: a {recipe.family} is fitted in closed form: leave out "
-            "'start'"
-        )
+        raise ConfigError(f"a {recipe.family} is fitted in closed form: leave out 'start'")
     if at_once and training is not None:
-        raise SpecError(
-            f"the recipe {recipe.name!r}: a {recipe.family} is fitted in closed form: leave out "
-            "'training'"
-        )
+        raise ConfigError(f"a {recipe.family} is fitted in closed form: leave out 'training'")
     if training is None:
         if not at_once:
-            raise SpecError(f"the recipe {recipe.name!r}: the key 'training' is missing")
+            raise ConfigError("the key 'training' is missing")
         return
     train_settings(training)
-    if augmentation(training) is not None and net.signature["medium"] != "image":
-        raise SpecError(
-            f"the recipe {recipe.name!r}: 'training.augmentation' is for images, and a "
-            f"{recipe.family} makes {net.signature['medium']}"
+    if augmentation(training) is not None and medium != "image":
+        raise ConfigError(
+            f"'training.augmentation' is for images, and a {recipe.family} makes {PLURALS[medium]}"
         )
     if training.augmentation is not None and any(
         field["type"] == "map" for field in net.signature["fields"].values()
     ):
-        raise SpecError(
-            f"the recipe {recipe.name!r}: 'training.augmentation' moves images, but not the maps "
-            "that say what is where in them: leave out one of them"
+        raise ConfigError(
+            "'training.augmentation' moves images, but not the maps that say what is where in "
+            "them: leave out one of them"
         )
     if training.crop_samples is not None and len(net.signature["shape"]) > 1:
-        raise SpecError(
-            f"the recipe {recipe.name!r}: 'training.crop_samples' is for sounds and series, and a "
-            f"{recipe.family} makes {net.signature['medium']}"
+        raise ConfigError(
+            f"'training.crop_samples' is for sounds and series, and a {recipe.family} makes "
+            f"{PLURALS[medium]}"
         )
 
 
@@ -199,16 +195,13 @@ def _started(recipe: Recipe, registry: Registry) -> tuple[Recipe, Bundle | None]
     else, and that model, which it names by its digest if it lies in the registry; None when it
     starts from random weights.
 
-    Raises ModelUnreadable, and SpecError when it is of another family.
+    Raises ModelUnreadable, and ConfigError when it is of another family.
     """
     if recipe.start is None:
         return recipe, None
     entry = registry.resolve(recipe.start)
     if entry.family != recipe.family:
-        raise SpecError(
-            f"the recipe {recipe.name!r}: 'start' is a {entry.family}, which a {recipe.family} "
-            "cannot start from"
-        )
+        raise ConfigError(f"'start' is a {entry.family}, which a {recipe.family} cannot start from")
     bundle = load_bundle(registry.fetch(entry.uri, entry.digest))
     start = entry.uri if is_path(recipe.start) else f"{entry.name}@{entry.digest[:12]}"
     model = {**entry.config["config"], **recipe.model}
@@ -216,35 +209,33 @@ def _started(recipe: Recipe, registry: Registry) -> tuple[Recipe, Bundle | None]
 
 
 def _load(net: Autoregressive, start: Bundle, recipe: Recipe) -> None:
-    """Give a network the weights that it starts from. Raises SpecError when they do not fit."""
+    """Give a network the weights that it starts from. Raises ConfigError when they do not fit."""
     try:
         net.load_state_dict(start.net.state_dict())
     except RuntimeError as error:
-        raise SpecError(
-            f"the recipe {recipe.name!r}: the weights of {recipe.start} do not fit what 'model' "
-            "says: leave out what differs"
+        raise ConfigError(
+            f"the weights of {recipe.start} do not fit what 'model' says: leave out what differs"
         ) from error
 
 
 def _check_fields(recipe: Recipe, net: Autoregressive) -> None:
-    """Raises SpecError when a field is none of the network's."""
+    """Raises ConfigError when a field is none of the network's."""
     has = net.signature["fields"]
     for name, column in recipe.data.fields.items():
         if name in has:
             continue
         listed = listed_fields(recipe.family)
         if name in listed and not recipe.model.get(listed[name], True):
-            raise SpecError(
-                f"the recipe {recipe.name!r}: 'data.fields' names {name}, of which "
-                f"'model.{listed[name]}' lists no values: leave that out, and those of the "
-                "training rows are taken"
+            raise ConfigError(
+                f"'data.fields' names {name}, of which 'model.{listed[name]}' lists no values: "
+                "leave that out, and those of the training rows are taken"
             )
         known = [each for each in dict.fromkeys([*listed, *has]) if each != name]
         free = [each for each in known if each not in recipe.data.fields]
-        raise SpecError(
-            f"the recipe {recipe.name!r}: 'data.fields': a {recipe.family} is asked for "
-            f"{', '.join(known) or 'nothing'}, not for {name}"
-            f"{f': write {{{free[0]}: {column}}}' if free else ''}"
+        hint = f": write {{{free[0]}: {column}}}" if free else ""
+        raise ConfigError(
+            f"'data.fields': a {recipe.family} is asked for {', '.join(known) or 'nothing'}, not "
+            f"for {name}{nearest(name, known) or hint}"
         )
 
 

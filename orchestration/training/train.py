@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ancestral.jobs.errors import JobError, StoreDenied
+from ancestral.jobs.recipe import Recipe
 from ancestral.jobs.registry import ModelEntry, Registry
 from ancestral.jobs.scratch import scratch_folder
 from ancestral.models import TrainProgress
@@ -29,10 +30,11 @@ from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.progress import ProgressLine, Rate
 from ancestral.orchestration.training.board import Board
 from ancestral.orchestration.training.checkpoints import Checkpoints
+from ancestral.orchestration.training.examples import train_settings
 from ancestral.orchestration.training.news import GaveUp, News, Said, news_in
 from ancestral.orchestration.training.rank import Trained, train_rank, train_rank_of_many
 from ancestral.orchestration.training.run import TrainingRun, check_shares
-from ancestral.orchestration.wording import clock_text
+from ancestral.orchestration.wording import clock_text, counted
 
 #: Times that a run begins again from its last checkpoint after ranks died.
 RESTARTS = 3
@@ -111,6 +113,19 @@ def train(
         raise TrainingFailed(f"training broke down: {type(cause).__name__}: {words}") from error
     assert isinstance(trained, Trained), "rank 0 returns what it trained"
     return trained
+
+
+def cut_short(recipe: Recipe, trained: Trained) -> str | None:
+    """What is to be said of a model whose training ended within its warm-up; None if it went on."""
+    if recipe.training is None:
+        return None
+    steps, warmup = trained.metrics["steps"], train_settings(recipe.training).warmup_steps
+    if steps >= warmup:
+        return None
+    return (
+        f"it took only {counted(steps, 'step')}, and the learning rate rises over the first "
+        f"{warmup:,}: little was learnt; give it a larger budget"
+    )
 
 
 def end_training(run: TrainingRun) -> None:

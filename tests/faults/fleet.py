@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from ancestral.jobs import layout
 from ancestral.jobs.errors import QueueError
-from ancestral.jobs.manifest import Manifest
+from ancestral.jobs.manifest import Manifest, read_manifest
 from ancestral.jobs.queue import Queue
 from ancestral.jobs.store import Store, open_store
 from tests.faults.processes import Plan, control, read_journal, work
@@ -128,8 +128,9 @@ class ProcessFleet:
     def finish(self) -> Manifest:
         """Tend until the job is published."""
         self.until(self.published)
-        path = layout.manifest_path(self.plan.job.job_id)
-        return Manifest.from_json(self.store.read(path))
+        manifest = read_manifest(self.store, self.plan.job.job_id)
+        assert manifest is not None
+        return manifest
 
     def published(self) -> bool:
         """Whether the controller found the job finished, and ended."""

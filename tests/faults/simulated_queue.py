@@ -104,9 +104,16 @@ class QueueDoor:
 
         return self._call("beats", effect)
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
         def effect() -> None:
-            self._queue.complete(job_id, unit, counts, device)
+            self._queue.complete(job_id, unit, counts, device, sampling_seconds)
             self._oracle.completed(job_id, unit, counts)
 
         self._call(f"completes {_named(job_id, unit)}", effect)

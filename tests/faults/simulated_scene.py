@@ -119,6 +119,8 @@ class Scene:
             "sampling": {"samples": samples},
             "max_attempts": max_attempts,
             "priority": random.randint(0, 1),
+            # Whoever comes later goes first, mostly.
+            "deadline": "1h" if self.jobs else None,
         }
         job = Job(
             job_id=job_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -27,44 +28,62 @@ def fleet(lake: Lake, redis_url: str, namespace: str) -> ProcessFleet:
     return ProcessFleet(plan, lake.queue, DEVICES)
 
 
-def order(fleet: ProcessFleet, tell: Callable[[], bool]) -> list[list[dict[str, Any]]]:
-    """Give an order when every worker is in the midst of things; what each journaled from then on,
-    until it rests."""
+@dataclass(frozen=True)
+class Heard:
+    """What a worker journaled from when an order was asked for, until it rested."""
+
+    journal: list[dict[str, Any]]
+    #: When the order had been given; workers may hear of it a little earlier.
+    told_at: float
+
+    @property
+    def beats_while_drawing(self) -> int:
+        """How many heartbeats began after that and before the last advance did."""
+        whats = [line["what"] for line in self.journal if line["time"] > self.told_at]
+        drawing = len(whats) - whats[::-1].index("advance") if "advance" in whats else 0
+        return whats[:drawing].count("beat")
+
+    @property
+    def first_orders(self) -> set[str]:
+        """What heartbeats brought back, up to the first one that began after that."""
+        orders, is_last = set[str](), False
+        for line in self.journal:
+            if line["what"] == "beat":
+                if is_last:
+                    break
+                is_last = line["time"] > self.told_at
+            elif line["what"] == "order":
+                orders.add(line["order"])
+        return orders
+
+
+def order(fleet: ProcessFleet, tell: Callable[[], bool]) -> list[Heard]:
+    """Give an order when every worker is in the midst of things; what each heard."""
 
     def busy(journal: list[dict[str, Any]]) -> bool:
         return [line["what"] for line in journal].count("advance") > 12
 
     fleet.until(lambda: all(busy(fleet.journal(member)) for member in fleet.members))
+    asked_at = time.monotonic()
     assert tell()
     told_at = time.monotonic()
     fleet.until(lambda: not any(fleet.in_hand(member) for member in fleet.members))
     journals = [fleet.journal(member) for member in fleet.members]
-    return [[line for line in journal if line["time"] > told_at] for journal in journals]
-
-
-def beats_while_drawing(journal: list[dict[str, Any]]) -> int:
-    """How many heartbeats began before the last advance did."""
-    whats = [line["what"] for line in journal]
-    drawing = len(whats) - whats[::-1].index("advance") if "advance" in whats else 0
-    return whats[:drawing].count("beat")
-
-
-def first_orders(journal: list[dict[str, Any]]) -> set[str]:
-    """What the first heartbeat that began brought back."""
-    beats = [place for place, line in enumerate(journal) if line["what"] == "beat"]
-    first, second = [*beats, len(journal)][:2]
-    return {line["order"] for line in journal[first:second] if line["what"] == "order"}
+    return [
+        Heard([line for line in journal if line["time"] > asked_at], told_at)
+        for journal in journals
+    ]
 
 
 def test_a_pause_takes_effect_within_one_heartbeat(lake: Lake, fleet: ProcessFleet) -> None:
     job_id = fleet.plan.job.job_id
     with fleet:
         # When
-        journals = order(fleet, lambda: lake.client.pause(job_id, "the lake is being moved"))
+        heard = order(fleet, lambda: lake.client.pause(job_id, "the lake is being moved"))
         # Then the next heartbeat brought the order, and nothing was drawn after another
-        for journal in journals:
-            assert first_orders(journal) == {"hand back"}
-            assert beats_while_drawing(journal) <= 1
+        for worker in heard:
+            assert "hand back" in worker.first_orders
+            assert worker.beats_while_drawing <= 1
         # And finished rows are kept
         fleet.until(lambda: not lake.queue.counts(job_id).leased)
         paused = lake.client.status(job_id)
@@ -82,12 +101,12 @@ def test_a_cancel_takes_effect_within_one_heartbeat(lake: Lake, fleet: ProcessFl
     job_id = fleet.plan.job.job_id
     with fleet:
         # When
-        journals = order(fleet, lambda: lake.client.cancel(job_id, "the wrong model"))
+        heard = order(fleet, lambda: lake.client.cancel(job_id, "the wrong model"))
         manifest = fleet.finish()
     # Then
-    for journal in journals:
-        assert first_orders(journal) == {"hand back"}
-        assert beats_while_drawing(journal) <= 1
+    for worker in heard:
+        assert "hand back" in worker.first_orders
+        assert worker.beats_while_drawing <= 1
     assert manifest.state is State.CANCELLED
     assert manifest.rows_ok > 0 < manifest.rows_cancelled
     assert manifest.rows_ok + manifest.rows_cancelled == ROWS

@@ -43,7 +43,7 @@ def test_exactly_the_poisonous_rows_fail(
         else mix(400, garbled=4, crash=2, hang=1, endless=1)
     )
     job = lake.submit(labels, unit_rows=256 if long else 8)
-    plan = lake.plan(job, redis_url, namespace, stall_seconds=1.0, step_seconds=0.001, slots=16)
+    plan = lake.plan(job, redis_url, namespace, stall_seconds=3.0, step_seconds=0.001, slots=16)
     devices = ["node-1/cpu", "node-2/cpu", "node-3/cpu"]
     # When
     with ProcessFleet(plan, lake.queue, devices) as fleet:

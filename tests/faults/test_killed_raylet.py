@@ -19,7 +19,14 @@ from ancestral.jobs.spec import Job
 from ancestral.orchestration.cluster import OBJECT_STORE_BYTES, cluster, ray_module
 from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.serve import Service, run_job
-from tests.orchestration.tiny import drawn_in_peace, is_running, pid_of, tiny_settings, tiny_spec
+from tests.orchestration.tiny import (
+    drawn_in_peace,
+    is_running,
+    pid_of,
+    publish_tiny,
+    tiny_settings,
+    tiny_spec,
+)
 from tests.workers.fakes import eventually
 
 pytestmark = [pytest.mark.ray, pytest.mark.redis]
@@ -27,7 +34,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.redis]
 #: So long that the units of the lost node come back without their leases running out.
 LEASE_SECONDS = 3600.0
 
-ROWS = 3000
+#: Rows of so many pixels a side that none of two samplers draws all before the other has begun.
+ROWS, SIDE = 1000, 24
 
 
 @pytest.fixture
@@ -73,6 +81,7 @@ def test_the_samplers_of_the_other_node_draw_what_is_left(
     # Given
     queue = RedisQueue(redis_url, LEASE_SECONDS, namespace=namespace)
     client = Client(tiny_settings(tmp_path), queue)
+    publish_tiny(client.settings, height=SIDE, width=SIDE)
     service = Service(client, queue, samplers=2, slots=16, device="cpu")
     job = client.submit(tiny_spec(tmp_path / "lake", samples=ROWS // 10, unit={"rows": 20}))
     killer = Killer(client, job, node)

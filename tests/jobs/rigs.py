@@ -100,10 +100,17 @@ def _earlier(microseconds: str | float, seconds: float) -> str:
     return f"{float(microseconds) - seconds * 1e6:.0f}"
 
 
-def add(queue: Queue, job_id: str = "job", units: int = 3, priority: int = 0) -> list[Unit]:
+def add(
+    queue: Queue,
+    job_id: str = "job",
+    units: int = 3,
+    priority: int = 0,
+    deadline: int | None = None,
+) -> list[Unit]:
     """A job of units of ten rows, in its first epoch, open to claims."""
     planned = list(plan_units(units * 10, 10))
-    assert queue.begin_rebuild(QueuedJob(job_id, f"/lake/{job_id}", priority, units * 10), 1)
+    job = QueuedJob(job_id, f"/lake/{job_id}", priority, units * 10, deadline)
+    assert queue.begin_rebuild(job, 1)
     assert queue.restore(job_id, 1, planned)
     assert queue.end_rebuild(job_id, 1)
     return planned

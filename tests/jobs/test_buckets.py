@@ -14,6 +14,7 @@ from ancestral.jobs.errors import AlreadyExists, StoreUnavailable
 from ancestral.jobs.store import Store, open_store
 from tests.faults.proxy import SLOW_DOWN, Fault, HttpProxy, Meddler, Refusal
 from tests.faults.wire import Wire
+from tests.workers.fakes import eventually
 
 pytestmark = pytest.mark.s3
 
@@ -218,6 +219,15 @@ def test_after_a_torn_answer_the_object_is_read_again(
     assert proxy.counts[Fault.TEAR] == 1
 
 
+def answers(store: Store) -> bool:
+    """Whether the store does, as soon as it must."""
+    try:
+        store.read("one")
+    except StoreUnavailable:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_a_store_that_keeps_silent_is_unavailable(
     direct: Store,
@@ -233,7 +243,7 @@ def test_a_store_that_keeps_silent_is_unavailable(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{wire.port}")
         fsspec.get_filesystem_class("s3").clear_instance_cache()
         store = open_store(direct.uri)
-        store.read("one")
+        eventually(lambda: answers(store))
         wire.cut(answers=True)
         # Then
         with pytest.raises(StoreUnavailable, match=r"no answer \(\w*Timeout\w*\)"):

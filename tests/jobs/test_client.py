@@ -140,7 +140,10 @@ def test_a_lost_queue_is_built_again_with_what_is_undecided(
     job = client.submit(spec)
     commit(client.store(job.job_id), job, Unit(8, 16))
     successor = Client(settings, MemoryQueue())
-    reason = f"it is not in the queue: `ancestral recover {job.job_id}` puts it there"
+    reason = (
+        "8 of 20 rows are decided; it is not in the queue: "
+        f"`ancestral recover {job.job_id}` puts it there"
+    )
     assert successor.status(job.job_id).reason == reason
     assert successor.recover(job.job_id)
     assert successor.queue is not None

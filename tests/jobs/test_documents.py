@@ -43,6 +43,23 @@ def test_numbers_are_told_from_texts_by_yaml_1_2(tmp_path: Path) -> None:
     assert document["texts"] == ["1e1", "1e", "e1", ".e3", "1e1x"]
 
 
+@pytest.mark.parametrize("number", ["010", "1_000", "1:30", "0b1", "0x1F", "1_0.5", "1:30.5"])
+def test_a_number_of_yaml_1_1_alone_is_refused(tmp_path: Path, number: str) -> None:
+    path = written(tmp_path, f"title: bread\nlabels: [7, {number}]\n")
+    with pytest.raises(SpecError) as caught:
+        read_document(path)
+    assert str(caught.value) == (
+        f"{path}, line 2: is not valid YAML ({number!r} is no plain number: write it like 10 or "
+        "0.5; if it is a text, put it in quotes)"
+    )
+
+
+def test_plain_numbers_are_themselves(tmp_path: Path) -> None:
+    numbers = "[0, -7, +10, 00.5, -.inf, '010']"
+    document = read_document(written(tmp_path, f"numbers: {numbers}\n"))
+    assert document["numbers"] == [0, -7, 10, 0.5, float("-inf"), "010"]
+
+
 def test_json_is_read_too(tmp_path: Path) -> None:
     assert read_document(written(tmp_path, '{"title": "bread"}')) == {"title": "bread"}
 

@@ -126,6 +126,19 @@ def test_twice_makes_the_same(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("small_parts")
+def test_what_is_gone_of_a_published_table_is_made_anew(store: Store) -> None:
+    job = decide_all(store, make_job(25, 4), "oofro" * 5)
+    manifest = finalise(store, job.job_id)
+    before = outputs(store)
+    for path in (*(part.path for part in manifest.parts), layout.packs_list_path(job.job_id)):
+        store.delete(path)
+
+        assert finalise(store, job.job_id) == manifest
+
+        assert outputs(store) == before
+
+
+@pytest.mark.usefixtures("small_parts")
 def test_two_stores_are_given_the_same_parts(tmp_path_factory: pytest.TempPathFactory) -> None:
     # Given the same records in one store
     store = open_store(str(tmp_path_factory.mktemp("lake")))

@@ -183,7 +183,7 @@ def test_a_csv_cell_may_be_long(write: Write) -> None:
 def test_a_csv_line_with_too_few_cells_is_a_problem_of_its_own(write: Write) -> None:
     path = write("r.csv", 'label,note\n"1\n"\n2,x\n')
     first, second = places_and_values(path)
-    assert first == (f"{path}, line 2", {}, "has 1 cells where the header has 2")
+    assert first == (f"{path}, line 2", {}, "has 1 cell where the header has 2")
     assert second == (f"{path}, line 4", {"label": "2", "note": "x"}, None)
 
 
@@ -291,14 +291,16 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         expand("nonsense://x/y.csv")
 
 
-def test_a_web_address_with_a_query_is_no_glob() -> None:
-    class Handler(Quiet):
-        def do_GET(self) -> None:
-            self.send_response(404)
-            self.end_headers()
-
-    with serving(Handler) as url, pytest.raises(SpecError, match="there is no such file"):
-        expand(f"{url}/r.csv?part=1")
+@pytest.mark.parametrize(
+    "uri", ["{}?X-Signature=open-sesame", "zip://r.csv::{}?sig=open-sesame&name=r.csv"]
+)
+def test_a_web_address_with_a_query_is_refused_and_its_query_not_told(uri: str) -> None:
+    # Given an address whose query may be what opens it
+    address = "https://host.example/R.csv"
+    with pytest.raises(SpecError) as caught:
+        expand(uri.format(address))
+    assert str(caught.value).startswith(f"{address}: has a query, which may hold a signature and")
+    assert "sesame" not in str(caught.value)
 
 
 def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:

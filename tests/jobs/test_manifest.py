@@ -36,7 +36,7 @@ MANIFEST = Manifest(
 
 
 def test_a_manifest_survives_its_json() -> None:
-    read = Manifest.from_json(MANIFEST.to_json())
+    read = Manifest.from_json(MANIFEST.to_json(), "manifest.json")
     assert read == MANIFEST
     assert read.state is State.CANCELLED
     assert read.counts == RowCounts(3, 2, 1, 2)
@@ -59,7 +59,7 @@ def test_what_is_no_manifest_is_corrupt(local_store: Store) -> None:
         sound.replace(b'": "cancelled"', b'": "asleep"'),
     ):
         local_store.put(layout.manifest_path("digits-1"), data)
-        with pytest.raises(CorruptObject):
+        with pytest.raises(CorruptObject, match=r"/_jobs/digits-1/manifest.json is no manifest: b"):
             read_manifest(local_store, "digits-1")
     local_store.put(layout.manifest_path("digits-1"), sound)
     assert read_manifest(local_store, "digits-1") == MANIFEST

@@ -22,7 +22,7 @@ from ancestral.jobs.spec import Job
 from ancestral.jobs.units import Unit
 from tests.jobs.bundles import AUTOENCODER, write_bundle
 
-HALVES = [b"the half of a three", b"the half of a seven"]
+HALVES = [b"BM, the BMP of a three", b"BM, the BMP of a seven"]
 
 Submit = Callable[..., tuple[Job, list[Row]]]
 
@@ -60,13 +60,25 @@ def test_units_of_large_media_are_small(
     submit: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(units, "LARGEST_UNIT_BYTES", 20_000)
-    (tmp_path / "large.png").write_bytes(b"x" * 9000)
+    (tmp_path / "large.png").write_bytes(b"BM" * 4500)
     grid = {"label": list(range(10)) * 10, "prefix": [str(tmp_path / "large.png")]}
 
     assert submit(grid=grid, unit={"rows": 5})[0].unit_rows == 5
     assert submit(grid=grid)[0].unit_rows == 2
     # Samples of one request share what it gave
     assert submit(grid=grid, sampling={"samples": 2})[0].unit_rows == 4
+
+
+@pytest.mark.parametrize("piece", [None, {"offset": 0, "length": 9}])
+def test_a_web_address_with_a_query_in_a_grid_is_refused_as_it_would_be_kept(
+    submit: Submit, piece: dict[str, int] | None
+) -> None:
+    address = "https://host.example/3.png?sig=open-sesame"
+    prefix = address if piece is None else {"uri": address, **piece}
+
+    with pytest.raises(SpecError, match=r"^https://host\.example/3\.png: has a query") as caught:
+        submit(grid={"label": [3], "prefix": [prefix]})
+    assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
@@ -100,8 +112,8 @@ def test_a_parquet_file_may_hold_the_bytes_or_pieces_of_packs(
     # Given a column of bytes, and one of the kind that our own index gives
     (tmp_path / "pack.tar").write_bytes(b"".join(HALVES))
     pieces = [
-        {"uri": "pack.tar", "offset": 0, "length": 19},
-        {"uri": str(tmp_path / "pack.tar"), "offset": 19, "length": None},
+        {"uri": "pack.tar", "offset": 0, "length": 22},
+        {"uri": str(tmp_path / "pack.tar"), "offset": 22, "length": None},
     ]
     for name, column in (("bytes", HALVES), ("pieces", pieces)):
         table = pa.table({"label": [3, 7], "prefix": column})
@@ -118,11 +130,11 @@ def test_a_grid_names_files_from_the_working_folder(
     submit: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path / "halves")
-    grid = {"label": [7], "prefix": ["7.png", {"uri": "3.png", "offset": 4, "length": 4}]}
+    grid = {"label": [7], "prefix": ["7.png", {"uri": "3.png", "offset": 8, "length": 3}]}
 
     job, read = submit(grid=grid, sampling={"samples": 2})
 
-    assert [row.fields["prefix"].data for row in read] == [HALVES[1]] * 2 + [b"half"] * 2
+    assert [row.fields["prefix"].data for row in read] == [HALVES[1]] * 2 + [b"BMP"] * 2
     assert list(job.signature["fields"]) == ["label", "prefix", "keep"]
 
 
@@ -150,6 +162,30 @@ def test_a_missing_file_is_a_problem_of_its_request(submit: Submit, tmp_path: Pa
     _, read = submit(input=path, on_invalid="record")
     assert [row.error for row in read] == [None, problem, None]
     assert read[2].fields["prefix"].data == HALVES[1]
+
+
+@pytest.mark.parametrize("form", ["file", "bytes"])
+def test_what_does_not_begin_like_an_image_is_a_problem_of_its_request(
+    submit: Submit, tmp_path: Path, form: str
+) -> None:
+    # Given an image, and a page in which a web server says that it has none
+    page = b"<html>not found</html>"
+    (tmp_path / "halves" / "7.png").write_bytes(page)
+    given = ["halves/3.png", "halves/7.png"] if form == "file" else [HALVES[0], page]
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({"label": [3, 7], "prefix": given}), path)
+    origin = f"{tmp_path}/halves/7.png" if form == "file" else "'prefix'"
+    problem = (
+        f"{path}, row 1 counted from 0: {origin}: does not begin like a PNG, WebP, JPEG, GIF or "
+        "BMP file"
+    )
+
+    with pytest.raises(RequestsInvalid) as caught:
+        submit(input=str(path))
+    assert caught.value.problems == (problem,)
+
+    _, read = submit(input=str(path), on_invalid="record")
+    assert [row.error for row in read] == [None, problem]
 
 
 def test_what_does_not_go_together_is_a_problem_of_its_request(

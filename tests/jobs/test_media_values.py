@@ -11,7 +11,12 @@ import pytest
 
 from ancestral.jobs import media_values
 from ancestral.jobs.errors import RequestProblem
-from ancestral.jobs.media_values import MediaReference, MediaValue, media_given
+from ancestral.jobs.media_values import (
+    MediaReference,
+    MediaValue,
+    check_beginning,
+    media_given,
+)
 from tests.jobs.web import Quiet, serving
 
 
@@ -52,6 +57,31 @@ def test_where_relative_paths_begin(folder: str) -> None:
     assert read("7.png", "memory://media-values") == read("memory://media-values/7.png", folder)
     assert read(f"{folder}/half.png", "memory://media-values").data == b"the upper half"
     assert read("x/../half.png", folder).uri == f"{folder}/half.png"
+
+
+def test_a_relative_path_stays_within_the_bucket_where_it_begins() -> None:
+    # Given an input in a folder of a bucket, and media beside that folder
+    for name in ("7.png", "media//8.png", ".../9.png"):
+        with fsspec.open(f"memory://bucket/{name}", "wb") as file:
+            file.write(name.encode())
+
+    # Then a path is resolved as on a disk, but for what a bucket takes for names
+    for path, name in (
+        ("../7.png", "7.png"),
+        ("./a/../../7.png", "7.png"),
+        ("../media//8.png", "media//8.png"),
+        ("../.../9.png", ".../9.png"),
+    ):
+        value = read(path, "memory://bucket/inputs")
+        assert value == MediaValue(name.encode(), f"memory://bucket/{name}")
+
+    # And no path leads to another bucket
+    for path in ("../../other/7.png", "../../bucket/7.png"):
+        with pytest.raises(RequestProblem) as caught:
+            read(path, "memory://bucket/inputs")
+        assert str(caught.value) == (
+            f"{path}: begins in memory://bucket/inputs, and leaves memory://bucket"
+        )
 
 
 @pytest.mark.parametrize(
@@ -157,3 +187,27 @@ def test_a_piece_of_an_object_in_a_bucket_is_read(s3_server: str) -> None:
     assert read(piece, "/").data == b"upper"
     with pytest.raises(RequestProblem, match="there is no such file"):
         read("none.tar", "s3://ancestral-tests/media")
+
+
+#: How files begin that are read.
+WEBP, MP4 = b"RIFF\x24\0\0\0WEBPVP8 ", b"\0\0\0\x20ftypisom"
+PNG, GIF, NPY, FLAC = b"\x89PNG\r\n", b"GIF89a", b"\x93NUMPY\x01\0", b"fLaC\0\0"
+
+
+@pytest.mark.parametrize(
+    ("medium", "those", "others"),
+    [
+        ("image", [PNG, WEBP, b"\xff\xd8\xff\xe0", GIF, b"BM6"], [MP4, NPY, FLAC, b"RIFF"]),
+        ("video", [WEBP, GIF, PNG, MP4], [b"\xff\xd8\xff\xe0", b"BM6", NPY, FLAC, b"ftypisom"]),
+        ("series", [NPY], [PNG, WEBP, MP4, FLAC, b" \x93NUMPY"]),
+        ("audio", [FLAC, WEBP, b"anything"], []),
+    ],
+)
+def test_files_begin_like_those_of_their_medium(
+    medium: str, those: list[bytes], others: list[bytes]
+) -> None:
+    for data in those:
+        check_beginning("prefix", MediaValue(data), medium)
+    for data in others:
+        with pytest.raises(RequestProblem, match=r"^'prefix': does not begin like an? "):
+            check_beginning("prefix", MediaValue(data), medium)

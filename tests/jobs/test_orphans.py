@@ -89,8 +89,9 @@ def test_records_that_came_too_late_are_removed_with_their_files(local_store: St
         lambda manifest: layout.packs_folder(manifest.job_id),
         lambda manifest: layout.job_folder(manifest.job_id),
         lambda manifest: os.path.dirname(manifest.parts[0].path),
+        lambda manifest: layout.REPORTS_FOLDER,
     ],
-    ids=["packs", "job", "table"],
+    ids=["packs", "job", "table", "reports"],
 )
 def test_what_a_writer_that_died_was_writing_is_removed(
     local_store: Store, tmp_path: Path, directory_of: Callable[[Manifest], str]
@@ -101,6 +102,7 @@ def test_what_a_writer_that_died_was_writing_is_removed(
     manifest = finalise(local_store, job.job_id)
     before = contents(local_store)
     folder = tmp_path / "lake" / directory_of(manifest)
+    folder.mkdir(exist_ok=True)
     old, new = folder / ".tmp-0123", folder / ".tmp-4567"
     for path in (old, new):
         path.write_bytes(b"half a file")

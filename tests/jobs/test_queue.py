@@ -58,7 +58,7 @@ def test_a_job_is_built_as_the_store_has_it(rig: Rig) -> None:
         rows_failed=0,
         rows_rejected=0,
     )
-    assert counts.rebuilt_seconds == pytest.approx(10, abs=5)
+    assert counts.rebuilt_seconds >= 10
     assert units_of(rig.queue.claim("ann", 9)) == [Unit(20, 30), Unit(30, 100)]
 
 

@@ -27,6 +27,26 @@ def test_a_completed_unit_counts_once(queue: Queue) -> None:
     assert rows(queue) == (20, 17, 2, 1)
 
 
+def test_how_long_rows_took_counts_once(queue: Queue) -> None:
+    add(queue, units=3)
+    assert queue.counts("job").seconds_per_row is None
+
+    # When units are completed of which nothing was drawn, and of which something was
+    queue.complete("job", Unit(0, 10), RowCounts(failed=10))
+    assert queue.counts("job").seconds_per_row is None
+    queue.complete("job", Unit(10, 20), TEN, sampling_seconds=0.5)
+    queue.complete("job", Unit(20, 30), TEN, "node/cpu", 2.5)
+    queue.complete("job", Unit(20, 30), TEN, "node/cpu", 100.0)
+
+    # Then
+    assert queue.counts("job").sampling_seconds == 3.0
+    assert queue.counts("job").seconds_per_row == 0.1
+
+    # When the job is built anew, then it is to be told anew
+    queue.begin_rebuild(QueuedJob("job", "/lake/job", 0, 30), 2)
+    assert queue.counts("job").sampling_seconds == 0
+
+
 def test_a_unit_restored_as_decided_is_counted_by_the_first_call(queue: Queue) -> None:
     add(queue, units=1)
     queue.restore("job", 1, rows=[Unit(0, 10)])

@@ -4,6 +4,7 @@ import pytest
 
 from ancestral.jobs.intents import Wanted
 from ancestral.jobs.queue import LARGEST_BATCH, Order, Queue, QueuedJob
+from ancestral.jobs.units import Unit
 from tests.jobs.rigs import LEASE_SECONDS, TEN, Rig, add, beat, standing
 
 
@@ -18,6 +19,63 @@ def test_the_highest_priority_goes_first_then_the_oldest(queue: Queue) -> None:
         *["a"] * 2,
         "low",
     ]
+
+
+#: In seconds since 1970: a day in 2026, and the end of the year 9999.
+DAY, LAST = 1_790_000_000, 253_402_300_799
+
+
+def test_of_equal_priority_the_earliest_deadline_goes_first_then_the_oldest(queue: Queue) -> None:
+    # Given jobs that came in this order
+    jobs = [
+        ("old", 0, None),
+        ("last", 0, LAST),
+        ("later", 0, DAY + 1),
+        ("z", 0, DAY),
+        ("a", 0, DAY),
+        ("new", 0, None),
+        ("high", 1000, None),
+        ("high and due", 1000, LAST),
+        ("low and due", -1000, 0),
+        ("low", -1000, None),
+        ("due long ago", -999, 0),
+    ]
+    for job_id, priority, deadline in jobs:
+        add(queue, job_id, units=1, priority=priority, deadline=deadline)
+
+    # Then
+    order = ["high and due", "high", "z", "a", "later", "last", "old", "new"]
+    order += ["due long ago", "low and due", "low"]
+    assert [job.job_id for job in queue.jobs()] == order
+    deadlines = {job_id: deadline for job_id, _, deadline in jobs}
+    assert {job.job_id: job.deadline for job in queue.jobs()} == deadlines
+    assert [queue.claim("ann", 1)[0].job_id for _ in jobs] == order
+
+
+def test_a_job_takes_the_deadline_with_which_it_was_built_last(queue: Queue) -> None:
+    for job_id in ("old", "new"):
+        add(queue, job_id, units=1)
+
+    for epoch, deadline, order in [(2, DAY, ["new", "old"]), (3, None, ["old", "new"])]:
+        queue.begin_rebuild(QueuedJob("new", "/lake/new", 0, 10, deadline), epoch)
+        queue.restore("new", epoch, [Unit(0, 10)])
+        queue.end_rebuild("new", epoch)
+
+        assert [job.job_id for job in queue.jobs()] == order
+        leases = queue.claim("ann", 2)
+        assert [lease.job_id for lease in leases] == order
+        assert all(queue.release(lease) for lease in leases)
+
+
+def test_a_job_that_is_due_stays_first_as_its_units_come_and_go(queue: Queue) -> None:
+    # Given a job whose only unit was claimed and given back
+    add(queue, "old", units=1)
+    add(queue, "due", units=1, deadline=DAY)
+    (lease,) = queue.claim("ann", 1)
+    queue.release(lease)
+
+    # Then
+    assert [lease.job_id for lease in queue.claim("ann", 2)] == ["due", "old"]
 
 
 def test_a_job_built_anew_keeps_its_place_among_its_equals(queue: Queue) -> None:

@@ -130,7 +130,19 @@ def test_a_unit_that_is_not_slow_is_not_copied(rig: Rig) -> None:
 def test_two_units_are_too_few_to_tell_what_is_slow(rig: Rig) -> None:
     have_slow_unit(rig, completed=2, seconds=1000)
 
+    assert rig.queue.counts("job").pace is None
     assert rig.queue.claim("bob", 5) == []
+
+
+def test_the_pace_is_the_median_of_those_that_were_completed(rig: Rig) -> None:
+    add(rig.queue, units=5)
+    leases = rig.queue.claim("ann", 5)
+    for lease, seconds in zip(leases, (100, 300, 600), strict=False):
+        rig.pass_time(seconds)
+        rig.queue.complete("job", lease.unit, TEN)
+
+    # Units of ten rows were held for 100, 400 and 1,000 seconds
+    assert rig.queue.counts("job").pace == pytest.approx(40, abs=1)
 
 
 def test_a_worker_is_not_given_a_copy_of_its_own_unit(rig: Rig) -> None:

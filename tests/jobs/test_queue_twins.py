@@ -35,6 +35,9 @@ WORKERS = st.sampled_from(["ann", "bob", "cyd/0"])
 DEVICES = st.sampled_from(["", "node/cuda:0", "node/cuda:1"])
 ROW_COUNTS = st.builds(RowCounts, *[st.integers(0, 3)] * 3)
 EPOCHS = st.integers(1, 4)
+DEADLINES = st.none() | st.integers(1_790_000_000, 1_790_000_002)
+#: Sums of these are exact.
+SECONDS = st.sampled_from([0.0, 0.25, 7.5])
 ERRORS = st.text(max_size=5)
 
 Pair = tuple[Lease, Lease]
@@ -87,9 +90,9 @@ class Twins(RuleBasedStateMachine):
             add(rig.queue, "a", units=4)
             add(rig.queue, "c", units=2)
 
-    @rule(job=JOBS, priority=st.integers(-1, 1), epoch=EPOCHS)
-    def begin_rebuild(self, job: str, priority: int, epoch: int) -> None:
-        known = QueuedJob(job, f"/lake/{job}", priority, 80)
+    @rule(job=JOBS, priority=st.integers(-1, 1), epoch=EPOCHS, deadline=DEADLINES)
+    def begin_rebuild(self, job: str, priority: int, epoch: int, deadline: int | None) -> None:
+        known = QueuedJob(job, f"/lake/{job}", priority, 80, deadline)
         self.both(lambda queue: queue.begin_rebuild(known, epoch))
 
     @rule(
@@ -159,11 +162,11 @@ class Twins(RuleBasedStateMachine):
     def heartbeat_of_the_holder(self, pair: Pair, unbegun: int) -> None:
         self.heartbeat(pair[0].worker, [pair], self.moves, unbegun)
 
-    @rule(pair=leases, counts=ROW_COUNTS, device=DEVICES)
-    def complete(self, pair: Pair, counts: RowCounts, device: str) -> None:
+    @rule(pair=leases, counts=ROW_COUNTS, device=DEVICES, seconds=SECONDS)
+    def complete(self, pair: Pair, counts: RowCounts, device: str, seconds: float) -> None:
         self.let_pass()
         job, unit = pair[0].job_id, pair[0].unit
-        self.both(lambda queue: queue.complete(job, unit, counts, device))
+        self.both(lambda queue: queue.complete(job, unit, counts, device, seconds))
 
     @rule(job=JOBS, unit=UNITS, counts=ROW_COUNTS, device=DEVICES)
     def complete_any(self, job: str, unit: Unit, counts: RowCounts, device: str) -> None:
@@ -232,7 +235,9 @@ class Twins(RuleBasedStateMachine):
         for job in self.both(lambda queue: queue.jobs()):
             ours = self.memory.queue.counts(job.job_id)
             theirs = self.redis.queue.counts(job.job_id)
-            assert replace(ours, rebuilt_seconds=theirs.rebuilt_seconds) == theirs
+            timed = {"rebuilt_seconds": theirs.rebuilt_seconds, "pace": theirs.pace}
+            assert replace(ours, **timed) == theirs
+            assert ours.pace == pytest.approx(theirs.pace, abs=HOUR / 100)
             assert self.memory.queue.untold(job.job_id) == self.redis.queue.untold(job.job_id)
             assert ours.rebuilt_seconds == pytest.approx(theirs.rebuilt_seconds, abs=HOUR / 100)
         self.both(lambda queue: queue.drained_devices())

@@ -77,7 +77,7 @@ def test_fields_lie_in_columns_of_the_same_name_or_another(
     [
         (changed(modell={}), "unknown key 'modell'; did you mean 'model'?"),
         (changed("training", bach_size=1), "unknown key 'training.bach_size'; did you mean"),
-        (changed("training", steps=5), "exactly one of 'budget_seconds' and 'steps'"),
+        (changed("training", steps=5), "'training' should hold exactly one of 'budget_seconds'"),
         (changed("training", budget_seconds=None), "exactly one of 'budget_seconds' and 'steps'"),
         (changed("training", precision="float16"), "'training.precision' should be"),
         (changed("training", checkpoint_seconds=0), "'training.checkpoint_seconds' should be"),
@@ -87,6 +87,7 @@ def test_fields_lie_in_columns_of_the_same_name_or_another(
         ),
         (changed("training", batch_size=0), "'training.batch_size' should be greater than or"),
         (changed("data", fields=["label", 3]), "'data.fields' should hold keys and values"),
+        (changed("data", fields="label"), "'data.fields' should be a list, [label], or have a"),
         (changed("data", moving_digits={"clips": 5}), "'data.moving_digits.held_out_clips' is"),
         (
             changed("data", fields=[], moving_digits={**CLIPS, "frame": 9}),
@@ -95,7 +96,8 @@ def test_fields_lie_in_columns_of_the_same_name_or_another(
         (changed("data", moving_digits=CLIPS), "'data' has no 'fields' for 'moving_digits'"),
         (changed("data", held_out="train"), "'data' has 'train' for 'held_out': those"),
         (changed("data", source="video"), "'data.source' should be 'audio', not 'video'"),
-        (changed(name="My Digits"), "'name' "),
+        (changed(name="My Digits"), "'name' should be up to 100 small letters, digits, '-', '_'"),
+        (changed(name="-digits"), "beginning with a letter or a digit, not '-digits'"),
         ({"name": "digits"}, "the key 'family' is missing"),
     ],
 )

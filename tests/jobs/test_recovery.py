@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,27 @@ def test_a_job_is_queued_as_the_store_has_it(queue: Queue, store: Store) -> None
     counts = queue.counts(job.job_id)
     assert (counts.rows_ok, counts.rows_failed, counts.rows_rejected) == (5, 1, 1)
     assert (counts.leased, counts.done, counts.rows_decided) == (3, 2, 7)
+    # Each unit took half a second
+    assert counts.seconds_per_row == 1 / 7
+
+
+def test_a_queue_that_is_built_anew_has_the_deadlines_again(
+    queue: Queue, local_store: Store
+) -> None:
+    # Given two jobs, of which the younger is due
+    old, due = make_job(20, 5, "old"), make_job(20, 5, "due")
+    due = due.model_copy(update={"spec": due.spec.model_copy(update={"deadline": "90s"})})
+    deadline = int(datetime(2026, 11, 22, 15, 31, 42, tzinfo=UTC).timestamp())
+
+    # When their queue is built, and built again
+    for _ in range(2):
+        assert recover(queue, local_store, old) and recover(queue, local_store, due)
+
+        # Then
+        assert [(job.job_id, job.deadline) for job in queue.jobs()] == [
+            ("due", deadline),
+            ("old", None),
+        ]
 
 
 @settings(max_examples=60)

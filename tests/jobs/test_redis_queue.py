@@ -68,7 +68,8 @@ def test_a_lease_without_progress_runs_out_by_the_servers_clock(
         queue.reap()
         time.sleep(0.01)
 
-    assert queue.claim("bob", 1)[0].last_error == "lease expired: the worker ann made no progress"
+    # Of a test that pauses, that ann went silent.
+    assert queue.claim("bob", 1)[0].last_error.startswith("lease expired: the worker ann ")
     queue.close()
 
 

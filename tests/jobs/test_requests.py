@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -93,6 +94,28 @@ def test_a_dictionary_column_and_a_float_column_are_read(prepare: Prepare, tmp_p
         ("Jean", 7),
         ("Maria", 1),
     ]
+
+
+def test_decimals_are_the_numbers_that_they_are(prepare: Prepare, tmp_path: Path) -> None:
+    # Given a table by DuckDB, to which every number with a point is a decimal
+    path = str(tmp_path / "r.parquet")
+    duckdb.sql(
+        "SELECT 70.0 AS request_id, 9007199254740993.0 AS seed, 7.0 AS label, 0.5 AS speed, "
+        "[0.25, -1.5] AS place"
+    ).to_parquet(path)
+    assert pa.types.is_decimal(pq.read_schema(path).field("speed").type)
+    fields = {
+        "label": {"type": "category", "values": [1, 7]},
+        "speed": {"type": "number", "maximum": 4},
+        "place": {"type": "vector", "length": 2},
+    }
+
+    # When
+    (request,) = prepare({**DIGITS, "fields": fields}, input=path)
+
+    # Then
+    asked = {"label": 7, "speed": 0.5, "place": [0.25, -1.5]}
+    assert request == Request("70", 2**53 + 1, asked)
 
 
 def test_a_glob_counts_on_through_its_files(prepare: Prepare, tmp_path: Path) -> None:

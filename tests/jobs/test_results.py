@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ancestral.jobs import layout, public_table
-from ancestral.jobs.errors import CorruptObject, NotFound, StoreDenied
+from ancestral.jobs.errors import CorruptObject, NotFound, PathRefused, StoreDenied
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.index import IndexRow, encode_part, schema
 from ancestral.jobs.ledger import Ledger
@@ -225,6 +225,56 @@ def test_damaged_bytes_are_noticed(store: Store, job: Job) -> None:
             first.bytes()
     store.put(path, sound)
     assert first.bytes() == b"image 0"
+
+
+def test_an_artifact_whose_pack_is_gone_says_so(store: Store, job: Job) -> None:
+    first = next(iter(Results(store, job)))
+    store.delete(first.row["uri"].removeprefix(f"{store.uri}/"))
+
+    with pytest.raises(CorruptObject, match=r"^row 0 \('request 0'\): its pack .*\.tar is gone$"):
+        first.bytes()
+
+
+def test_what_is_damaged_keeps_nothing_else_from_being_downloaded(
+    store: Store, job: Job, tmp_path: Path
+) -> None:
+    # Given a pack that is gone, and a row of another one whose bytes were changed
+    artifacts = list(Results(store, job))
+    gone, changed = (
+        artifacts[ordinal].row["uri"].removeprefix(f"{store.uri}/") for ordinal in (0, 4)
+    )
+    store.delete(gone)
+    store.put(changed, store.read(changed).replace(b"image 4", b"IMAGE 4"))
+    seen: list[tuple[int, int]] = []
+    damaged: list[str] = []
+
+    # When what is ok is downloaded
+    written = Results(store, job).download(
+        tmp_path / "files",
+        lambda done, total: seen.append((done, total)),
+        damaged=lambda error: damaged.append(str(error)),
+    )
+
+    # Then the rest is there, and what is not is named in order
+    assert [path.name for path in (tmp_path / "files").iterdir()] == ["request%205-0.png"]
+    assert (written, seen[-1]) == (1, (4, 4))
+    assert [sentence.partition(" (")[0] for sentence in damaged] == ["row 0", "row 2", "row 4"]
+
+    # And who does not ask for that is told at the first
+    with pytest.raises(CorruptObject, match="row 0"):
+        Results(store, job).download(tmp_path / "files")
+
+
+@pytest.mark.parametrize("folder", ["s3://bucket/files", Path("s3://bucket/files")])
+def test_a_download_goes_to_no_bucket(
+    store: Store, job: Job, folder: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(PathRefused, match=r"folder of this machine, no s3:// URI: `export`"):
+        Results(store, job).download(folder)
+
+    assert not list(tmp_path.glob("s3*"))
 
 
 def test_a_uri_elsewhere_is_not_followed(store: Store, job: Job) -> None:

@@ -192,7 +192,7 @@ def test_a_job_under_way_is_not_retried(local_store: Store) -> None:
     parent = accept_job(local_store)
     draw(local_store, parent, Unit(0, 8), "f" * 8)
 
-    with pytest.raises(UsageError, match=r"^job digits-1 is not finished"):
+    with pytest.raises(UsageError, match=r"^job digits-1 is not finished: .*--resume digits-1`"):
         retry(local_store, parent)
 
 

@@ -66,3 +66,22 @@ def test_without_a_home_directory_it_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_password_is_not_shown() -> None:
     settings = Settings.from_environment({"ANCESTRAL_REDIS_URL": "redis://:open-sesame@queue"})
     assert "open-sesame" not in repr(settings)
+
+
+def test_a_relative_state_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for given, state in (
+        ("here", str(tmp_path / "here")),
+        ("~/there", str(tmp_path / "home" / "there")),
+        ("file:///lake/state", "file:///lake/state"),
+        ("s3:/lake", "s3:/lake"),
+    ):
+        assert Settings.from_environment({"ANCESTRAL_STATE": given}).state_uri == state
+
+
+def test_a_state_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+
+    with pytest.raises(UsageError, match=f"the state is the file {tmp_path}/state"):
+        Settings.from_environment({"ANCESTRAL_STATE": str(tmp_path / "state")})

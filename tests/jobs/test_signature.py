@@ -69,11 +69,11 @@ def test_values_take_the_types_of_the_signature(
             "'Allison'?",
         ),
         ({"speed": 3}, "'speed' should lie between 0.5 and 2, not at 3"),
-        ({"speed": "fast"}, "'speed' should be a number, not 'fast'"),
-        ({"speed": float("nan")}, "'speed' should be a number, not nan"),
-        ({"speed": float("inf")}, "'speed' should be a number, not inf"),
-        ({"speed": True}, "'speed' should be a number, not True"),
-        ({"speed": 10**400}, "'speed' should be a number, not 1000"),
+        ({"speed": "fast"}, "'speed' should be a finite number, not 'fast'"),
+        ({"speed": float("nan")}, "'speed' should be a finite number, not nan"),
+        ({"speed": float("inf")}, "'speed' should be a finite number, not inf"),
+        ({"speed": True}, "'speed' should be a finite number, not True"),
+        ({"speed": 10**400}, "'speed' should be a finite number, not 1000"),
         ({"take": 1.5}, "'take' should be a whole number of 64 bits, not 1.5"),
         ({"take": -1}, "'take' should lie between 0 and any, not at -1"),
         ({"take": 2**63}, "'take' should be a whole number of 64 bits, not 9223372036854775808"),
@@ -130,6 +130,10 @@ def test_columns_that_fit() -> None:
         (("digit", "speaker", "sed"), "r.csv: has an unknown column 'sed'; did you mean 'seed'?"),
         (("digit", "speaker", "digit"), "r.csv: has two columns 'digit'"),
         ((), "r.csv: the columns 'speaker', 'digit' are missing"),
+        *(
+            ((column,), f"r.csv: has a single column {column!r}: CSV parts its cells by commas")
+            for column in ("speaker;digit", "speaker\tdigit")
+        ),
         (
             ("speaker", "digit", "uri", "uri", "sed", "length"),
             "r.csv: has two columns 'uri' (and 1 more)",

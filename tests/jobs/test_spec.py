@@ -1,8 +1,11 @@
 """The spec that people write, and the job that it becomes."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +56,7 @@ def test_what_is_left_out_has_a_default() -> None:
         "layout": "packed",
     }
     assert (spec.on_invalid, spec.priority, spec.max_attempts) == ("reject", 0, 2)
+    assert spec.deadline is None
 
 
 def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
@@ -115,6 +119,14 @@ def test_a_file_a_dict_and_a_spec_are_the_same(tmp_path: Path) -> None:
         ({"media": {"image": "gif"}}, "'media.image' should be 'png' or 'webp', not 'gif'"),
         ({"media": {"video": "avi"}}, "'media.video' should be 'webp' or 'mp4', not 'avi'"),
         ({"unit": {"rows": 0}}, "'unit.rows' should be greater"),
+        *(
+            (
+                {"deadline": wrong},
+                "'deadline' should be a time such as 90s, 30m, 2h or 1d, of up to 1000 days, not "
+                f"{wrong!r}",
+            )
+            for wrong in ("soon", "", "0s", "-1h", "1001d", "9" * 20 + "d", 90, 1.5, True)
+        ),
         ({"unit": {"rows": 65_537}}, "'unit.rows' should be less than or equal to 65536"),
         ({"name": ""}, "'name'"),
         ({"name": " "}, "'name' should be a text that can be read in one line, not ' '"),
@@ -195,6 +207,55 @@ def test_bodies_are_equal_when_specs_ask_for_the_same() -> None:
     assert load_spec(LEAST).body() != load_spec({**LEAST, "priority": 1}).body()
 
 
+def test_what_numpy_and_paths_say_is_the_same_as_plain_values() -> None:
+    plain = {
+        "model": "models/digits",
+        "input": None,
+        "output": "lake",
+        "grid": {
+            "label": [0, 1, 2],
+            "seed": [1, 7],
+            "guidance": [0.5, 2],
+            "speed": [0.25],
+            "place": [[0.5, 1.0], [1, 2]],
+            "prefix": ["half.png"],
+        },
+        "sampling": {"seed": 7, "samples": 3},
+    }
+    given = {
+        "model": Path("models/digits"),
+        "input": None,
+        "output": Path("lake"),
+        "grid": {
+            "label": range(3),
+            "seed": np.array([1, 7]),
+            "guidance": (Decimal("0.50"), Decimal("2.0")),
+            "speed": [np.float32(0.25)],
+            "place": [np.array([0.5, 1.0]), (np.int64(1), np.uint8(2))],
+            "prefix": [Path("half.png")],
+        },
+        "sampling": {"seed": np.int64(7), "samples": np.int32(3)},
+    }
+    assert load_spec({**LEAST, **given}).body() == load_spec({**LEAST, **plain}).body()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({1, 2}, "'grid.label' should be a list: a set has no order"),
+        (frozenset([1]), "'grid.label' should be a list: a set has no order"),
+        ([{1, 2}], "'grid.label.0' should be a text or a finite number, not {1, 2}"),
+        ([np.float64("nan")], "'grid.label.0' should be a text or a finite number, not nan"),
+        ([Decimal("Infinity")], "'grid.label.0' should be a text or a finite number, not Decimal"),
+        (np.int64(7), "'grid.label' should be a valid list, not 7"),
+    ],
+)
+def test_a_grid_holds_lists_of_texts_and_numbers(values: object, sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec({**LEAST, "input": None, "grid": {"label": values}})
+    assert str(caught.value).startswith(f"the job: {sentence}")
+
+
 def test_the_order_of_a_grid_is_part_of_what_is_asked_for() -> None:
     grids = [{"a": [1], "b": [2, 3]}, {"b": [2, 3], "a": [1]}]
     first, second = (load_spec({**LEAST, "input": None, "grid": grid}) for grid in grids)
@@ -229,7 +290,24 @@ def test_a_request_of_a_child_is_one_row() -> None:
     child = parent.model_copy(update={"parent": "j"})
 
     assert (parent.samples, child.samples) == (4, 1)
-    assert Job.from_json(child.to_json()) == child
+    assert Job.from_json(child.to_json(), "spec.json") == child
+
+
+def test_a_deadline_is_so_long_after_the_submission() -> None:
+    job = job_of(8, 2)
+    assert job.deadline_at is None
+
+    job = job.model_copy(update={"spec": load_spec({**LEAST, "deadline": "1.5h"})})
+    assert job.deadline_at == datetime(2026, 11, 22, 17, 0, 12, tzinfo=UTC)
+    assert Job.from_json(job.to_json(), "spec.json").deadline_at == job.deadline_at
+
+    child = job.model_copy(update={"parent": "j", "submitted_at": "2026-11-30T00:00:00Z"})
+    assert child.deadline_at == datetime(2026, 11, 30, 1, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("deadline", ["90s", "0.5 m", "1000d", "7"])
+def test_a_deadline_is_written_as_a_time(deadline: str) -> None:
+    assert load_spec({**LEAST, "deadline": deadline}).deadline == deadline
 
 
 def test_the_table_lies_under_the_day_of_submission() -> None:
@@ -239,13 +317,13 @@ def test_the_table_lies_under_the_day_of_submission() -> None:
 
 def test_a_job_survives_json() -> None:
     job = job_of(1000, 256)
-    assert Job.from_json(job.to_json()) == job
+    assert Job.from_json(job.to_json(), "spec.json") == job
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b'{"job_id": "j"}', b"[1]"])
 def test_what_is_no_job_is_corrupt(data: bytes) -> None:
-    with pytest.raises(CorruptObject):
-        Job.from_json(data)
+    with pytest.raises(CorruptObject, match=r"^/lake/spec.json is not a spec.json of ours: b"):
+        Job.from_json(data, "/lake/spec.json")
 
 
 def test_units_cut_the_rows() -> None:

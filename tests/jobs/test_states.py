@@ -27,6 +27,7 @@ facts = st.builds(
     wanted_reason=st.none() | st.just("a typo"),
     leased=st.integers(0, 2),
     ready=st.integers(0, 2),
+    queued=st.booleans(),
     obstacle=st.none() | st.just("the queue is away"),
     declined=st.just("") | st.just("no cuda here"),
 )
@@ -45,7 +46,13 @@ facts = st.builds(
         (Facts(9, 0, leased=1), State.RUNNING, None),
         (Facts(9, 4, leased=1, obstacle="it is stale"), State.RUNNING, None),
         (Facts(9, 4, ready=1), State.RUNNING, "no worker holds any of its 1 units"),
-        (Facts(9, 4, Wanted.PAUSE), State.PAUSED, "paused"),
+        (
+            Facts(7500, 1920, queued=False, obstacle="no queue is at hand"),
+            State.PENDING,
+            "1,920 of 7,500 rows are decided; no queue is at hand",
+        ),
+        (Facts(9, 0, queued=False, obstacle="no queue"), State.PENDING, "no queue"),
+        (Facts(9, 4, Wanted.PAUSE), State.PAUSED, "by `ancestral pause`"),
         (
             Facts(9, 4, Wanted.PAUSE, "lunch", leased=2),
             State.PAUSED,

@@ -13,12 +13,12 @@ from ancestral.jobs.finalise import finalise
 from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.memory_queue import MemoryQueue
-from ancestral.jobs.queue import QueuedJob
+from ancestral.jobs.queue import Lease, QueuedJob
 from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Job
 from ancestral.jobs.states import State
-from ancestral.jobs.status import status_of
+from ancestral.jobs.status import JobStatus, status_of
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import Unit
 from tests.jobs.deciding import make_job, split
@@ -82,8 +82,8 @@ def test_the_ledger_answers_where_there_is_no_queue(
     assert onlooker.status(job.job_id).state is State.PENDING
     commit(store, job, Unit(8, 16))
     status = onlooker.status(job.job_id)
-    assert (status.state, status.rows_ok) == ("running", 8)
-    assert status.reason == "no queue is at hand to say who works on it"
+    assert (status.state, status.rows_ok) == ("pending", 8)
+    assert status.reason == ("8 of 20 rows are decided; no queue is at hand to say who works on it")
     for unit in (Unit(0, 8), Unit(16, 20)):
         commit(store, job, unit)
     assert onlooker.status(job.job_id).state is State.FINALISING
@@ -102,7 +102,7 @@ def test_rows_that_nobody_began_are_not_looked_at(
     # When there is no queue to ask, then only what is decided is read
     monkeypatch.setattr(Job, "units", lambda job: pytest.fail("walks through all units"))
     status = status_of(job, local_store, None)
-    assert (status.state, status.rows) == (State.RUNNING, 10**10)
+    assert (status.state, status.rows) == (State.PENDING, 10**10)
     assert (status.rows_ok, status.rows_failed) == (5, 3)
 
 
@@ -142,7 +142,9 @@ def test_leases_that_are_handed_back_show(client: Client, spec: dict[str, Any]) 
     assert client.queue is not None
     client.queue.claim("ann", 2)
     declare(client.store(job.job_id), job.job_id, Wanted.PAUSE)
-    assert client.status(job.job_id).reason == "paused; 2 units are being handed back"
+    assert client.status(job.job_id).reason == (
+        "by `ancestral pause`; 2 units are being handed back"
+    )
 
 
 def test_a_queue_that_is_built_anew_does_not_hide_what_is_decided(
@@ -161,6 +163,113 @@ def test_a_queue_that_is_built_anew_does_not_hide_what_is_decided(
         status = client.status(job.job_id)
         assert (status.state, status.rows_ok) == (State.RUNNING, 8)
         assert status.reason == "the queue is being built anew from the store"
+
+
+class Studio:
+    """A job of five units of four rows whose deadline is years away, and its queue's time."""
+
+    def __init__(self, settings: Settings, spec: dict[str, Any]) -> None:
+        self.now = 0.0
+        self.queue = MemoryQueue(lease_seconds=1e12, clock=lambda: self.now)
+        self.client = Client(settings, self.queue)
+        self.job = self.client.submit({**spec, "deadline": "1000d", "unit": {"rows": 4}})
+        self.store = self.client.store(self.job.job_id)
+
+    def draw(self, commit: Commit, leases: list[Lease], seconds: float) -> None:
+        self.now += seconds
+        for lease in leases:
+            record = commit(self.store, self.job, lease.unit)
+            self.queue.complete(self.job.job_id, record.unit, record.counts)
+
+    def status(self, submitted_at: str | None = None) -> JobStatus:
+        """As if it had been submitted then."""
+        at = submitted_at or self.job.submitted_at
+        return status_of(self.job.model_copy(update={"submitted_at": at}), self.store, self.queue)
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(60.0, False), (1e9, True)])
+def test_whether_a_job_will_be_late_is_told_from_its_pace(
+    settings: Settings, spec: dict[str, Any], commit: Commit, seconds: float, late: bool
+) -> None:
+    # Given a job that nobody draws yet
+    studio = Studio(settings, spec)
+    at = studio.job.deadline_at
+    assert at is not None
+    assert studio.status().deadline == f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    assert studio.status().late is None
+
+    # When it is drawn, then it is not known before three units are completed
+    leases = studio.queue.claim("ann", 4)
+    studio.draw(commit, leases[:2], seconds)
+    assert studio.status().late is None
+    studio.draw(commit, leases[2:3], 0.0)
+    assert studio.status().late is late
+
+    # And nobody who pauses it is told any more
+    studio.queue.release(leases[3])
+    assert studio.status().late is None
+
+
+def test_the_more_units_are_held_the_sooner_a_job_is_done(
+    settings: Settings, spec: dict[str, Any], commit: Commit
+) -> None:
+    # Given a job of which eight rows are left, and a pace of 8 million seconds a row
+    studio = Studio(settings, spec)
+    studio.draw(commit, studio.queue.claim("ann", 3), 3.2e7)
+    studio.job = studio.job.model_copy(
+        update={"spec": studio.job.spec.model_copy(update={"deadline": "500d"})}
+    )
+
+    # Then one unit at a time takes two years, and two units one
+    (first,) = studio.queue.claim("ann", 1)
+    assert studio.status().late is True
+    studio.queue.claim("ann", 1)
+    assert studio.status().late is False
+    assert first.unit.rows == 4
+
+
+def test_a_job_whose_deadline_has_passed_is_late_and_goes_on(
+    settings: Settings, spec: dict[str, Any], commit: Commit
+) -> None:
+    studio = Studio(settings, spec)
+    leases = studio.queue.claim("ann", 5)
+    status = studio.status("2020-01-01T00:00:00Z")
+    assert (status.deadline, status.late) == ("2022-09-27T00:00:00Z", True)
+    assert status.state is State.RUNNING
+
+    # When all its rows are drawn, then it is known once it is finished
+    studio.draw(commit, leases, 1.0)
+    assert studio.status("2020-01-01T00:00:00Z").late is None
+    finalise(studio.store, studio.job.job_id)
+    # Its rows were drawn on 22 November 2026
+    for submitted_at, late in [("2020-01-01T00:00:00Z", True), ("2026-01-01T00:00:00Z", False)]:
+        status = studio.status(submitted_at)
+        assert (status.state, status.late) == (State.DONE, late)
+
+
+def test_a_cancelled_job_is_not_late(settings: Settings, spec: dict[str, Any]) -> None:
+    studio = Studio(settings, spec)
+    studio.client.cancel(studio.job.job_id)
+    finalise(studio.store, studio.job.job_id)
+
+    status = studio.status("2020-01-01T00:00:00Z")
+    assert (status.state, status.deadline, status.late) == (
+        State.CANCELLED,
+        "2022-09-27T00:00:00Z",
+        None,
+    )
+
+
+def test_a_job_without_a_deadline_is_never_late(
+    client: Client, spec: dict[str, Any], commit: Commit
+) -> None:
+    job = client.submit(spec)
+    store = client.store(job.job_id)
+    assert (client.status(job.job_id).deadline, client.status(job.job_id).late) == (None, None)
+    for unit in job.units():
+        commit(store, job, unit)
+    finalise(store, job.job_id)
+    assert (client.status(job.job_id).deadline, client.status(job.job_id).late) == (None, None)
 
 
 def test_waiting_ends_with_the_time(client: Client, spec: dict[str, Any]) -> None:

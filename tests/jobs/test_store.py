@@ -28,7 +28,7 @@ from ancestral.jobs.errors import (
     StoreUnavailable,
     StoreUnsafe,
 )
-from ancestral.jobs.store import Store, ahead, open_store
+from ancestral.jobs.store import Store, ahead, local_folder, open_store
 
 WRITERS = 16
 ROUNDS = 3
@@ -529,3 +529,21 @@ def test_a_listing_longer_than_a_page_is_whole(s3_server: str, tmp_path: Path) -
     for _ in ahead(lambda path: store.put(path, b""), paths):
         pass
     assert store.list("many") == paths
+
+
+@pytest.mark.parametrize(
+    ("folder", "scheme"), [("s3://key:secret@b/x", "s3"), ("s3:/b/x", "s3"), ("file:///x", "file")]
+)
+def test_a_uri_is_no_folder_of_this_machine(folder: str, scheme: str) -> None:
+    with pytest.raises(PathRefused, match=f"^--to is .*, no {scheme}:// URI: leave it$") as caught:
+        local_folder(folder, "--to", "leave it")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_of_this_machine_is_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("here", "c:/x", "1:2/x"):
+        assert local_folder(folder, "--to", "") == tmp_path / folder
+    assert local_folder(Path("/lake"), "--to", "") == Path("/lake")

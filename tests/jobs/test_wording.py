@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ancestral.jobs.wording import (
     SHOWN_CHARACTERS,
     did_you_mean,
@@ -29,6 +31,7 @@ def test_a_wrong_value_is_shown_as_far_as_a_sentence_can_hold_it() -> None:
     assert shown(None) == "nothing"
     assert shown("a\n") == "'a\\n'"
     assert shown("a" * 10**6) == f"'{'a' * (SHOWN_CHARACTERS - 1)}..."
+    assert shown([Decimal("0.50")]) == "[0.50]"
     assert shown(10**10_000) == "a number too long to be written"
 
 

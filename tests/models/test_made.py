@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ancestral.models.errors import ConditionError, ConfigError
-from ancestral.models.made import (
-    Made,
-    MadeConfig,
-    binarized_mnist,
-    digits20,
-    spread_degrees,
-    units_due,
-)
+from ancestral.models.made import Made, MadeConfig, binarized_mnist, spread_degrees, units_due
 from ancestral.models.naive import sample_naive
 from ancestral.models.sampling.distributions import Bernoulli, Categorical
 from ancestral.models.sampling.draw import Settings
@@ -157,10 +150,9 @@ def test_bits_are_bernoulli_and_grey_levels_categorical() -> None:
     assert Made(MadeConfig(2, 2, 16)).distribution == Categorical(16)
 
 
-def test_the_presets_are_of_the_data() -> None:
-    mnist, digits = binarized_mnist(), digits20()
+def test_the_preset_is_of_the_data() -> None:
+    mnist = binarized_mnist()
     assert (mnist.height, mnist.width, mnist.levels) == (28, 28, 2)
-    assert (digits.height, digits.width, digits.levels, len(digits.labels)) == (20, 20, 16, 10)
 
 
 def test_training_learns_what_follows_from_what() -> None:

@@ -148,6 +148,25 @@ def test_mu_law_is_fine_near_silence_and_coarse_near_full_scale() -> None:
     assert error[loudness < 100].max() <= 5 < error[inner].max()
 
 
+@given(levels=st.integers(2, 100_000))
+def test_every_level_of_a_series_survives_the_journey(levels: int) -> None:
+    signature = {**SERIES, "levels": levels}
+    symbols = np.arange(levels)
+    series = to_media(signature, symbols)
+    assert series.dtype == np.float64
+    again = from_media(signature, series)
+    assert again.dtype == np.int64
+    assert np.array_equal(again, symbols)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(-1, "-1"), (5, "5"), (1.5, "1.5"), (np.nan, "nan"), (np.inf, "inf")]
+)
+def test_other_numbers_than_a_series_levels_are_refused(number: float, told: str) -> None:
+    with pytest.raises(DataError, match=f"whole numbers from 0 to 4, and one is {told}"):
+        from_media({**SERIES, "levels": 5}, np.array([0.0, 4.0, number]))
+
+
 @pytest.mark.parametrize("symbol", [-1, 16])
 def test_symbols_outside_the_alphabet_are_refused(symbol: int) -> None:
     with pytest.raises(DataError, match="in 16 levels"):

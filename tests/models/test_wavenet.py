@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ancestral.models.aligned_encoder import aligned_features
 from ancestral.models.errors import ConditionError, ConfigError
 from ancestral.models.wavenet import WaveNet
-from ancestral.models.wavenet_config import WaveNetConfig, piano, sixteen_bits
+from ancestral.models.wavenet_config import WaveNetConfig, sixteen_bits
 from tests.models import laws
 
 SPEAKERS = ("ada", "bob", "eve")
@@ -144,8 +144,7 @@ def test_every_amplitude_is_seen_where_products_are_coarse() -> None:
     assert len(seen[:, config.input_reach :].unique(dim=1).T) == 65536 - config.input_reach
 
 
-def test_presets_make_networks() -> None:
-    assert WaveNet(piano()).program().levels == 256
+def test_sounds_of_16_bits_have_all_of_their_levels() -> None:
     assert WaveNet(sixteen_bits()).program().levels == 65536
 
 

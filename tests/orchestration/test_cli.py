@@ -7,12 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from ancestral.jobs.client import Client
 from ancestral.orchestration.cli import LISTED_PROBLEMS
+from ancestral.orchestration.cluster import Resources
 from ancestral.orchestration.commands.train import make_folder
 from ancestral.workers.here import run_here
 from tests.orchestration.home import Home, requests_file
@@ -157,6 +159,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["train", "digits", "--name", "No Good"], "'name'"),
         (["train"], "RECIPE"),
         (["train", "digits", "--output", "/proc/model"], "/proc/model: cannot be written"),
+        (["train", "digits", "--output", "home/bundle/card.md"], "card.md is a file: give"),
         (["train", "digits", "--output", "home"], "home holds something that is not a bundle"),
         (["demo", "--budget", "-3s"], "'-3s'"),
         (["up"], "ANCESTRAL_REDIS_URL"),
@@ -171,8 +174,21 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_submitted(home: Home) -> No
         (["up", "--samplers", "3", "--idle-seconds", "60"], "--idle-seconds needs a range"),
         (["up", "--idle-seconds", "60"], "--idle-seconds needs a range"),
         (["up", "--samplers", "4-4", "--idle-seconds", "60"], "ANCESTRAL_REDIS_URL"),
+        (["up", "--samplers", "0-4", "--idle-seconds", "0"], "0.0 is not in the range x>0"),
+        *(
+            ([*command, wrong], f"'{wrong}' is not a finite number")
+            for command in (
+                ["up", "--samplers", "0-4", "--idle-seconds"],
+                ["estimate", "job.yaml", "--seconds"],
+            )
+            for wrong in ("nan", "inf")
+        ),
+        (["verify", "a-job", "--fraction", "nan"], "'nan' is not a finite number"),
+        (["up", "--device", "cuda", "--gpus-per-sampler", "nan"], "'nan' is not a finite number"),
         (["run", "job.yaml", "--samplers", "0-2"], "'0-2' is not a valid integer range"),
         (["juggle"], "juggle"),
+        (["train", "digits", "--output", "s3://b/models"], "without it the model goes to the"),
+        (["demo", "--output", "s3:/b/demo"], "--output is a folder of this machine"),
     ],
 )
 def test_wrong_use(arguments: list[str], named: str, home: Home) -> None:
@@ -220,6 +236,32 @@ def test_a_job_whose_cluster_is_down_is_named(home: Home, monkeypatch: pytest.Mo
     assert f"job {job_id} is accepted" in accepted
     assert f"ancestral run --resume {job_id}" in accepted
     assert "RAY_ADDRESS" in problem
+
+
+@pytest.mark.parametrize("size", ["2", "0-2"])
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("", "ancestral: no GPU is free in the Ray cluster: leave out --device cuda"),
+        ("head.example:6379", "There is no GPU in the Ray cluster yet; samplers wait for a node"),
+    ],
+)
+def test_samplers_on_gpus_that_are_not_there_wait_where_some_may_come(
+    home: Home, monkeypatch: pytest.MonkeyPatch, size: str, address: str, said: str
+) -> None:
+    # Given a Ray without a GPU, here or elsewhere, and a queue that does not answer
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", f"redis://127.0.0.1:{port}")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    without_gpu = nullcontext(Resources(cpus=2, gpus=0))
+    monkeypatch.setattr("ancestral.orchestration.cluster.cluster", lambda *asked: without_gpu)
+
+    code, _, err = home.call("up", "--samplers", size, "--device", "cuda")
+
+    assert code == 3
+    assert err.startswith(said)
+    assert ("Serving" in err, str(port) in err) == (False, bool(address))
 
 
 def test_an_embedded_queue_is_of_no_use_to_a_cluster_elsewhere(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,10 +13,15 @@ import fsspec
 import pytest
 import redis
 
-from ancestral.jobs import buckets, redis_connection
+from ancestral.jobs import buckets, layout, redis_connection, store
+from ancestral.jobs.client import Client
+from ancestral.jobs.queue import QueueCounts
+from ancestral.jobs.redis_queue import RedisQueue
+from ancestral.jobs.spec import Job
 from ancestral.orchestration.valkey import EmbeddedValkey
 from tests.faults.proxy import SLOW_DOWN, HttpProxy, Refusal
-from tests.orchestration.home import Home
+from tests.jobs.drawn import draw
+from tests.orchestration.home import Home, work
 from tests.orchestration.tiny import tiny_spec
 from tests.seaweed import WRITER
 from tests.tls import TlsFront, make_certificate
@@ -83,7 +89,77 @@ def test_a_queue_that_cannot_serve(
     monkeypatch.setenv("ANCESTRAL_REDIS_URL", queue_urls[trouble])
     # Then
     assert says_one_sentence(home, ["submit", file], words)
-    assert says_one_sentence(home, ["status", job_id], words)
+    assert says_one_sentence(home, ["watch", job_id], words)
+
+
+def test_the_store_is_asked_when_the_queue_does_not_answer(
+    home: Home, client: Client, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two jobs, one of which has a unit drawn and the other one is finished, and no queue
+    done = client.submit(tiny_spec(home.lake, name="done"))
+    work(client, done)
+    draw(client.store(job.job_id), job, next(job.units()))
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", "unix:///nowhere.sock")
+    reason = "the queue's server unix:///nowhere.sock does not answer"
+
+    # Then the store says how far the first one is
+    code, out, err = home.call("status", job.job_id)
+    assert (code, err.startswith(f"ancestral: {reason}")) == (3, True)
+    assert f"state   pending (10 of 30 rows are decided; {reason}" in out
+    assert home.call_json("status", job.job_id, code=3)["rows_ok"] == 10
+
+    # And the queue is asked for one job only
+    asked: list[str] = []
+    counts = RedisQueue.counts
+
+    def counted(queue: RedisQueue, job_id: str) -> QueueCounts:
+        asked.append(job_id)
+        return counts(queue, job_id)
+
+    monkeypatch.setattr(RedisQueue, "counts", counted)
+    monkeypatch.setattr(store, "READ_AHEAD", 0)
+    client.submit(tiny_spec(home.lake))
+    code, out, err = home.call("ls")
+    assert (code, err.startswith(f"ancestral: {reason}")) == (3, True)
+    assert out.count(reason) == 2 and "10 of 30" in out
+    assert len(asked) == 1
+    assert len(home.call_json("ls", code=3)) == 3
+
+    # And what is finished or drawn needs no queue
+    assert home.call_json("status", done.job_id)["state"] == "done"
+    assert home.call_json("results", job.job_id, "--to", "files")["files"] == 10
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "spec.json"])
+def test_a_broken_object_of_a_job_is_named(home: Home, client: Client, job: Job, name: str) -> None:
+    work(client, job)
+    path = home.lake / "_jobs" / job.job_id / name
+    path.write_text("{}\n")
+
+    code, out, err = home.call("status", job.job_id)
+
+    assert (code, out) == (1, "")
+    assert err.startswith(f"ancestral: {path} is ")
+
+
+def test_an_index_part_that_is_gone_is_no_wrong_use(home: Home, client: Client, job: Job) -> None:
+    work(client, job)
+    shutil.rmtree(home.lake / layout.attempts_folder(job.job_id))
+
+    code, out, err = home.call("results", job.job_id, "--to", "files")
+
+    assert (code, out) == (1, "")
+    assert "there is no" in err
+
+
+def test_a_state_that_is_a_file_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home.folder / "state").write_text("")
+    monkeypatch.setenv("ANCESTRAL_STATE", "state")
+
+    code, out, err = home.call("ls")
+
+    assert (code, out) == (2, "")
+    assert f"the state is the file {home.folder}/state" in err
 
 
 # The store

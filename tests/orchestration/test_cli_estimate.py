@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -44,6 +45,21 @@ def test_it_tells_rows_units_time_and_bytes_and_submits_nothing(home: Home) -> N
     assert told["sampler_seconds"] == pytest.approx(100 / told["speed"]["rows_per_second"])
     assert told["wall_seconds"] == pytest.approx(34 / told["speed"]["rows_per_second"])
     assert told["bytes"] == round(100 * told["speed"]["bytes_per_row"])
+    assert told["samplers_in_time"] is None
+
+
+def test_it_tells_how_many_samplers_meet_a_deadline(home: Home) -> None:
+    file = home.write(tiny_spec(home.lake, samples=100_000, deadline="1s"))
+
+    told = home.call_json("estimate", file, "--seconds", "0.2")
+    assert told["samplers_in_time"] == math.ceil(told["sampler_seconds"]) > 1
+    out = home.call("estimate", file, "--seconds", "0.2")[1]
+    line = r"deadline +1s from submission: [\d,]+ samplers, once started"
+    assert re.search(rf"^{line}$", out, re.M)
+
+    # And where nothing is drawn, none is known
+    assert home.call_json("estimate", file, "--seconds", "0")["samplers_in_time"] is None
+    assert "deadline" not in home.call("estimate", file, "--seconds", "0")[1]
 
 
 def test_without_seconds_it_only_counts(home: Home) -> None:

@@ -6,12 +6,13 @@ import shutil
 
 import pytest
 
+from ancestral.jobs import layout
 from ancestral.jobs.client import Client
 from ancestral.jobs.finalise import finalise
 from ancestral.jobs.requests import TOLD_REQUESTS
 from ancestral.jobs.spec import Job
 from ancestral.orchestration import progress
-from ancestral.orchestration.commands import output
+from ancestral.orchestration.commands import output, results
 from ancestral.orchestration.serve import publish_report
 from ancestral.workers.here import run_here
 from tests.jobs.drawn import draw
@@ -162,6 +163,68 @@ def test_what_a_gate_rejected_can_be_downloaded_too(home: Home, job: Job, client
     assert (code, "--rejected needs --to DIR" in err) == (2, True)
 
 
+@pytest.mark.parametrize("folder", ["s3://bucket/files", "s3:/bucket/files"])
+def test_results_go_to_no_bucket(home: Home, client: Client, job: Job, folder: str) -> None:
+    work(client, job)
+
+    code, out, err = home.call("results", job.job_id, "--to", folder)
+
+    assert (code, out) == (2, "")
+    assert "--to is a folder of this machine" in err
+    assert f"`ancestral export {job.job_id} --to webdataset URI`" in err
+    assert not list(home.folder.glob("s3*"))
+
+
+def test_what_is_damaged_keeps_nothing_else_from_being_downloaded(
+    home: Home, client: Client, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job of which a pack with nine artifacts that are ok and a rejected one is gone
+    monkeypatch.setattr(results, "LISTED_ARTIFACTS", 2)
+    draw(client.store(job.job_id), job, next(job.units()), "oorooooooo")
+    work(client, job)
+    row = next(iter(client.results(job.job_id))).row
+    (home.lake / layout.pack_of(job.job_id, row["uri"])).unlink()
+
+    # When all is downloaded, then the rest is there, and the first of what is not is named
+    arguments = ("results", job.job_id, "--to", "files", "--rejected")
+    code, out, err = home.call(*arguments)
+    assert code == 1
+    assert "20 files in" in out and "\n0 files in" in out
+    assert len(list((home.folder / "files").glob("*.png"))) == 20
+    first = f"row 0 ({row['request_id']!r}): its pack {row['uri']} is gone"
+    assert f"- {first}\n- row 1 (" in err
+    assert err.endswith(
+        "- and 8 more\n10 artifacts cannot be read any more; all others were written\n"
+    )
+    told = home.call_json(*arguments, code=1)
+    assert (told["files"], told["rejected_files"], told["damaged_files"]) == (20, 0, 10)
+
+    # And an export, which is all or nothing, says the same of the first of them
+    code, out, err = home.call("export", job.job_id, "--to", "hf", "out")
+    assert (code, out) == (1, "")
+    assert first in err
+
+
+@pytest.mark.redis
+def test_a_part_of_the_table_that_is_gone_is_made_anew(
+    home: Home, client: Client, job: Job, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a finished job whose table lost a part
+    work(client, job)
+    (part,) = home.lake.glob("artifacts/**/part-00000.parquet")
+    before = part.read_bytes()
+    part.unlink()
+    assert not home.call_json("fsck", job.job_id, code=1)["sound"]
+
+    # When it is resumed
+    monkeypatch.setenv("ANCESTRAL_REDIS_URL", redis_url)
+    assert home.call_json("run", "--resume", job.job_id)["state"] == "done"
+
+    # Then it is what it was
+    assert part.read_bytes() == before
+    assert home.call_json("fsck", job.job_id)["sound"]
+
+
 def test_the_report_of_a_finished_job_is_found(home: Home) -> None:
     # Given a job that was drawn without a fleet, so that nobody wrote a report
     run_here(tiny_spec(home.lake, samples=1), settings=home.settings)
@@ -201,13 +264,74 @@ def test_jobs_are_listed_newest_first(home: Home, client: Client, job: Job) -> N
         "submitted_at": "2026-11-23T00:00:00Z",
     }
     lines = home.call("ls")[1].splitlines()
-    assert "0 of 30" in lines[1] and lines[1].endswith("later")
-    assert "unreadable" in lines[3]
+    reason = "no queue is at hand to say who works on it"
+    assert "0 of 30" in lines[1] and lines[1].endswith(f"  later     {reason}")
+    assert "unreadable" in lines[3] and str(home.folder / "elsewhere") in lines[3]
+
+    # And of a job that is finished no reason is given
+    work(client, job)
+    assert home.call("ls")[1].splitlines()[2].endswith("  tiny job")
+
+
+def test_a_deadline_and_whether_it_is_met_are_told(home: Home, client: Client, job: Job) -> None:
+    # Given a job that is due long after it was submitted, of which nobody drew anything
+    due = client.submit(tiny_spec(home.lake, name="due", deadline="1.5h"))
+    spec = home.lake / "_jobs" / due.job_id / "spec.json"
+
+    def submitted(moment: str) -> None:
+        spec.write_bytes(due.model_copy(update={"submitted_at": moment}).to_json())
+
+    def told() -> tuple[str, str]:
+        """What `status` and `ls` say."""
+        (line,) = [
+            each
+            for each in home.call("status", due.job_id)[1].splitlines()
+            if each.startswith("deadline")
+        ]
+        (listed,) = [each for each in home.call("ls")[1].splitlines() if due.job_id in each]
+        return line.removeprefix("deadline").strip(), listed
+
+    submitted("2999-01-01T00:00:00Z")
+    assert told()[0] == "2999-01-01T01:30:00Z"
+    assert "2999-01-01T01:30:00Z  due" in told()[1]
+    status = home.call_json("status", due.job_id)
+    assert (status["deadline"], status["late"]) == ("2999-01-01T01:30:00Z", None)
+
+    # When its time is over, then it is late, and goes on
+    submitted("2020-01-01T00:00:00Z")
+    assert told()[0] == "2020-01-01T01:30:00Z, late"
+    assert "2020-01-01T01:30:00Z, late" in told()[1] and "pending" in told()[1]
+
+    # When it is drawn before that, then it was in time
+    work(client, due)
+    assert told()[0] == "2020-01-01T01:30:00Z, late"
+    submitted("2999-01-01T00:00:00Z")
+    assert told()[0] == "2999-01-01T01:30:00Z, in time"
+    assert home.call_json("watch", due.job_id)["late"] is False
+
+    # And nothing is told of a job without a deadline
+    assert "\ndeadline" not in home.call("status", job.job_id)[1]
+
+
+def test_who_watches_a_job_is_told_of_its_deadline(
+    home: Home, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job that is drawn once somebody has had a look at it
+    due = client.submit(tiny_spec(home.lake, deadline="1.5h"))
+    monkeypatch.setattr("time.sleep", lambda seconds: work(client, due))
+    monkeypatch.setattr("ancestral.orchestration.commands.status.REPORT_SECONDS", 0.0)
+
+    err = home.call("watch", due.job_id)[2]
+
+    at = due.deadline_at
+    assert f" · deadline {at:%Y-%m-%dT%H:%M:%SZ}\n" in err
 
 
 def test_without_a_job_there_is_nothing_to_list(home: Home) -> None:
     assert home.call_json("ls") == []
-    assert "ancestral run JOB.yaml" in home.call("ls")[1]
+    told = home.call("ls")[1]
+    assert f"There are no jobs in {home.settings.state_uri} yet" in told
+    assert "ancestral run JOB.yaml" in told
 
 
 def test_fsck_finds_nothing_and_then_something(home: Home, client: Client, job: Job) -> None:

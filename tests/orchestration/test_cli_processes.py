@@ -29,6 +29,7 @@ def test_ctrl_c_keeps_what_is_committed_and_leaves_no_process(tmp_path: Path) ->
     while not list(lake.glob("_jobs/*/ranges/*")) and time.monotonic() < deadline:
         assert command.poll() is None, command.communicate()
         time.sleep(0.1)
+    assert time.monotonic() < deadline
     children = descendants(command.pid)
     assert len(children) > 3
 

@@ -178,6 +178,20 @@ def test_a_queue_that_forgot_a_job_is_given_it_again(
 
 
 @pytest.mark.redis
+def test_a_queue_that_does_not_know_a_job_is_no_queue_that_is_away(
+    home: Home, client: Client, job: Job, queue: RedisQueue
+) -> None:
+    draw(client.store(job.job_id), job, next(job.units()))
+
+    code, out, err = home.call("resume", job.job_id)
+
+    assert code == 0
+    assert "it is not in the queue" in out
+    assert "if it does not know the job" in err
+    assert f"`ancestral recover {job.job_id}`" in err
+
+
+@pytest.mark.redis
 def test_a_device_is_drained_and_pardoned(home: Home, queue: RedisQueue) -> None:
     # Given units that broke on one device, all but the first alone, and were drawn on another
     file = home.write(tiny_spec(home.lake, unit={"rows": 10}))

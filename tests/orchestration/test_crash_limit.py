@@ -57,3 +57,41 @@ def test_a_row_that_is_drawn_makes_up_for_all_deaths(size: int) -> None:
             limit.died(0)
 
     assert not limit.exceeded
+
+
+@given(SIZES, SIZES)
+def test_a_fleet_that_grows_is_not_forgiven(size: int, more: int) -> None:
+    # Given as many deaths as are not too many yet
+    limit = CrashLimit(size)
+    for _ in range(IDLE_DEATHS * size):
+        limit.died(0)
+
+    # When it grows, then it has as many more as its new places have, and no others
+    limit.resize(size + more)
+    for _ in range(IDLE_DEATHS * more):
+        limit.died(0)
+        assert not limit.exceeded
+    limit.died(0)
+    assert limit.exceeded
+
+
+@given(SIZES, SIZES)
+def test_a_fleet_that_shrinks_is_measured_by_its_own_size_once_a_row_is_drawn(
+    size: int, less: int
+) -> None:
+    # Given as many deaths as are not too many for a larger fleet
+    limit = CrashLimit(size + less)
+    for _ in range(IDLE_DEATHS * (size + less)):
+        limit.died(0)
+
+    # When it shrinks, then that alone is no failure
+    limit.resize(size)
+    assert not limit.exceeded
+
+    # And when a row is drawn, then as many deaths are too many as in a fleet that was never larger
+    limit.drawn(1)
+    for _ in range(IDLE_DEATHS * size):
+        limit.died(0)
+        assert not limit.exceeded
+    limit.died(0)
+    assert limit.exceeded

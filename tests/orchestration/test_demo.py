@@ -116,11 +116,9 @@ def test_models_that_ship_take_what_their_acts_ask_for(act: Act, tmp_path: Path)
 
 
 @pytest.mark.parametrize("output", [None, "a/folder"])
-def test_a_trained_model_goes_where_it_was_asked_for(
-    output: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trained_model_goes_where_it_was_asked_for(output: str | None, tmp_path: Path) -> None:
     # Given
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / output if output is not None else None
     settings = tiny_settings(tmp_path)
     metrics = {"held_out_bits_per_dim": 1.5}
     digest = save_bundle(
@@ -129,7 +127,7 @@ def test_a_trained_model_goes_where_it_was_asked_for(
     files = {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
 
     # When
-    document = keep(Trained(files, metrics, b"a picture"), settings, "mine", output)
+    document = keep(Trained(files, metrics, b"a picture"), settings, "mine", folder)
 
     # Then
     registry = Registry(settings.state_uri, settings.cache_folder)

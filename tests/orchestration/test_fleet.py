@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -25,9 +26,11 @@ from ancestral.jobs.spec import Job
 from ancestral.jobs.states import State
 from ancestral.jobs.units import RowCounts
 from ancestral.models import save_bundle
-from ancestral.orchestration.actor import SamplerPlan, device_name
+from ancestral.orchestration.actor import Introduction, News, SamplerPlan, device_name
+from ancestral.orchestration.cluster import ray
 from ancestral.orchestration.errors import FleetFailed, FleetUnfit, JobFailed, Stopped
 from ancestral.orchestration.fleet import Fleet
+from ancestral.orchestration.handle import SamplerHandle
 from ancestral.orchestration.serve import Service, publish_report, run_job, serve
 from tests.models.nets import DIGITS, foreign_case
 from tests.orchestration.tiny import (
@@ -286,6 +289,46 @@ def test_samplers_on_a_drained_device_stop_until_it_is_pardoned(
 
     # Then
     tend_until(fleet, lambda: service.queue.counts(job.job_id).ready == 0)
+
+
+def test_what_samplers_say_while_they_drain_is_told(
+    service: Service, make_fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a sampler that says something when it drains, and answered before
+    class Talker:
+        def __init__(self) -> None:
+            self._lines: list[str] = []
+            self._drained = threading.Event()
+
+        def introduce(self) -> Introduction:
+            return Introduction("talker", "cpu", "here")
+
+        def run(self) -> None:
+            self._drained.wait()
+
+        def news(self) -> News:
+            lines, self._lines = self._lines, []
+            return News(lines, idle=True)
+
+        def drain(self) -> None:
+            self._lines.append("two units were handed back")
+            self._drained.set()
+
+    def start(_: SamplerPlan) -> SamplerHandle:
+        actor = ray.remote(Talker).options(max_concurrency=2).remote()
+        questions = [getattr(actor, name).remote() for name in ("introduce", "run", "news")]
+        return SamplerHandle(actor, *questions)
+
+    monkeypatch.setattr("ancestral.orchestration.fleet.start_sampler", start)
+    said: list[str] = []
+    fleet = make_fleet(plan(service), 1, said.append)
+    tend_until(fleet, lambda: bool(fleet.workers))
+
+    # When
+    fleet.stop(30.0)
+
+    # Then
+    assert said == ["two units were handed back"]
 
 
 def test_a_sampler_that_does_not_answer_is_replaced_and_its_units_come_back(

@@ -33,9 +33,10 @@ def test_an_example_is_accepted_as_it_is(
 ) -> None:
     # Given the files that it names
     monkeypatch.chdir(tmp_path)
-    for file in FILES.values():
+    for medium, file in FILES.items():
         for name in (file, f"another-{file}"):
-            (tmp_path / name).write_bytes(b"some medium")
+            beginning = b"\x93NUMPY" if medium == "series" else b"GIF8"
+            (tmp_path / name).write_bytes(beginning + b", some medium")
     write_bundle(tmp_path / model, SIGNATURES[model])
     client = Client(Settings(tmp_path / "home", str(tmp_path / "state")))
 

@@ -13,12 +13,13 @@ from ancestral.jobs.client import Client
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.redis_queue import RedisQueue
 from ancestral.jobs.spec import Job
-from ancestral.orchestration.actor import SamplerPlan
+from ancestral.orchestration.actor import SamplerActor, SamplerPlan, device_name
 from ancestral.orchestration.cluster import ray_module
+from ancestral.orchestration.errors import FleetFailed
 from ancestral.orchestration.fleet import Fleet
 from ancestral.orchestration.handle import SamplerHandle, start_sampler
 from ancestral.orchestration.serve import Service
-from tests.orchestration.test_fleet import plan, tend_until
+from tests.orchestration.test_fleet import blame, plan, tend_until
 from tests.orchestration.tiny import (
     is_running,
     pid_of,
@@ -157,6 +158,52 @@ def test_one_that_dies_as_it_drains_is_settled_and_not_replaced(site: Site) -> N
         "a sampler died (its process ended); its rows come back, and no other is needed"
     ]
     assert len(site.fleet) == 0
+
+
+def test_those_who_are_parked_go_with_the_surplus_and_nobody_draws_on_their_device(
+    site: Site,
+) -> None:
+    # Given two samplers that are parked for their device, and two that wait for their places
+    job = site.client.submit(tiny_spec(site.folder / "lake", unit={"rows": 5}))
+    blame(site.queue, job, device_name("cpu"))
+    site.fleet.resize(2)
+    seen = dict[str, int]()
+
+    def parked(count: int) -> bool:
+        seen.update((worker, pid_of(worker)) for worker in site.fleet.workers)
+        return len(seen) == count and site.fleet.workers == []
+
+    site.until(lambda: parked(2))
+    first = list(seen.values())
+    assert len(site.fleet) == 2
+
+    # When one is enough, then both parked ones give up their places
+    site.fleet.resize(1)
+    # And the one that starts there is parked in turn, until the device is pardoned
+    site.until(lambda: parked(3) and not any(is_running(pid) for pid in first))
+    assert (len(site.fleet), site.queue.counts(job.job_id).ready) == (1, 3)
+    site.queue.pardon(device_name("cpu"))
+    site.until(lambda: site.queue.counts(job.job_id).ready == 0)
+
+
+def test_samplers_that_die_at_once_are_not_made_up_for_by_more_of_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Doomed(SamplerActor):
+        def __init__(self, plan: SamplerPlan) -> None:
+            raise ValueError("no such luck")
+
+    # Given a fleet of one place, in which one may die, and did
+    monkeypatch.setattr("ancestral.orchestration.crash_limit.IDLE_DEATHS", 1)
+    monkeypatch.setattr("ancestral.orchestration.handle.SamplerActor", Doomed)
+    site.fleet.resize(1)
+    site.until(lambda: len(site.said) == 1)
+
+    # When it grows by one, then so does what it may lose, and no more
+    site.fleet.resize(2)
+    with pytest.raises(FleetFailed, match="no such luck"):
+        site.until(lambda: False)
+    assert len(site.said) == 2
 
 
 def actor_states() -> list[str]:

@@ -94,6 +94,43 @@ def test_units_that_are_ready_or_held_are_open_of_jobs_to_be_drawn(office: Offic
     assert roster.open_units == 0
 
 
+def test_jobs_need_a_sampler_for_each_open_unit_or_as_many_as_meet_their_deadline(
+    office: Office,
+) -> None:
+    # Given two jobs of five units of four rows each, of which one is due
+    plain, due = office.submit(name="plain"), office.submit(name="due", deadline="1000s")
+    roster = office.roster()
+    at = due.deadline_at
+    assert at is not None
+    now = at.timestamp() - 1000
+    assert roster.samplers_needed(now) == 0
+    office.look(roster)
+
+    # Then as long as it is not known how long rows take, each unit counts
+    assert roster.samplers_needed(now) == 5 + 5
+
+    # When two units of both are drawn, whose rows took half a second each
+    for job in (plain, due):
+        office.draw(job, units=2)
+    office.look(roster)
+
+    # Then twelve rows are left, of six seconds
+    needed = [roster.samplers_needed(at.timestamp() - left) for left in (1000, 6, 5.9, 2, 0.1, -9)]
+    assert needed == [3 + one for one in (1, 1, 2, 3, 3, 3)]
+
+    # When two of its units are held, then half of their rows count
+    leases = office.queue.claim("ann", 2, due.job_id)
+    office.look(roster)
+    needed = [roster.samplers_needed(at.timestamp() - left) for left in (4, 3.9, 2, 1.9)]
+    assert needed == [3 + one for one in (1, 2, 2, 3)]
+    assert all(office.queue.release(lease) for lease in leases)
+
+    # When it is paused, then it needs none
+    office.client.pause(due.job_id)
+    office.look(roster)
+    assert roster.samplers_needed(at.timestamp() - 6) == 3
+
+
 def test_a_job_is_found_when_both_the_queue_and_who_served_it_are_gone(office: Office) -> None:
     # Given a job that is half drawn, and one that is published
     job, finished = office.submit(), office.submit(name="finished")

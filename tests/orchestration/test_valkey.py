@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,25 @@ def test_the_server_ends_with_its_parent(death):
 
     assert parent.returncode == -death
     until_it_no_longer_answers(url)
+
+
+def test_a_ctrl_c_while_the_server_is_started_leaves_none(monkeypatch):
+    # Given a Ctrl-C that comes when the process is made, and nobody knows yet which it is
+    launched = []
+
+    class Interrupted(Future):
+        def result(self, timeout=None):
+            launched.append(super().result(timeout))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(valkey, "Future", Interrupted)
+
+    # When
+    with pytest.raises(KeyboardInterrupt):
+        EmbeddedValkey().start()
+
+    # Then it ends
+    assert launched[0].wait(30) == -signal.SIGKILL
 
 
 def test_the_server_ends_with_a_parent_that_forgot_to_stop_it():

@@ -207,7 +207,7 @@ def test_wrong_requests_that_are_recorded_take_no_time(place: Place) -> None:
 
 def test_rows_that_the_model_refuses_take_no_time_either(place: Place) -> None:
     # Given files of which only what is inside is wrong, which is found when they are drawn
-    (place.folder / "bad.png").write_bytes(b"no image")
+    (place.folder / "bad.png").write_bytes(b"BM, and no image")
     (artifact, *_) = run_here(
         place.spec("images", sampling={"samples": 1}), settings=place.settings
     )

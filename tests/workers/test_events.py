@@ -100,6 +100,10 @@ def test_what_people_should_hear_is_a_warning_in_a_sentence_and_its_traceback_is
             Hiccup("host-1-ab", "claiming units", "no answer", None),
             ["host-1-ab gave up claiming units", "no answer"],
         ),
+        (
+            Hiccup("host-1-ab", "writing a pack", "no space left on device", 5.0, 3.5),
+            ["waiting: no space left on device"],
+        ),
     ],
 )
 def test_trouble_is_told_in_a_sentence(event: Event, parts: list[str]) -> None:
@@ -117,6 +121,7 @@ def test_trouble_is_told_in_a_sentence(event: Event, parts: list[str]) -> None:
         UnitSplit("host-1-ab", "job", UNIT, 25, "share"),
         UnitReleased("host-1-ab", "job", UNIT, "the worker is draining"),
         Hiccup("host-1-ab", "claiming units", "no answer", 2.0),
+        Hiccup("host-1-ab", "writing a pack", "no space left on device", 1.0, 2.5),
     ],
 )
 def test_what_goes_its_way_is_not_told(event: Event) -> None:

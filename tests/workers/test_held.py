@@ -34,9 +34,16 @@ def test_a_settled_unit_is_done() -> None:
 class Curious(MemoryQueue):
     """A queue that remembers which devices it was told of."""
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
         self.devices = [*getattr(self, "devices", []), device]
-        super().complete(job_id, unit, counts, device)
+        super().complete(job_id, unit, counts, device, sampling_seconds)
 
 
 def test_a_unit_of_which_nothing_was_drawn_speaks_for_no_device() -> None:
@@ -187,7 +194,14 @@ def test_without_an_exception_nothing_is_given_back() -> None:
 class Gone(MemoryQueue):
     """A queue that cannot be told anything."""
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
         raise QueueUnavailable("refused")
 
     def fail(self, lease: Lease, error: str, delay_seconds: float = 0.0) -> bool:
@@ -214,3 +228,4 @@ def test_a_queue_that_is_gone_is_told_of_and_stops_nobody() -> None:
 def test_an_error_in_one_line() -> None:
     assert one_line(ValueError("first\nsecond")) == "ValueError: first"
     assert one_line(ValueError()) == "ValueError"
+    assert one_line(StoreUnavailable("cannot write: make room")) == "cannot write: make room"

@@ -42,6 +42,21 @@ def test_who_has_nothing_in_hand_looks_for_units_less_and_less_often(house: Hous
     assert [intake.step() for _ in range(2)] == [2 * IDLE, 4 * IDLE]
 
 
+def test_sampling_wakes_it_only_when_rows_wait_no_more(house: House) -> None:
+    # Given a worker whose slots are full for a while
+    intake = idle_worker(house).intake
+
+    # When turn after turn takes no row, then it rests
+    intake.take(0)
+    assert not intake._wake.is_set()
+
+    # Until one does, or rows wait again
+    for rows in (1, -1):
+        intake._wake.clear()
+        intake.take(rows)
+        assert intake._wake.is_set()
+
+
 class Away(MemoryQueue):
     """A queue that does not answer claims."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,17 @@ from ancestral.jobs.manifest import read_manifest
 from ancestral.jobs.results import Artifact, Results
 from ancestral.jobs.settings import Settings
 from ancestral.jobs.spec import Media
-from ancestral.models import Autoregressive, save_bundle, to_media
+from ancestral.models import Autoregressive, prepare, save_bundle, to_media
+from ancestral.models.autoregressive import TrainingLoss
+from ancestral.models.data import collate
+from ancestral.models.families import FAMILIES as SHIPPED
 from ancestral.models.naive import sample_naive
+from ancestral.models.train import train
+from ancestral.models.train_settings import TrainSettings
 from ancestral.workers.encode import encode, read_media
 from ancestral.workers.here import run_here
 from tests.models.nets import DIGITS, all_cases, image_case, sound_case
+from tests.models.tokens import FAMILY, Tokens, TokensConfig
 
 IMAGES = image_case(labels=DIGITS)
 CASES = all_cases()
@@ -207,7 +214,7 @@ def test_what_was_generated_can_be_scored_by_its_own_index(place: Place) -> None
 
 def test_a_score_job_has_no_packs_and_one_row_cannot_spoil_another(place: Place) -> None:
     net = IMAGES.net
-    (place.folder / "broken.png").write_bytes(b"no picture")
+    (place.folder / "broken.png").write_bytes(b"BM, and no picture")
     files = [
         place.file(net, "good", picture(0)),
         str(place.folder / "broken.png"),
@@ -277,6 +284,37 @@ def test_every_family_that_can_goes_on_from_a_beginning(place: Place, name: str)
     after = read_media(net.signature, artifact.bytes())
     np.testing.assert_array_equal(after[:2], before[:2])
     assert after.shape == before.shape
+
+
+def test_a_series_of_levels_is_learnt_drawn_completed_and_scored(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a family of such series that has learnt to count to 3
+    monkeypatch.setattr("ancestral.models.families.FAMILIES", {**SHIPPED, "tokens": FAMILY})
+    torch.manual_seed(0)
+    net = Tokens(TokensConfig(length=12, levels=4))
+    counting = [(np.arange(12) + start) % 4 for start in range(4)]
+    batch = collate(prepare(net, [each.astype(np.float64) for each in counting], [{}] * 4))
+    settings = TrainSettings(learning_rate=0.2)
+    train(TrainingLoss(net), net, cycle([batch]), settings, fraction_done=lambda step: step / 100)
+
+    # When a series is drawn, completed from its beginning, and scored
+    drawn, file = place.draw(net, {})
+    completed = place.go_on(net, "complete", prefix=file, keep=5)
+    scored = place.go_on(net, "score", artifact=file).row
+
+    # Then each goes on counting, and is as likely as it was drawn
+    series = np.load(file)
+    assert np.array_equal(series, (np.arange(12) + series[0]) % 4)
+    assert np.array_equal(np.load(completed.open()), series)
+    assert scored["symbols_sha256"] == drawn["symbols_sha256"]
+    assert scored["log_likelihood_nats"] == pytest.approx(drawn["log_likelihood_nats"], rel=1e-4)
+
+    # And a number between its levels fails its row
+    np.save(place.folder / "half.npy", series + 0.5)
+    refused = place.go_on(net, "score", artifact=str(place.folder / "half.npy")).row
+    assert refused["status"] == "failed"
+    assert "'artifact' cannot be used: such series holds whole numbers" in refused["error"]
 
 
 def test_an_image_is_reconstructed_from_its_latent_vector(place: Place) -> None:

@@ -51,12 +51,13 @@ def test_what_does_not_pass_is_raised_at_once() -> None:
 
 def test_patience_has_an_end() -> None:
     # Given calls that take four seconds each, and ten seconds of patience.
-    failing = Failing(*[StoreUnavailable("503")] * 9, seconds=4)
-    patience = Patience("ann", Diary(), seconds=10, clock=failing.clock)
+    failing, diary = Failing(*[StoreUnavailable("503")] * 9, seconds=4), Diary()
+    patience = Patience("ann", diary, seconds=10, clock=failing.clock)
 
     with pytest.raises(StoreUnavailable):
         patience.retry("writing", failing)
     assert failing.calls == 3
+    assert [event.waited_seconds for event in diary.of(Hiccup)] == [4, 8]
 
 
 def test_whoever_was_told_to_stop_waits_no_more() -> None:

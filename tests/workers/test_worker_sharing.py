@@ -88,7 +88,14 @@ def test_who_loses_the_race_for_a_record_adopts_it(house: House) -> None:
 class Forgetful(MemoryQueue):
     """A queue that breaks down whenever it is told of a unit's end."""
 
-    def complete(self, job_id: str, unit: Unit, counts: RowCounts, device: str = "") -> None:
+    def complete(
+        self,
+        job_id: str,
+        unit: Unit,
+        counts: RowCounts,
+        device: str = "",
+        sampling_seconds: float = 0.0,
+    ) -> None:
         raise QueueUnavailable("connection refused")
 
 

@@ -35,7 +35,7 @@ class NativeTile(Tile):
         self._fixed = aligned_zeros(program.global_width * slots).reshape(-1, slots)
         self._aligned = aligned_zeros(program.cells * program.local_width * slots)
         self._asked = np.zeros(slots, dtype=SLOT)
-        self._sequences: dict[int, AlignedColumns] = {}
+        self._sequences: dict[int, _Sequence] = {}
 
     def _memory_of(self, compiled: CompiledProgram) -> list[NDArray[np.float32]]:
         """The grids, in one piece of memory: large enough for large pages."""
@@ -52,11 +52,11 @@ class NativeTile(Tile):
     def begin(self, positions: int, given: NDArray[np.float64] | None = None) -> UnitRun:
         """Everything a run of so many positions needs. `given` (K, C, 1) are all its symbols, for
         a forced run."""
+        occupied = list(self._slots)
         self._asked["occupied"] = 0
-        for number, slot in self._slots.items():
-            self._asked[number]["occupied"] = 1
-            self._asked[number]["age"] = slot.age
-        sequences = [self._lay_out(number, positions) for number in self._slots]
+        self._asked["occupied"][occupied] = 1
+        self._asked["age"][occupied] = [slot.age for slot in self._slots.values()]
+        sequences = [self._lay_out(number, positions) for number in occupied]
         is_given = None
         found = None if given is not None else self._given_symbols(positions)
         if found is not None:
@@ -76,17 +76,22 @@ class NativeTile(Tile):
         return UnitRun(structure, symbols, (is_given, given, *sequences, self))
 
     def _lay_out(self, slot: int, positions: int) -> NDArray[np.float32] | None:
-        """The columns of aligned conditioning that a slot goes through in so many positions."""
-        if slot not in self._sequences:
+        """The columns of aligned conditioning that a slot goes through in so many positions, and
+        what is known of those after them."""
+        sequence = self._sequences.get(slot)
+        if sequence is None:
             return None
         program, age = self.program, self._slots[slot].age
-        first, last = age // program.hop, (age + positions - 1) // program.hop
-        rows = self._sequences[slot].rows(first * program.cells, (last + 1) * program.cells)
-        columns = np.ascontiguousarray(rows.float().numpy())
-        # The executor counts from the event's first column.
-        before = first * program.cells * columns.shape[1] * columns.itemsize
-        self._asked[slot]["sequence"] = (columns.ctypes.data - before) % 2**64
-        return columns
+        behind = ((age + positions - 1) // program.hop + 1) * program.cells
+        if behind > sequence.behind:
+            first = age // program.hop * program.cells
+            rows = sequence.aligned.rows_kept(first, behind)
+            sequence.columns = columns = np.ascontiguousarray(rows.float().numpy())
+            sequence.behind = first + len(columns)
+            # The executor counts from the event's first column.
+            before = first * columns.shape[1] * columns.itemsize
+            self._asked[slot]["sequence"] = (columns.ctypes.data - before) % 2**64
+        return sequence.columns
 
     def end(self, run: UnitRun) -> dict[int, Drawn]:
         """Take what was drawn; the events that ended, by slot."""
@@ -101,7 +106,7 @@ class NativeTile(Tile):
             self._fixed[:, slot] = start.projection.fixed[0].float().numpy()
         self._sequences.pop(slot, None)
         if start.projection.aligned is not None:
-            self._sequences[slot] = AlignedColumns(start)
+            self._sequences[slot] = _Sequence(AlignedColumns(start))
         asked["seed"], asked["sample"] = start.seed, start.sample
         settings = start.settings
         asked["temperature"] = settings.temperature
@@ -146,6 +151,16 @@ class NativeTile(Tile):
             0 if shape.whole else row // grid.row_stride % shape.rows,
             column // grid.column_stride % shape.columns if shape.ring else 0,
         )
+
+
+@dataclass
+class _Sequence:
+    """Aligned conditioning of a slot: all of it, and the `columns` before `behind` that were laid
+    out for the executor last."""
+
+    aligned: AlignedColumns
+    columns: NDArray[np.float32] | None = None
+    behind: int = 0
 
 
 @dataclass(frozen=True)

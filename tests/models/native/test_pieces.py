@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache
 from unittest.mock import patch
@@ -9,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from ancestral.models.sampling.aligned import PIECE_COLUMNS
+from ancestral.models.sampling.aligned import PIECE_COLUMNS, AlignedColumns
 from ancestral.models.sampling.executor import Executor
 from ancestral.models.sampling.sampler import Sampler
 from ancestral.models.sampling.samples import Sample, SampleRequest
@@ -55,6 +56,22 @@ def test_neither_chunks_nor_neighbours_change_a_bit(slots: int, chunk: int) -> N
     assert {sample.key for sample in samples} == set(range(len(requests)))
     for sample in samples:
         assert_same_bits(sample, drawn_alone(int(str(sample.key))))
+
+
+def test_columns_are_laid_out_once_a_piece() -> None:
+    # Given a sound that is drawn in many runs
+    with (
+        patch.object(Executor, "chunk_positions", 1),
+        patch.object(
+            AlignedColumns, "rows_kept", autospec=True, side_effect=AlignedColumns.rows_kept
+        ) as rows_kept,
+    ):
+        sampler = Sampler(long_sounds().net, slots=1, executor="native")
+        (sample,) = sampler.sample([request_of(2)])
+
+    # Then the executor is given its columns anew where a piece begins, and the same bits come of it
+    assert rows_kept.call_count == math.ceil(COLUMNS / PIECE_COLUMNS)
+    assert_same_bits(sample, drawn_alone(2))
 
 
 @pytest.mark.parametrize("columns", [PIECE_COLUMNS - 1, PIECE_COLUMNS, 2 * PIECE_COLUMNS + 1])

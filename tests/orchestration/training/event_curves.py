@@ -15,13 +15,17 @@ from tensorboardX.proto.event_pb2 import Event
 
 def read_events(folder: Path) -> Iterator[Event]:
     """All events of a run, in the order in which they were written."""
-    files = folder.glob("events.*")
-    for file in sorted(files, key=lambda each: (each.stat().st_mtime_ns, each.name)):
-        data = file.read_bytes()
-        while len(data) >= 12:
-            (length,) = struct.unpack("<Q", data[:8])
-            yield Event.FromString(data[12 : 12 + length])
-            data = data[16 + length :]
+    files = [list(_events(file)) for file in folder.glob("events.*")]
+    for events in sorted(filter(None, files), key=lambda events: events[0].wall_time):
+        yield from events
+
+
+def _events(file: Path) -> Iterator[Event]:
+    data = file.read_bytes()
+    while len(data) >= 12:
+        (length,) = struct.unpack("<Q", data[:8])
+        yield Event.FromString(data[12 : 12 + length])
+        data = data[16 + length :]
 
 
 def read_curve(folder: Path, tag: str) -> dict[int, float]:

@@ -37,6 +37,10 @@ def training(**settings: Any) -> Training:
 def test_a_budget_of_seconds_is_used_by_the_watch(time: Time) -> None:
     # Given a run of which 5 s were used before it was interrupted
     budget = Budget(training(budget_seconds=20), 5.0, CPU)
+    # And which took its time to get ready
+    time.now += 1000
+    assert budget.seconds == 5.0
+    assert budget.fraction_done(2) == pytest.approx(0.25)
 
     time.now += 10
 

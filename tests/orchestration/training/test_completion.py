@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -57,11 +58,12 @@ def test_values_come_from_the_column_that_holds_the_field(tmp_path: Path) -> Non
     assert model == {"labels": ["cat", "sun"]}
 
 
-def test_whole_numbers_that_a_null_turned_to_floats_are_values(tmp_path: Path) -> None:
-    # Given labels as pandas writes them when one of another split is missing
+@pytest.mark.parametrize("kind", [float, Decimal])
+def test_whole_numbers_that_a_null_turned_to_floats_are_values(tmp_path: Path, kind: type) -> None:
+    # Given labels as pandas writes them when one of another split is missing, or as decimals
     rows = [
         {"image": bytes(4), "label": label, "split": split}
-        for label, split in ((7.0, "train"), (0.0, "train"), (None, "test"))
+        for label, split in ((kind("7.0"), "train"), (kind("0.0"), "train"), (None, "test"))
     ]
     recipe = pictures(tmp_path, rows, label="label")
     sizes = {"height": 2, "width": 2, "levels": 2, "layers": 1, "channels": 4, "head": 4}
@@ -75,6 +77,15 @@ def test_whole_numbers_that_a_null_turned_to_floats_are_values(tmp_path: Path) -
     events = Events(recipe, net.signature)
     assert repr([each.fields for each in events]) == "[{'label': 7}, {'label': 0}]"
     assert all(events.item(net, number, each) for number, each in enumerate(events))
+
+
+def test_a_decimal_is_the_number_that_it_is(tmp_path: Path) -> None:
+    rows = [{"image": bytes(4), "guidance": Decimal("0.50"), "split": "train"}]
+    recipe = pictures(tmp_path, rows, guidance="guidance")
+
+    (event,) = Events(recipe, {"medium": "image", "shape": [2, 2], "levels": 2, "fields": {}})
+
+    assert repr(event.fields) == "{'guidance': 0.5}"
 
 
 def test_a_value_that_is_not_whole_is_named(tmp_path: Path) -> None:

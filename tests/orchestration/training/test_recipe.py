@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from ancestral.jobs.errors import SpecError
 from ancestral.jobs.registry import Registry
 from ancestral.jobs.settings import SHIPPED_MODELS
-from ancestral.models import DataError
+from ancestral.models import DataError, darn_config, pixelcnn, pixelcnn_autoencoder, video_pixel
 from ancestral.orchestration.cli import cli
+from ancestral.orchestration.training.completion import complete
 from ancestral.orchestration.training.examples import Events, network
 from ancestral.orchestration.training.recipe import SHIPPED, find_recipe, parse_budget, shipped
 from ancestral.orchestration.training.run import plan_training
@@ -70,6 +71,21 @@ def test_a_recipe_that_ships_fits_its_data(
     assert set(recipe.data.fields) <= set(net.signature["fields"])
     assert recipe.data.license
     assert len(learnt) >= len(held_out) == len(items) > 0
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [
+        (darn_config.digits20(), "digits-darn"),
+        (pixelcnn.digits20(), "digits-pixelcnn"),
+        (pixelcnn_autoencoder.digits20(), "digit-autoencoder"),
+        (video_pixel.moving_digits(), "moving-digits"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_presets_of_data_that_ships_are_what_its_recipes_train(preset: object, name: str) -> None:
+    recipe = complete(find_recipe(name))
+    assert network(recipe).config == preset
 
 
 def test_the_help_tells_every_recipe_that_ships() -> None:

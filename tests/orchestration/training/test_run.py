@@ -14,7 +14,7 @@ import torch
 
 from ancestral.jobs.errors import ModelUnreadable, SpecError
 from ancestral.jobs.recipe import Augmentation, Recipe, Training
-from ancestral.models import load_bundle, save_bundle
+from ancestral.models import ConfigError, load_bundle, save_bundle
 from ancestral.models.optimizer import optimizers_of
 from ancestral.models.train import take_up
 from ancestral.models.visits import Place
@@ -53,11 +53,15 @@ def test_a_run_is_checked_before_it_begins(tmp_path: Path) -> None:
             "a gated_pixelcnn is asked for label, not for shape: write {label: label}",
         ),
         (
+            {"data": good.data.model_copy(update={"fields": {"lable": "label"}})},
+            "is asked for label, not for lable; did you mean 'label'",
+        ),
+        (
             {"model": {**good.model, "labels": []}},
             "names label, of which 'model.labels' lists no values: leave that out",
         ),
         ({"training": good.training.model_copy(update={"ema_decay": 2.0})}, "ema_decay"),
-        ({"training": good.training.model_copy(update={"crop_samples": 4})}, "makes image"),
+        ({"training": good.training.model_copy(update={"crop_samples": 4})}, "makes images$"),
         ({"training": good.training.model_copy(update={"accumulate": 0})}, "accumulate must be"),
         ({"training": None}, "the key 'training' is missing"),
     ):
@@ -93,13 +97,33 @@ def test_workers_that_cannot_share_are_refused_before_ray_starts(
     assert f"which {workers} workers cannot share evenly" in said
 
 
+def test_what_workers_cannot_share_keeps_nothing_and_ends_no_run(tmp_path: Path) -> None:
+    # Given a run that waits to be gone on with
+    run = plan(tmp_path, batch_size=9)
+    kept = sorted((tmp_path / "state").rglob("*"))
+
+    # When more workers are to begin it anew, or another one
+    for batch_size in (9, 7):
+        with pytest.raises(SpecError, match="which 2 workers cannot share evenly"):
+            plan_training(
+                recipe(tmp_path, batch_size=batch_size),
+                registry_in(tmp_path),
+                workers=2,
+                fresh=True,
+            )
+
+    # Then
+    assert any(run.name in path.parts for path in kept)
+    assert sorted((tmp_path / "state").rglob("*")) == kept
+
+
 def test_images_are_not_moved_away_from_their_maps(tmp_path: Path) -> None:
     # Given a network that is told what is where in its images
     told = recipe(tmp_path, augmentation={"shift_pixels": 1})
     model = {**told.model, "labels": [0, 1, 2], "map_shape": [3, 2, 2]}
     told = told.model_copy(update={"model": model})
 
-    with pytest.raises(SpecError, match=r"'training\.augmentation' moves images, but not the maps"):
+    with pytest.raises(ConfigError, match=r"'training\.augmentation' moves images, but not the"):
         check_training(told, network(told))
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -16,7 +16,13 @@ from torch.nn.functional import cross_entropy
 
 from ancestral.jobs.errors import SpecError, StoreDenied
 from ancestral.jobs.registry import Registry
-from ancestral.models import Conditions, ConfigError, GatedPixelCNN, TrainProgress, load_bundle
+from ancestral.models import (
+    Conditions,
+    ConfigError,
+    GatedPixelCNN,
+    TrainProgress,
+    load_bundle,
+)
 from ancestral.orchestration.errors import Stopped, TrainingFailed
 from ancestral.orchestration.interrupt import Interrupt
 from ancestral.orchestration.training.examples import network
@@ -32,8 +38,16 @@ from ancestral.orchestration.training.train import (
     write_picture,
 )
 from ancestral.workers.images import decode_image
+from tests.orchestration.home import Home
 from tests.orchestration.tiny import AskedWhen, small_ray
-from tests.orchestration.training.stripes import digest, moving_stripes, plan, registry_in, waves
+from tests.orchestration.training.stripes import (
+    digest,
+    moving_stripes,
+    plan,
+    recipe,
+    registry_in,
+    waves,
+)
 
 ray_test = pytest.mark.ray
 
@@ -173,7 +187,8 @@ def test_training_that_diverges_is_said(ray_cluster: None, tmp_path: Path) -> No
 def trained_here(run: TrainingRun) -> Trained:
     """By a single rank, in this process: it needs Ray only to tell how far it is."""
     board = Mock(spec=["write"])
-    trained = _Rank(run, "cpu", picture=True, board=board, number=0, ranks=1).train()
+    with patch("ancestral.orchestration.training.rank.ray.get"):
+        trained = _Rank(run, "cpu", picture=True, board=board, number=0, ranks=1).train()
     assert trained is not None
     return trained
 
@@ -192,6 +207,30 @@ def test_what_has_a_closed_form_is_fitted_at_once(tmp_path: Path) -> None:
     net = load_bundle(tmp_path / "bundle").net
     assert net.get_parameter("coefficients").item() == pytest.approx(0.75, abs=0.02)
     assert trained.picture is not None
+
+
+def test_however_small_a_budget_is_a_step_is_taken(tmp_path: Path) -> None:
+    run = plan_training(recipe(tmp_path).with_budget(1e-9), registry_in(tmp_path))
+
+    assert trained_here(run).metrics["steps"] == 1
+
+
+def test_a_model_of_a_few_steps_is_published_with_a_warning(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a recipe of as many steps as its learning rate rises over, and one of a step less
+    monkeypatch.setattr(
+        "ancestral.orchestration.commands.train._train",
+        lambda settings, run, workers, device: trained_here(run),
+    )
+    enough = home.write(recipe(home.folder, steps=6, warmup_steps=6).document())
+    assert "little was learnt" not in home.call("train", enough)[2]
+    few = home.write(recipe(home.folder, steps=5, warmup_steps=6).document())
+
+    code, out, err = home.call("train", few)
+
+    assert (code, "stripes@" in out) == (0, True)
+    assert "it took only 5 steps, and the learning rate rises over the first 6: little was" in err
 
 
 def test_clips_are_trained_on(tmp_path: Path) -> None:
@@ -217,7 +256,8 @@ def test_an_error_of_a_family_is_said_with_its_place(
     monkeypatch.setattr("torch.set_flush_denormal", lambda mode: True)
 
     place = rf"\(test_train\.py, line {misfit.__code__.co_firstlineno + 1}, in misfit\)"
-    with pytest.raises(TrainingFailed, match=rf"down: ValueError: Expected .* {place}$"):
+    told = patch("ancestral.orchestration.training.rank.ray.get")
+    with told, pytest.raises(TrainingFailed, match=rf"down: ValueError: Expected .* {place}$"):
         train_rank({"run": run, "device": "cpu", "picture": False, "board": Mock(spec=["write"])})
 
 
