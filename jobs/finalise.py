@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from ancestral.jobs import layout
 from ancestral.jobs.cover import Cover
-from ancestral.jobs.errors import AlreadyExists, RowsMissing
+from ancestral.jobs.errors import AlreadyExists, CorruptObject, RowsMissing
 from ancestral.jobs.intents import Intent, Wanted, latest_intent
 from ancestral.jobs.ledger import Ledger
 from ancestral.jobs.manifest import Manifest, Part, read_manifest
@@ -25,7 +25,7 @@ from ancestral.jobs.public_table import Decided, decided_by_part, encode_parts, 
 from ancestral.jobs.records import RowsRecord
 from ancestral.jobs.spec import Job, accepted_job
 from ancestral.jobs.states import final_state
-from ancestral.jobs.store import Store
+from ancestral.jobs.store import Store, ahead
 from ancestral.jobs.units import RowCounts, merge
 
 #: Missing ranges that an error names.
@@ -48,14 +48,17 @@ def finalise(store: Store, job_id: str) -> Manifest:
 def finalise_by_parts(store: Store, job_id: str) -> Iterator[Manifest | None]:
     """`finalise`, one number of parts at a time: None while there are more, then the manifest."""
     path = layout.manifest_path(job_id)
-    if not _is_whole(store, job_id):
+    published = read_manifest(store, job_id)
+    if published is None or not _is_whole(store, published):
         job = accepted_job(store, job_id)
         ledger = Ledger(store, job_id)
-        cover, intent = _decided(store, job, ledger)
+        cover, intent = _decided(store, job, ledger, published)
         totals = _Totals(cover, intent)
         parts: list[Part] = []
         for decided in decided_by_part(ledger, cover, intent, job.rows):
             planned = plan_parts(job.table_folder, decided)
+            if published is not None and not set(planned) <= set(published.parts):
+                raise CorruptObject(f"the records of job {job_id} are not those of {path}")
             _write_parts(store, job, decided, planned)
             totals.add(store, decided)
             parts += planned
@@ -70,13 +73,10 @@ def finalise_by_parts(store: Store, job_id: str) -> Iterator[Manifest | None]:
     yield Manifest.from_json(standing, store.uri_of(path))
 
 
-def _is_whole(store: Store, job_id: str) -> bool:
-    """Whether the job is published, and everything is there that its manifest names."""
-    manifest = read_manifest(store, job_id)
-    if manifest is None:
-        return False
-    paths = [layout.packs_list_path(job_id), *(part.path for part in manifest.parts)]
-    return all(store.exists(path) for path in paths)
+def _is_whole(store: Store, published: Manifest) -> bool:
+    """Whether everything is there that the manifest names."""
+    paths = [layout.packs_list_path(published.job_id), *(part.path for part in published.parts)]
+    return all(ahead(store.exists, paths))
 
 
 class _Totals:
@@ -114,14 +114,19 @@ class _Totals:
         self.finished_at = max(self.finished_at or record.created_at, record.created_at)
 
 
-def _decided(store: Store, job: Job, ledger: Ledger) -> tuple[Cover, Intent]:
-    """What became of every row; for a cancelled job, by which intent. Raises RowsMissing."""
+def _decided(
+    store: Store, job: Job, ledger: Ledger, published: Manifest | None
+) -> tuple[Cover, Intent]:
+    """What became of every row; for a cancelled job, by which intent. Raises RowsMissing, and
+    CorruptObject where rows are missing of a job that is published."""
     cover = ledger.cover(job)
     # In this order: a job that nobody had cancelled yet is sealed by what was seen here, or more.
     intent = latest_intent(store, job.job_id)
-    if intent.wanted is Wanted.CANCEL:
+    if intent.wanted is Wanted.CANCEL and published is None:
         ledger.seal(job)
         cover = ledger.cover(job)
+    if not cover.complete and published is not None:
+        raise CorruptObject(f"records are gone of job {job.job_id}, which is published")
     if not cover.complete:
         raise RowsMissing(_missing(job, cover))
     return cover, intent

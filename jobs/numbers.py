@@ -47,6 +47,12 @@ def finite(value: object) -> float | None:
     return float(value) if abs(value) <= sys.float_info.max else None
 
 
+def plain_number(value: Decimal) -> int | float | None:
+    """The whole number that a Decimal is, else the float next to it; None where it is neither."""
+    number = whole(value)
+    return finite(value) if number is None else number
+
+
 def duration_seconds(text: str) -> float | None:
     """Seconds in a text like "90s", "1.5m", "2h", "1d" or "90"; None where there are none."""
     found = _DURATION.fullmatch(text.strip())

@@ -88,6 +88,8 @@ class Artifact:
             data = self._store.read_range(self._path(), offset, length)
         except NotFound as error:
             raise CorruptObject(f"{named}: its pack {row['uri']} is gone") from error
+        except CorruptObject as error:
+            raise CorruptObject(f"{named}: {error}") from error
         if hashlib.sha256(data).hexdigest() != row["sha256"]:
             raise CorruptObject(f"{named} is not what was written to {row['uri']} at byte {offset}")
         return data
@@ -186,7 +188,7 @@ class Results:
         An artifact whose bytes are gone or are not those that were written is left out if `damaged`
         is given, which is called with a sentence that names it; else CorruptObject is raised.
         Raises PathRefused when the folder is a URI, StoreDenied when it cannot be written, and
-        StoreError.
+        StoreError, also for a part of the index that is gone.
         """
         place = local_folder(folder, "what is downloaded to", "`export` writes to a bucket")
         # A job that only scores has rows that are ok, and no packs.

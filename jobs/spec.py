@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from ancestral.jobs import layout
 from ancestral.jobs.documents import Document, read_document, validate
 from ancestral.jobs.errors import CorruptObject
-from ancestral.jobs.numbers import INTEGER_LIMIT, duration_seconds, finite, whole
+from ancestral.jobs.numbers import INTEGER_LIMIT, duration_seconds, plain_number
 from ancestral.jobs.store import Store
 from ancestral.jobs.units import MOST_UNIT_ROWS, Unit, plan_units
 from ancestral.jobs.wording import shown
@@ -77,7 +77,7 @@ def _plain(value: object) -> object:
     """Python's own value in place of numpy's, and a text in place of a path."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value.tolist() if hasattr(value, "tolist") else value
+    return value.tolist() if hasattr(value, "tolist") and not isinstance(value, type) else value
 
 
 def _grid_values(values: object) -> object:
@@ -91,7 +91,7 @@ def _grid_value(value: object) -> object:
     """A value that a grid may hold; whether it fits the model is the signature's to say."""
     value = _plain(value)
     if isinstance(value, Decimal):
-        number = finite(value) if whole(value) is None else whole(value)
+        number = plain_number(value)
         value = value if number is None else number
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
@@ -103,6 +103,7 @@ def _grid_value(value: object) -> object:
 
 
 Uri = Annotated[str, BeforeValidator(_plain), Field(min_length=1), AfterValidator(without_password)]
+Whole = Annotated[int, BeforeValidator(_plain)]
 GridValue = Annotated[Any, AfterValidator(_grid_value)]
 GridValues = Annotated[list[GridValue], BeforeValidator(_grid_values)]
 
@@ -110,14 +111,12 @@ GridValues = Annotated[list[GridValue], BeforeValidator(_grid_values)]
 class Sampling(Document):
     """How symbols are drawn; the same for every request of a job."""
 
-    seed: Annotated[int, BeforeValidator(_plain)] = Field(
-        default=0, ge=0, lt=INTEGER_LIMIT, strict=True
-    )
+    seed: Whole = Field(default=0, ge=0, lt=INTEGER_LIMIT, strict=True)
     #: Samples drawn for each request.
-    samples: Annotated[int, BeforeValidator(_plain)] = Field(default=1, ge=1, lt=2**31, strict=True)
+    samples: Whole = Field(default=1, ge=1, lt=2**31, strict=True)
     temperature: float = Field(default=1.0, ge=1e-6, le=1e6, strict=True)
     #: Draw among the k most likely symbols only.
-    top_k: int | None = Field(default=None, ge=1, lt=2**31, strict=True)
+    top_k: Whole | None = Field(default=None, ge=1, lt=2**31, strict=True)
     #: Draw among the most likely symbols that together hold this probability.
     top_p: float | None = Field(default=None, gt=0, le=1, strict=True)
     #: What samplers compute in. In bfloat16 they draw faster, other symbols of slightly other
@@ -163,7 +162,7 @@ MEDIA_TYPES = {
 class UnitSize(Document):
     """How many rows are leased and committed together; None leaves the choice to us."""
 
-    rows: int | None = Field(default=None, ge=1, le=MOST_UNIT_ROWS, strict=True)
+    rows: Whole | None = Field(default=None, ge=1, le=MOST_UNIT_ROWS, strict=True)
 
 
 class Gates(Document):
@@ -210,13 +209,13 @@ class JobSpec(Document):
     #: Reject the job when a request is wrong, or record each wrong request as a failed row.
     on_invalid: Literal["reject", "record"] = "reject"
     #: Jobs of a higher priority are sampled first.
-    priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
+    priority: Whole = Field(default=0, ge=-1000, le=1000, strict=True)
     #: A time from submission, such as 90s or 2h, within which all rows should be drawn: of equal
     #: priority the earliest goes first, and fleets are sized by it. Nothing ends with it.
     deadline: Annotated[str | None, BeforeValidator(_deadline)] = None
     #: Attempts at a unit before it is split in half, and at a row alone before it is recorded as
     #: failed.
-    max_attempts: int = Field(default=2, ge=1, strict=True)
+    max_attempts: Whole = Field(default=2, ge=1, strict=True)
     gates: Gates = Gates()
     #: The same key with the same spec is the same job, however often it is submitted.
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=500)

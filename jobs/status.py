@@ -88,7 +88,8 @@ def status_of(
     )
     # Of a job that is cancelled the rest is never drawn.
     rows_left = 0 if intent.wanted is Wanted.CANCEL else job.rows - decided
-    return _status(job, state, reason, counts, None, _late(job, rows_left, queued))
+    trusted = None if queued is None or queued.stale or queued.rebuilding else queued
+    return _status(job, state, reason, counts, None, _late(job, rows_left, trusted))
 
 
 def _status(

@@ -107,11 +107,10 @@ def train(
     optimizers = optimizers_of(network, settings)
     average = deepcopy(network).eval()
     step, best, heard = 0, Best(), list[float]()
+    fraction = fraction_done(0 if resume is None else int(resume["step"]))
     if resume is not None:
         take_up(resume, network, average, optimizers)
         step, best, heard = int(resume["step"]), Best(**resume["best"]), list(resume["heard"])
-    fraction = fraction_done(step)
-    if resume is not None:
         # Not by the clock, which may be past a validation that is still to be made.
         fraction = float(resume["fraction"])
         # It is as large as all that was made of it, and training may take days.

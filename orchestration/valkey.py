@@ -195,6 +195,7 @@ class EmbeddedValkey:
             stopped.wait()
             # It still runs where a Ctrl-C came before anybody had heard of it.
             process.kill()
+            process.wait()
 
         threading.Thread(target=stay, name="embedded-valkey", daemon=True).start()
         try:

@@ -33,8 +33,8 @@ LISTED_ARTIFACTS = 20
 def results(job_id: str, folder: str | None, rejected: bool, as_json: bool) -> int:
     """Say where the results of a job are, or download them.
 
-    A job that is still running has those rows that are committed so far. An artifact that cannot
-    be read any more is named, and all others are written; the exit code is 1 then.
+    A job that is still running has those rows that are committed so far. An artifact whose
+    pack is gone or damaged is named, and all others are written; the exit code is 1 then.
     """
     if rejected and folder is None:
         raise click.UsageError("--rejected needs --to DIR.")

@@ -154,7 +154,7 @@ def make_folder(folder: Path) -> None:
     Raises StoreDenied when it cannot be written, and UsageError when it is none or holds something
     else.
     """
-    if folder.is_file():
+    if os.path.isfile(folder):  # of a path too long, it says no
         raise UsageError(f"{folder} is a file: give --output a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import torch
@@ -28,7 +29,8 @@ class Budget:
         self._training = training
         self._seconds_before = seconds_before
         self._start: float | None = None
-        self._saved = -float("inf") if at_once else time.monotonic()
+        self._at_once = at_once
+        self._saved = 0.0
         self._save_due = False
         self._shared = torch.zeros(2, dtype=torch.float64, device=device)
 
@@ -42,6 +44,7 @@ class Budget:
         now = time.monotonic()
         if self._start is None:
             self._start = now
+            self._saved = -math.inf if self._at_once else now
         due = now - self._saved >= self._training.checkpoint_seconds
         self._shared[0] = self._fraction(step, now)
         self._shared[1] = float(due)

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any, TypeVar
 
 from ancestral.jobs.datasets import read_group, row_groups
-from ancestral.jobs.numbers import finite, whole
+from ancestral.jobs.numbers import plain_number, whole
 from ancestral.jobs.recipe import TrainingData
 from ancestral.jobs.wording import shown
 from ancestral.models.errors import DataError
@@ -98,9 +98,11 @@ def fields_of(row: Row, data: TrainingData) -> dict[str, Any]:
 
 
 def _value(value: object) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], Decimal):
+        return [plain_number(part) for part in value]
+    if isinstance(value, Decimal):
+        return plain_number(value)
     number = whole(value)
-    if number is None and isinstance(value, Decimal):
-        return finite(value)
     return value if number is None else number
 
 

@@ -12,6 +12,7 @@ import pytest
 from ancestral.jobs import layout, public_table
 from ancestral.jobs.errors import CorruptObject, NotFound, RowsMissing, StoreUnavailable
 from ancestral.jobs.finalise import finalise
+from ancestral.jobs.intents import Wanted, declare
 from ancestral.jobs.manifest import Part, read_manifest
 from ancestral.jobs.store import Store, open_store
 from ancestral.jobs.units import Unit
@@ -136,6 +137,40 @@ def test_what_is_gone_of_a_published_table_is_made_anew(store: Store) -> None:
         assert finalise(store, job.job_id) == manifest
 
         assert outputs(store) == before
+
+
+def test_a_published_table_is_not_made_anew_of_other_records(store: Store) -> None:
+    # Given a finished job that somebody wanted to cancel in that moment
+    job = decide_all(store, make_job(12, 4), "o" * 12)
+    finalise(store, job.job_id)
+    declare(store, job.job_id, Wanted.CANCEL)
+    before = outputs(store)
+
+    # When one of its records is gone, and something of the table
+    store.delete(layout.record_path(job.job_id, Unit(4, 8)))
+    store.delete(layout.packs_list_path(job.job_id))
+
+    # Then the rows of that record do not become cancelled ones
+    with pytest.raises(CorruptObject, match="records are gone of job digits-1"):
+        finalise(store, job.job_id)
+    assert outputs(store) == {
+        path: data for path, data in before.items() if path != layout.packs_list_path(job.job_id)
+    }
+    assert not store.exists(layout.cancelled_path(job.job_id))
+
+
+def test_a_published_table_is_not_added_to(store: Store) -> None:
+    # Given a finished job of which a record was changed since, and a part is gone
+    job = decide_all(store, make_job(8, 8), "oooooooo")
+    manifest = finalise(store, job.job_id)
+    (unit,) = job.units()
+    store.delete(layout.record_path(job.job_id, unit))
+    commit(store, job, unit, "ooooooof")
+    store.delete(manifest.parts[0].path)
+
+    with pytest.raises(CorruptObject, match=r"records of job digits-1 are not those of .*manifest"):
+        finalise(store, job.job_id)
+    assert not any("outcome=failed" in path for path in outputs(store))
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -221,7 +221,7 @@ def test_damaged_bytes_are_noticed(store: Store, job: Job) -> None:
     sound = store.read(path)
     for damaged in (b"IMAGE 0image 2", sound[:3]):
         store.put(path, damaged)
-        with pytest.raises(CorruptObject):
+        with pytest.raises(CorruptObject, match=r"^row 0 \('request 0'\)"):
             first.bytes()
     store.put(path, sound)
     assert first.bytes() == b"image 0"

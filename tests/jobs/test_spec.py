@@ -220,7 +220,10 @@ def test_what_numpy_and_paths_say_is_the_same_as_plain_values() -> None:
             "place": [[0.5, 1.0], [1, 2]],
             "prefix": ["half.png"],
         },
-        "sampling": {"seed": 7, "samples": 3},
+        "sampling": {"seed": 7, "samples": 3, "top_k": 5},
+        "unit": {"rows": 4},
+        "priority": -2,
+        "max_attempts": 3,
     }
     given = {
         "model": Path("models/digits"),
@@ -234,7 +237,10 @@ def test_what_numpy_and_paths_say_is_the_same_as_plain_values() -> None:
             "place": [np.array([0.5, 1.0]), (np.int64(1), np.uint8(2))],
             "prefix": [Path("half.png")],
         },
-        "sampling": {"seed": np.int64(7), "samples": np.int32(3)},
+        "sampling": {"seed": np.int64(7), "samples": np.int32(3), "top_k": np.uint8(5)},
+        "unit": {"rows": np.int16(4)},
+        "priority": np.int64(-2),
+        "max_attempts": np.int64(3),
     }
     assert load_spec({**LEAST, **given}).body() == load_spec({**LEAST, **plain}).body()
 
@@ -245,6 +251,7 @@ def test_what_numpy_and_paths_say_is_the_same_as_plain_values() -> None:
         ({1, 2}, "'grid.label' should be a list: a set has no order"),
         (frozenset([1]), "'grid.label' should be a list: a set has no order"),
         ([{1, 2}], "'grid.label.0' should be a text or a finite number, not {1, 2}"),
+        ([np.float64], "'grid.label.0' should be a text or a finite number, not <class"),
         ([np.float64("nan")], "'grid.label.0' should be a text or a finite number, not nan"),
         ([Decimal("Infinity")], "'grid.label.0' should be a text or a finite number, not Decimal"),
         (np.int64(7), "'grid.label' should be a valid list, not 7"),

@@ -205,7 +205,7 @@ def test_whether_a_job_will_be_late_is_told_from_its_pace(
     studio.draw(commit, leases[2:3], 0.0)
     assert studio.status().late is late
 
-    # And nobody who pauses it is told any more
+    # And when nobody holds any of it, that is not known
     studio.queue.release(leases[3])
     assert studio.status().late is None
 

@@ -41,6 +41,7 @@ def test_a_budget_of_seconds_is_used_by_the_watch(time: Time) -> None:
     time.now += 1000
     assert budget.seconds == 5.0
     assert budget.fraction_done(2) == pytest.approx(0.25)
+    assert not budget.save_due()
 
     time.now += 10
 

@@ -80,12 +80,13 @@ def test_whole_numbers_that_a_null_turned_to_floats_are_values(tmp_path: Path, k
 
 
 def test_a_decimal_is_the_number_that_it_is(tmp_path: Path) -> None:
-    rows = [{"image": bytes(4), "guidance": Decimal("0.50"), "split": "train"}]
-    recipe = pictures(tmp_path, rows, guidance="guidance")
+    latent = [Decimal("0.5"), Decimal("2.0")]
+    rows = [{"image": bytes(4), "guidance": Decimal("0.50"), "latent": latent, "split": "train"}]
+    recipe = pictures(tmp_path, rows, guidance="guidance", latent="latent")
 
     (event,) = Events(recipe, {"medium": "image", "shape": [2, 2], "levels": 2, "fields": {}})
 
-    assert repr(event.fields) == "{'guidance': 0.5}"
+    assert repr(event.fields) == "{'guidance': 0.5, 'latent': [0.5, 2]}"
 
 
 def test_a_value_that_is_not_whole_is_named(tmp_path: Path) -> None:
