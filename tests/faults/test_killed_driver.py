@@ -37,9 +37,9 @@ def test_another_driver_goes_on_where_the_first_was_killed(tmp_path: Path) -> No
         first = shell.start("run", "--resume", job.job_id, "--samplers", "2")
 
         # When it is killed while it draws, as if its machine were gone
-        wait_until(lambda: len(samplers_below(first.pid)) == 2)
-        samplers = samplers_below(first.pid)
         wait_until(lambda: ledger.cover(job).rows != ())
+        samplers = samplers_below(first.pid)
+        assert len(samplers) == 2
         first.kill()
         for pid in samplers:
             os.kill(pid, signal.SIGKILL)

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.redis]
 LEASE_SECONDS = 3600.0
 
 #: Rows of so many pixels a side that none of two samplers draws all before the other has begun.
-ROWS, SIDE = 1000, 24
+ROWS, SIDE = 3000, 48
 
 
 @pytest.fixture

@@ -65,11 +65,8 @@ def descendants(pid: int) -> list[int]:
     """All processes below one, however deep."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents[int(folder.name)] = int(fields[1])
+        if (parent := _parent_of(int(folder.name))) is not None:
+            parents[int(folder.name)] = parent
     found = [pid]
     for parent in found:
         found += [child for child, of in parents.items() if of == parent]
@@ -78,7 +75,16 @@ def descendants(pid: int) -> list[int]:
 
 def samplers_below(pid: int) -> list[int]:
     """The processes of samplers that a command started."""
-    return [each for each in descendants(pid) if "SamplerActor" in _command_of(each)]
+    found = [each for each in descendants(pid) if "SamplerActor" in _command_of(each)]
+    # What one of them starts is called like it, until it becomes another program.
+    return [each for each in found if _parent_of(each) not in (None, *found)]
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _command_of(pid: int) -> str:
